@@ -1,0 +1,1 @@
+"""`mooring`: the command for people."""

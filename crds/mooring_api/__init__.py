@@ -1,0 +1,1 @@
+"""The contract: Mooring's resources as typed, frozen models, and the CRDs made from them."""

@@ -1,0 +1,1 @@
+"""A bare-metal cluster in network namespaces: nodes, clients and faults."""

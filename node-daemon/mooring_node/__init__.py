@@ -1,0 +1,1 @@
+"""The node daemon: speaks VRRP, holds the addresses of its NodeConfig, and gives them back."""

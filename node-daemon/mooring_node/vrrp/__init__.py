@@ -1,0 +1,1 @@
+"""VRRP: codec, state machine and announcements (pure), and the loop that runs them."""

@@ -9,18 +9,6 @@ from struct import Struct
 
 from mooring_node.vrrp.refusals import Refusal, Refused
 
-__all__ = [
-    "AddressFamily",
-    "Advert",
-    "Refusal",
-    "Refused",
-    "checksum",
-    "decode",
-    "encode",
-    "ipv4_packet",
-    "peek",
-]
-
 PROTOCOL = 112
 TTL = 255
 GROUP_IPV4 = bytes((224, 0, 0, 18))

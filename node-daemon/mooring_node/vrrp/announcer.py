@@ -1,0 +1,77 @@
+"""When gratuitous ARP and unsolicited NA go out: a plan of rounds, each over all addresses, paced.
+
+Pure: a plan is a value, `due` says which announcements to send now and what remains of the plan. Times
+are nanoseconds on the caller's clock. What is announced are units (the frames of one address), counted
+from 0.
+"""
+
+from dataclasses import dataclass, replace
+
+from mooring_node.vrrp.config import AnnouncementConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Announcing:
+    """What remains to be announced: rounds in order, and how far the first one is."""
+
+    rounds: tuple[int, ...] = ()
+    cursor: int = 0
+    refresh_at: int | None = None
+
+
+SILENT = Announcing()
+
+
+def taken(config: AnnouncementConfig, now: int) -> Announcing:
+    """The plan of a node that has just taken the addresses."""
+    first = _spread(config, now)
+    second = _spread(config, now + config.delay_ns) if config.delay_ns else ()
+    refresh_at = now + config.refresh_ns if config.refresh_ns else None
+    return Announcing(rounds=tuple(sorted(first + second)), refresh_at=refresh_at)
+
+
+def once_more(plan: Announcing, now: int) -> Announcing:
+    """One further round at once, before whatever is planned."""
+    return replace(plan, rounds=(now, *plan.rounds), cursor=0)
+
+
+def deadline(plan: Announcing) -> int | None:
+    if plan.rounds and plan.refresh_at is not None:
+        return min(plan.rounds[0], plan.refresh_at)
+    return plan.rounds[0] if plan.rounds else plan.refresh_at
+
+
+def due(plan: Announcing, config: AnnouncementConfig, units: int, now: int) -> tuple[Announcing, tuple[range, ...]]:
+    """The units to announce at `now`, in order, and the plan that remains.
+
+    Without an interval a round goes out whole; with one it advances a unit at a time, and a unit that is
+    late delays the following ones (they are never sent in a burst to catch up).
+    """
+    if plan.refresh_at is not None and now >= plan.refresh_at:
+        refresh = (now,) * config.refresh_count
+        plan = replace(plan, rounds=refresh + plan.rounds, refresh_at=now + config.refresh_ns)
+    sent: list[range] = []
+    while plan.rounds and now >= plan.rounds[0]:
+        if config.interval_ns == 0:
+            sent.append(range(plan.cursor, units))
+            plan = replace(plan, rounds=plan.rounds[1:], cursor=0)
+            continue
+        sent.append(range(plan.cursor, plan.cursor + 1))
+        plan = _advance(plan, config, units, now)
+    return plan, tuple(sent)
+
+
+def _advance(plan: Announcing, config: AnnouncementConfig, units: int, now: int) -> Announcing:
+    following = now + config.interval_ns
+    if plan.cursor + 1 < units:
+        return replace(plan, rounds=(following, *plan.rounds[1:]), cursor=plan.cursor + 1)
+    rest = plan.rounds[1:]
+    if rest and rest[0] < following:
+        rest = (following, *rest[1:])
+    return replace(plan, rounds=rest, cursor=0)
+
+
+def _spread(config: AnnouncementConfig, start: int) -> tuple[int, ...]:
+    if config.count == 1:
+        return (start,)
+    return tuple(start + config.spread_ns * turn // (config.count - 1) for turn in range(config.count))

@@ -1,0 +1,129 @@
+"""What the VRRP process runs: frozen, complete, standard library only.
+
+The agent compiles a NodeConfig into this form once it is accepted, so that the process that must never
+stall neither validates nor guesses. The same form is the last good configuration on disk.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AddressConfig:
+    """One address to hold; `interface` is always named here, `scope` is the kernel's number."""
+
+    address: str
+    prefix_length: int
+    interface: str
+    label: str | None = None
+    scope: int = 0
+    advertise: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncementConfig:
+    """When gratuitous ARP and unsolicited NA go out; nanoseconds."""
+
+    count: int = 5
+    spread_ns: int = 200_000_000
+    delay_ns: int = 5_000_000_000
+    interval_ns: int = 0
+    refresh_ns: int = 0
+    refresh_count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MemberConfig:
+    """One VRRP instance of a group: one family and VRID on one interface.
+
+    `peers` is None for multicast; empty for unicast is a fault unless `alone` says that it is meant.
+    """
+
+    name: str
+    interface: str
+    family: int
+    virtual_router_id: int
+    version: int
+    addresses: tuple[AddressConfig, ...]
+    source: str | None = None
+    peers: tuple[str, ...] | None = ()
+    alone: bool = False
+    group: str | None = None
+    minimum_ttl: int = 255
+    pseudo_header: bool = True
+    password: str | None = None
+    announcements: AnnouncementConfig = AnnouncementConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupConfig:
+    """Instances that share one state and one timer; most groups have one member. Times in nanoseconds."""
+
+    name: str
+    members: tuple[MemberConfig, ...]
+    virtual_ip: str | None = None
+    priority: int = 100
+    interval_ns: int = 1_000_000_000
+    active_down_factor: int = 3
+    preempt: bool = True
+    preempt_delay_ns: int = 0
+    eligible: bool = True
+    lease_s: int = 3
+    keep_on_stop: bool = False
+    damping_transitions: int = 6
+    damping_window_ns: int = 60_000_000_000
+    damping_hold_down_ns: int = 30_000_000_000
+
+    @property
+    def version(self) -> int:
+        return self.members[0].version
+
+    def addresses(self) -> tuple[AddressConfig, ...]:
+        return tuple(address for member in self.members for address in member.addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRuntime:
+    """Everything that one VRRP process runs; `generation` counts accepted configurations."""
+
+    generation: int
+    groups: tuple[GroupConfig, ...] = ()
+
+
+def to_json(runtime: NodeRuntime) -> str:
+    return json.dumps({"format": FORMAT, **asdict(runtime)}, indent=1)
+
+
+def from_json(text: str) -> NodeRuntime:
+    """Read what `to_json` wrote; ValueError when it is anything else (another version's file, a torn one)."""
+    try:
+        raw = json.loads(text)
+        if raw.pop("format") != FORMAT:
+            raise ValueError("written by another version")
+        groups = tuple(_group(group) for group in raw["groups"])
+        return NodeRuntime(generation=int(raw["generation"]), groups=groups)
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise ValueError(f"not a configuration of this daemon: {error!r}") from error
+
+
+def _group(raw: dict[str, Any]) -> GroupConfig:
+    raw["members"] = tuple(_member(member) for member in raw["members"])
+    return GroupConfig(**_known(GroupConfig, raw))
+
+
+def _member(raw: dict[str, Any]) -> MemberConfig:
+    raw["addresses"] = tuple(AddressConfig(**_known(AddressConfig, a)) for a in raw["addresses"])
+    raw["announcements"] = AnnouncementConfig(**_known(AnnouncementConfig, raw["announcements"]))
+    if raw["peers"] is not None:
+        raw["peers"] = tuple(raw["peers"])
+    return MemberConfig(**_known(MemberConfig, raw))
+
+
+def _known(kind: Any, raw: dict[str, Any]) -> dict[str, Any]:
+    unknown = raw.keys() - {field.name for field in fields(kind)}
+    if unknown:
+        raise ValueError(f"unknown {kind.__name__} fields {sorted(unknown)}")
+    return raw

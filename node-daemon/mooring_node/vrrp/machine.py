@@ -1,0 +1,334 @@
+"""The VRRP state machine of one group: an event in, the next state and effects out.
+
+RFC 9568 section 6.4 for versions 2 and 3, with what Mooring adds: a listener that never takes the role
+(Observing), doubt after a late wake-up (Doubting), and a hand-over in which the leaver answers for the
+addresses until its successor speaks (Leaving).
+"""
+
+from dataclasses import replace
+from typing import TypeAlias, assert_never
+
+from mooring_node.vrrp.states import (
+    LEARNED_INTERVAL_FACTOR,
+    OWNER_PRIORITY,
+    SECOND_NS,
+    Active,
+    Backup,
+    Doubting,
+    Drained,
+    Effect,
+    Event,
+    Fault,
+    FaultsChanged,
+    Heard,
+    Initialize,
+    Late,
+    LeaseEnded,
+    Leaving,
+    Observing,
+    Reconfigured,
+    Router,
+    Settings,
+    Start,
+    Stop,
+    Stopped,
+    Tick,
+)
+
+Step: TypeAlias = tuple[Router, tuple[Effect, ...]]
+
+#: A losing advert is answered at once, but not more often than the shortest interval of the protocol.
+ANSWER_SPACING_NS = 10_000_000
+REANNOUNCE_SPACING_NS = SECOND_NS
+#: Priority 0 is said this often while leaving, in case one is lost; spaced beyond the longest skew (one
+#: interval), because each restarts the timer of a Backup that is not Mooring.
+RELEASE_REPEATS = 3
+RELEASE_SPACING = 1.1
+
+
+def skew_ns(settings: Settings, active_interval_ns: int) -> int:
+    """How long a Backup waits beyond the intervals, by its priority (RFC 9568 6.1; version 2: RFC 3768 6.1)."""
+    interval_ns = SECOND_NS if settings.version == 2 else active_interval_ns
+    return (256 - settings.priority) * interval_ns // 256
+
+
+def active_down_ns(settings: Settings, active_interval_ns: int) -> int:
+    """The silence after which the Active router counts as gone."""
+    return settings.active_down_factor * active_interval_ns + skew_ns(settings, active_interval_ns)
+
+
+def deadline(router: Router) -> int | None:
+    """When the next Tick is due; None while only an event from outside can change anything."""
+    match router.state:
+        case Backup(active_down_at=at):
+            return at
+        case Active(advert_at=at):
+            return at
+        case Leaving(until=until, repeat_at=repeat_at):
+            return min(until, repeat_at)
+        case Fault(recover_at=recover):
+            return recover
+        case Initialize() | Observing() | Doubting() | Stopped():
+            return None
+    assert_never(router.state)
+
+
+def is_late(router: Router, now: int) -> bool:
+    """Three intervals or more since the last advert: others may have taken the role by right."""
+    state = router.state
+    return isinstance(state, Active) and now >= state.advert_at + 2 * router.settings.interval_ns
+
+
+def step(router: Router, event: Event, now: int) -> Step:
+    """The whole machine. Every pair of state and event is answered; what changes nothing returns no effects."""
+    match event:
+        case Start(adopt=adopt):
+            return _start(router, now, adopt)
+        case Heard():
+            return _heard(router, event, now)
+        case Tick():
+            return _tick(router, now)
+        case Late():
+            state = router.state
+            return (replace(router, state=Doubting(state)), ()) if isinstance(state, Active) else (router, ())
+        case Drained():
+            return _drained(router, now)
+        case LeaseEnded():
+            return _lease_ended(router, now)
+        case FaultsChanged(faulty=faulty):
+            return _faults_changed(router, faulty, now)
+        case Reconfigured(settings=settings):
+            return _reconfigured(router, settings, now)
+        case Stop(keep=keep):
+            return _leave(router, now, stopping=True, keep=keep)
+    assert_never(event)
+
+
+def _to_backup(router: Router, now: int, *effects: Effect, learned_ns: int | None = None) -> Step:
+    """Backup with a whole Active_Down ahead, or Observing where this node may not take the role."""
+    if not router.settings.eligible:
+        return replace(router, state=Observing()), effects
+    interval_ns = learned_ns or router.settings.interval_ns
+    state = Backup(now + active_down_ns(router.settings, interval_ns), interval_ns)
+    return replace(router, state=state), effects
+
+
+def _to_active(router: Router, now: int) -> Step:
+    """Addresses before the advert: an overlap of the two holders instead of a gap without one."""
+    settings = router.settings
+    takings = (*(at for at in router.takings if now - at < settings.damping_window_ns), now)
+    hold_down_until = router.hold_down_until
+    if settings.damping_hold_down_ns and len(takings) >= settings.damping_transitions:
+        hold_down_until = now + settings.damping_hold_down_ns
+    state = Active(advert_at=now + settings.interval_ns, since=now, reannounce_allowed_at=now + REANNOUNCE_SPACING_NS)
+    taken = replace(
+        router, state=state, takings=takings[-settings.damping_transitions :], hold_down_until=hold_down_until
+    )
+    return taken, (Effect.TAKE_ADDRESSES, Effect.ANNOUNCE, Effect.SEND_ADVERT)
+
+
+def _begin(router: Router, now: int) -> Step:
+    """The first state: the owner of the addresses is Active at once (RFC 9568 6.4.1)."""
+    if router.settings.priority == OWNER_PRIORITY and router.settings.eligible:
+        return _to_active(router, now)
+    return _to_backup(router, now)
+
+
+def _start(router: Router, now: int, adopt: bool) -> Step:
+    if not isinstance(router.state, Initialize):
+        return router, ()
+    if not adopt:
+        return _begin(router, now)
+    state = Active(advert_at=now + router.settings.interval_ns, since=now)
+    adopted = replace(router, state=state)
+    return (adopted, (Effect.SEND_ADVERT,)) if router.settings.eligible else _leave(adopted, now, stopping=False)
+
+
+def _heard(router: Router, heard: Heard, now: int) -> Step:
+    match router.state:
+        case Backup():
+            return _heard_as_backup(router, router.state, heard, now)
+        case Active():
+            return _heard_as_active(router, router.state, heard, now)
+        case Doubting():
+            if heard.priority == 0:
+                return router, ()
+            return _to_backup(
+                router,
+                now,
+                Effect.STOP_ANNOUNCING,
+                Effect.RELEASE_ADDRESSES,
+                learned_ns=_learned(router, heard),
+            )
+        case Leaving(stopping=stopping):
+            if heard.priority == 0:
+                return router, ()
+            return _left(router, stopping)
+        case Initialize() | Observing() | Fault() | Stopped():
+            return router, ()
+    assert_never(router.state)
+
+
+def _learned(router: Router, heard: Heard) -> int:
+    """The interval to count by: version 3 learns the Active router's, within bounds; version 2 never learns."""
+    own = router.settings.interval_ns
+    if router.settings.version == 2:
+        return own
+    return min(max(heard.interval_ns, own // LEARNED_INTERVAL_FACTOR), own * LEARNED_INTERVAL_FACTOR)
+
+
+def _heard_as_backup(router: Router, state: Backup, heard: Heard, now: int) -> Step:
+    settings = router.settings
+    if heard.priority == 0:
+        sooner = min(state.active_down_at, now + skew_ns(settings, state.active_interval_ns))
+        return replace(router, state=replace(state, active_down_at=sooner, preempt_at=None)), ()
+    interval_ns = _learned(router, heard)
+    restarted = Backup(now + active_down_ns(settings, interval_ns), interval_ns)
+    if heard.priority >= settings.priority or not settings.preempt or now < router.hold_down_until:
+        return replace(router, state=restarted), ()
+    preempt_at = now + settings.preempt_delay_ns if state.preempt_at is None else state.preempt_at
+    if now < preempt_at:
+        return replace(router, state=replace(restarted, preempt_at=preempt_at)), ()
+    return replace(router, state=replace(state, preempt_at=preempt_at)), ()
+
+
+def _heard_as_active(router: Router, state: Active, heard: Heard, now: int) -> Step:
+    settings = router.settings
+    if heard.priority == 0:
+        return replace(router, state=replace(state, advert_at=now + settings.interval_ns)), (Effect.SEND_ADVERT,)
+    tie = heard.priority == settings.priority
+    if heard.priority > settings.priority or (tie and heard.wins_tie):
+        # The last advert comes after the release: the winner answers it by announcing once more, and then
+        # no late reply of ours can be in the way.
+        return _to_backup(
+            router,
+            now,
+            Effect.STOP_ANNOUNCING,
+            Effect.RELEASE_ADDRESSES,
+            Effect.SEND_ADVERT,
+            learned_ns=_learned(router, heard),
+        )
+    if tie and heard.wins_tie is None:
+        return router, ()
+    effects: tuple[Effect, ...] = ()
+    if now >= state.answer_allowed_at:
+        state = replace(state, answer_allowed_at=now + ANSWER_SPACING_NS, advert_at=now + settings.interval_ns)
+        effects = (Effect.SEND_ADVERT,)
+    if now >= state.reannounce_allowed_at:
+        state = replace(state, reannounce_allowed_at=now + REANNOUNCE_SPACING_NS)
+        effects = (*effects, Effect.REANNOUNCE)
+    return replace(router, state=state), effects
+
+
+def _tick(router: Router, now: int) -> Step:
+    due = deadline(router)
+    if due is None or now < due:
+        return router, ()
+    match router.state:
+        case Backup():
+            return _to_active(router, now)
+        case Active() as state:
+            # From the last deadline, not from now: a little lateness must not add up to a longer interval.
+            following = state.advert_at + router.settings.interval_ns
+            if following <= now:
+                following = now + router.settings.interval_ns
+            return replace(router, state=replace(state, advert_at=following)), (Effect.SEND_ADVERT,)
+        case Leaving(until=until, stopping=stopping) as state:
+            if now >= until:
+                return _left(router, stopping)
+            state = replace(state, repeat_at=now + int(router.settings.interval_ns * RELEASE_SPACING))
+            return replace(router, state=state), (Effect.SEND_RELEASE,)
+        case Fault():
+            return _begin(router, now)
+        case Initialize() | Observing() | Doubting() | Stopped():
+            return router, ()
+    assert_never(router.state)
+
+
+def _drained(router: Router, now: int) -> Step:
+    """Nobody else spoke while we slept: still Active, and heard at once."""
+    if not isinstance(router.state, Doubting):
+        return router, ()
+    state = replace(router.state.active, advert_at=now + router.settings.interval_ns)
+    return replace(router, state=state), (Effect.SEND_ADVERT,)
+
+
+def _lease_ended(router: Router, now: int) -> Step:
+    match router.state:
+        case Active() | Doubting():
+            return _to_backup(router, now, Effect.STOP_ANNOUNCING, Effect.RELEASE_ADDRESSES)
+        case Leaving(stopping=stopping):
+            return _left(router, stopping)
+        case Initialize() | Backup() | Observing() | Fault() | Stopped():
+            return router, ()
+    assert_never(router.state)
+
+
+def _left(router: Router, stopping: bool) -> Step:
+    return replace(router, state=Stopped() if stopping else Observing()), (Effect.RELEASE_ADDRESSES,)
+
+
+def _faults_changed(router: Router, faulty: bool, now: int) -> Step:
+    match router.state:
+        case Active() | Doubting() if faulty:
+            # Where the link still carries, priority 0 spares the others the wait; where it does not, it is lost.
+            effects = (Effect.STOP_ANNOUNCING, Effect.SEND_RELEASE, Effect.RELEASE_ADDRESSES)
+            return replace(router, state=Fault()), effects
+        case Leaving(stopping=stopping) if faulty:
+            return replace(router, state=Stopped() if stopping else Fault()), (Effect.RELEASE_ADDRESSES,)
+        case Initialize() | Backup() | Observing() | Fault() if faulty:
+            return replace(router, state=Fault()), ()
+        case Fault(recover_at=None):
+            # One interval of quiet: an interface that only flickers must not start an election each time.
+            return replace(router, state=Fault(now + router.settings.interval_ns)), ()
+        case _:
+            return router, ()
+
+
+def _reconfigured(router: Router, settings: Settings, now: int) -> Step:
+    """New settings, same state: no timer restarts. Losing eligibility hands over; gaining it starts as Backup."""
+    before, router = router.settings, replace(router, settings=settings)
+    match router.state:
+        case Active() | Doubting() if not settings.eligible:
+            return _leave(router, now, stopping=False)
+        case Active() as state:
+            state = replace(state, advert_at=min(state.advert_at, now + settings.interval_ns))
+            effects = (Effect.SEND_ADVERT,) if settings != before else ()
+            return replace(router, state=state), effects
+        case Backup() if not settings.eligible:
+            return replace(router, state=Observing()), ()
+        case Backup() as state:
+            learned_ns = settings.interval_ns if settings.version == 2 else state.active_interval_ns
+            return replace(router, state=replace(state, active_interval_ns=learned_ns)), ()
+        case Observing() if settings.eligible:
+            return _begin(router, now)
+        case Leaving(stopping=False) if settings.eligible:
+            # Asked back before a successor spoke: the addresses are still here.
+            state = Active(advert_at=now + settings.interval_ns, since=now)
+            return replace(router, state=state), (Effect.SEND_ADVERT,)
+        case _:
+            return router, ()
+
+
+def _leave(router: Router, now: int, *, stopping: bool, keep: bool = False) -> Step:
+    settings = router.settings
+    after = Stopped() if stopping else Observing()
+    match router.state:
+        case Active() | Doubting() | Leaving() if keep:
+            return replace(router, state=after), (Effect.STOP_ANNOUNCING,)
+        case Active() | Doubting() if settings.alone:
+            return replace(router, state=after), (
+                Effect.STOP_ANNOUNCING,
+                Effect.SEND_RELEASE,
+                Effect.RELEASE_ADDRESSES,
+            )
+        case Active() | Doubting():
+            spacing = int(settings.interval_ns * RELEASE_SPACING)
+            state = Leaving(until=now + RELEASE_REPEATS * spacing, repeat_at=now + spacing, stopping=stopping)
+            return replace(router, state=state), (Effect.STOP_ANNOUNCING, Effect.SEND_RELEASE)
+        case Leaving() as state:
+            return replace(router, state=replace(state, stopping=stopping)), ()
+        case Stopped():
+            return router, ()
+        case _:
+            return replace(router, state=after), ()

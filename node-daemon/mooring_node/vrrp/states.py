@@ -1,0 +1,175 @@
+"""The words of the machine: settings, states, events, effects. All times are nanoseconds on the caller's clock."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+OWNER_PRIORITY = 255
+SECOND_NS = 1_000_000_000
+#: How far a learned interval may be from our own: a bad neighbour must not make us flap or sleep.
+LEARNED_INTERVAL_FACTOR = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the machine needs to know of its group's configuration."""
+
+    version: int
+    priority: int
+    interval_ns: int
+    active_down_factor: int = 3
+    preempt: bool = True
+    preempt_delay_ns: int = 0
+    eligible: bool = True
+    alone: bool = False
+    damping_transitions: int = 6
+    damping_window_ns: int = 60 * SECOND_NS
+    damping_hold_down_ns: int = 30 * SECOND_NS
+
+
+# States. A deadline is a field of the state that it belongs to.
+
+
+@dataclass(frozen=True, slots=True)
+class Initialize:
+    """Not started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """Another router is Active, or nobody has been for less than Active_Down."""
+
+    active_down_at: int
+    active_interval_ns: int
+    preempt_at: int | None = None
+    """When the preemption delay ends; None while no Active of lower priority is heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observing:
+    """Not eligible (configuration or maintenance): hears the others and never takes the role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """Holds the addresses and advertises."""
+
+    advert_at: int
+    since: int
+    answer_allowed_at: int = 0
+    reannounce_allowed_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Doubting:
+    """Active that woke late and has not yet read what the others said meanwhile; it must not speak."""
+
+    active: Active
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Has said priority 0 and keeps answering for the addresses until its successor speaks or `until` passes."""
+
+    until: int
+    repeat_at: int
+    stopping: bool
+    """Ends in Stopped; else in Observing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Cannot hold the addresses; `recover_at` is set once every reason is gone (debounce)."""
+
+    recover_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The end; nothing leads out of it."""
+
+
+State: TypeAlias = Initialize | Backup | Observing | Active | Doubting | Leaving | Fault | Stopped
+#: The states in which the group's addresses are in the kernel.
+HOLDING = (Active, Doubting, Leaving)
+
+
+# Events.
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Begin; `adopt` when a predecessor's addresses are still ours (the last advert is younger than 3 intervals)."""
+
+    adopt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A valid advert. `wins_tie`: the sender's address is the higher one; None where that cannot be judged."""
+
+    priority: int
+    interval_ns: int
+    wins_tie: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; what is due happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The loop woke 3 intervals or more after it last spoke, and its sockets are not read yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """After Late: everything that was received meanwhile has been fed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseEnded:
+    """The kernel may have taken the addresses away already."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultsChanged:
+    faulty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A planned end; `keep` leaves the addresses to the next start, and says nothing."""
+
+    keep: bool = False
+
+
+Event: TypeAlias = Start | Heard | Tick | Late | Drained | LeaseEnded | FaultsChanged | Reconfigured | Stop
+
+
+class Effect(Enum):
+    """What the shell does, in the order given."""
+
+    TAKE_ADDRESSES = "take addresses"
+    RELEASE_ADDRESSES = "release addresses"
+    SEND_ADVERT = "send advert"
+    SEND_RELEASE = "send priority 0"
+    ANNOUNCE = "announce the addresses, all rounds"
+    REANNOUNCE = "announce the addresses once"
+    STOP_ANNOUNCING = "stop announcing"
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """One group: its settings, its state, and how often it took the role lately."""
+
+    settings: Settings
+    state: State = Initialize()
+    takings: tuple[int, ...] = ()
+    hold_down_until: int = 0

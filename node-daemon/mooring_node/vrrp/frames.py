@@ -1,4 +1,4 @@
-"""Ethernet frames that tell neighbours where an address is: gratuitous ARP and unsolicited neighbour advertisement."""
+"""Ethernet frames that say where an address is: gratuitous ARP, unsolicited neighbour advertisement."""
 
 from dataclasses import dataclass
 from struct import Struct
@@ -67,7 +67,7 @@ def unsolicited_na(mac: bytes, address: bytes, *, router: bool) -> bytes:
 
 
 def arp_claim(frame: bytes) -> Claim | None:
-    """What an Ethernet frame with ARP claims; None for a probe (RFC 5227: sender 0.0.0.0) and for anything else."""
+    """What an Ethernet frame with ARP claims; None for a probe (RFC 5227: from 0.0.0.0) and all else."""
     body = frame[_ARP_AT : _ARP_AT + _ARP_SIZE]
     if frame[12:14] != _ETHERTYPE_ARP or len(body) < _ARP_SIZE or body[:6] != _ARP_HEAD:
         return None
@@ -80,7 +80,8 @@ def neighbour_claim(frame: bytes) -> Claim | None:
     """What an Ethernet frame with a neighbour advertisement or solicitation claims, None for anything else.
 
     Only what a neighbour would believe (RFC 4861 section 7.1): hop limit 255, code 0, right checksum.
-    A solicitation claims its source for the link address in its option; one that detects duplicates claims nothing.
+    A solicitation claims its source for the link address in its option; one that detects duplicates
+    claims nothing.
     """
     if frame[12:14] != _ETHERTYPE_IPV6 or len(frame) < _OPTIONS_AT:
         return None
@@ -99,7 +100,7 @@ def neighbour_claim(frame: bytes) -> Claim | None:
 
 
 def _link_address(message: bytes, kind: int) -> bytes | None:
-    """The Ethernet address in the first option of this kind; None without one, or when the options are malformed."""
+    """The Ethernet address in the first option of this kind; None without one or before a malformed one."""
     at = 24
     while at + 8 <= len(message):
         size = message[at + 1] * 8

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
 
-from mooring_node.vrrp.refusals import Refusal, Refused
+from mooring_node.vrrp.refusals import Refusal as Refusal
+from mooring_node.vrrp.refusals import Refused as Refused
 
 PROTOCOL = 112
 TTL = 255
@@ -59,9 +60,9 @@ class Advert:
 
 
 def checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071) of an even number of bytes, not all zero; 0 if it covers its own field rightly.
+    """The Internet checksum (RFC 1071) of an even number of bytes, not all zero; 0 over data with a right one.
 
-    2**16 is 1 modulo 65535, so the remainder of one big number is the sum of its 16-bit words, carries folded.
+    2**16 is 1 modulo 65535: the remainder of one big number is the sum of its 16-bit words, carries folded.
     """
     return -int.from_bytes(data, "big") % 65535
 
@@ -69,8 +70,8 @@ def checksum(data: bytes) -> int:
 def encode(advert: Advert, *, source: bytes, destination: bytes, pseudo_header: bool = True) -> bytes:
     """The VRRP message, from its first byte to its last.
 
-    `pseudo_header` chooses the form of the version 3 checksum over IPv4; IPv6 always has one, version 2 never.
-    ValueError for what the wire cannot say.
+    `pseudo_header` chooses the form of the version 3 checksum over IPv4; IPv6 always has one, version 2
+    never. ValueError for what the wire cannot say.
     """
     _require_encodable(advert, source, destination)
     interval = _wire_interval(advert)
@@ -89,9 +90,7 @@ def encode(advert: Advert, *, source: bytes, destination: bytes, pseudo_header: 
     return head[:_CHECKSUM_AT] + checksum(covered).to_bytes(2, "big") + body
 
 
-def ipv4_packet(
-    message: bytes, *, source: bytes, destination: bytes, ttl: int = TTL, identification: int = 0
-) -> bytes:
+def ipv4_packet(message: bytes, *, source: bytes, destination: bytes, ttl: int = TTL, identification: int = 0) -> bytes:
     """The whole IPv4 packet around a message, for a socket with IP_HDRINCL; may be fragmented (DF clear)."""
     length = _IPV4_HEADER.size + len(message)
     if not 0 < ttl <= 255 or not 0 <= identification <= 0xFFFF or length > 0xFFFF:
@@ -109,9 +108,10 @@ def peek(message: bytes) -> tuple[int, int, int] | None:
 
 
 def decode(message: bytes, *, source: bytes, destination: bytes, pseudo_header: bool = True) -> Advert:
-    """Read a message and check its form (RFC 9568 section 7.1; what the configuration asks is for `receive.judge`).
+    """Read a message and check its form (RFC 9568 section 7.1); `receive.judge` adds what the configuration asks.
 
-    Bytes behind the message are ignored, reserved bits too. Refused is all that it raises.
+    `source` and `destination` are 4 or 16 bytes each. Bytes behind the message are ignored, reserved bits
+    too. Refused is all that it raises.
     """
     if len(message) < _HEADER_SIZE:
         raise Refused(Refusal.TOO_SHORT)
@@ -159,7 +159,7 @@ def _has_pseudo_header(version: int, address_size: int, wanted: bool) -> bool:
 
 
 def _pseudo_header(source: bytes, destination: bytes, length: int) -> bytes:
-    """RFC 8200 section 8.1, and RFC 9293 section 3.1 for IPv4; both families sum to the same with 32-bit fields."""
+    """RFC 8200 section 8.1; for IPv4 (RFC 9293 section 3.1) the fields are narrower and the sum is the same."""
     return source + destination + length.to_bytes(4, "big") + PROTOCOL.to_bytes(4, "big")
 
 
@@ -187,6 +187,4 @@ def _require_encodable(advert: Advert, source: bytes, destination: bytes) -> Non
     if advert.version == 2:
         wanted[AUTHENTICATION_PASSWORD] = AUTHENTICATION_SIZE
     if wanted.get(advert.authentication_type) != len(advert.authentication):
-        raise ValueError(
-            "version 2 authenticates by nothing or by a password of 8 bytes, version 3 not at all"
-        )
+        raise ValueError("version 2 takes no authentication or a password of 8 bytes, version 3 none")

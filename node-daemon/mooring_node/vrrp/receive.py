@@ -1,4 +1,4 @@
-"""What an instance accepts: a received packet against what the configuration expects (RFC 9568 section 7.1)."""
+"""What an instance accepts: a received packet against its configuration (RFC 9568 section 7.1)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -80,7 +80,7 @@ class Judged:
 
 
 def parse_ipv4(packet: bytes) -> Datagram:
-    """What a raw IPv4 socket gives: header and message, padding behind the total length cut off. Raises Refused."""
+    """Read what a raw IPv4 socket gives; padding behind the total length is cut off. Raises Refused."""
     if len(packet) < _IPV4_HEADER_SIZE or packet[0] >> 4 != 4:
         raise Refused(Refusal.NOT_IPV4)
     header_size = (packet[0] & 0xF) * 4

@@ -45,6 +45,8 @@ class Transport(Wire):
     """Where adverts come from; left out: the interface's first IPv4 or its link-local IPv6 address."""
     peers: Annotated[tuple[HostAddress, ...], Field(max_length=24)] = ()
     """The other members, for Unicast. An empty list is a fault: this daemon never turns to multicast by itself."""
+    alone: bool = False
+    """True: this node is the only member, so an empty list of peers is meant."""
     group: HostAddress | None = None
     """The group, for Multicast; left out: 224.0.0.18 or ff02::12."""
     minimum_ttl: Annotated[int, Field(ge=1, le=255)] = 255
@@ -62,6 +64,12 @@ class Transport(Wire):
             message="group belongs to Multicast; remove it, or set type: Multicast",
             holds=lambda t: t.type is TransportType.MULTICAST or t.group is None,
             path="group",
+        ),
+        Rule(
+            cel="!self.alone || (self.type == 'Unicast' && (!has(self.peers) || self.peers.size() == 0))",
+            message="alone says that there are no peers; remove the peers, or set alone: false",
+            holds=lambda t: not t.alone or (t.type is TransportType.UNICAST and not t.peers),
+            path="alone",
         ),
     )
 

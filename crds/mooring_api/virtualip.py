@@ -205,6 +205,8 @@ class GroupStatus(Wire):
     virtual_router_id: VirtualRouterID
     addresses: tuple[str, ...] = ()
     order: tuple[PlacedNode, ...] = ()
+    home: NodeName | None = None
+    """The node that goes first whenever it can; kept while it is cordoned or away, so that its share comes back."""
     holder: str | None = None
     held_since_time: str | None = None
     transitions: int | None = None

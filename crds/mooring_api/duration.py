@@ -1,13 +1,23 @@
 """Durations as users write them (`100ms`, `1s`, `1m30s`) and as the code counts them: nanoseconds."""
 
 import re
+from fractions import Fraction
 from typing import Self
 
-_UNIT_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)")
+_UNIT_NS = {
+    "ns": 1,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|h)")
 
 #: The wire form, for JSON schema. The parser below reads exactly this.
 PATTERN = r"^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$"
+#: The same with nothing finer than a millisecond: CEL's getMilliseconds() drops what is finer.
+MILLISECOND_PATTERN = r"^([0-9]+(ms|m|h)|[0-9]+(\.[0-9]{1,3})?s)+$"
 
 
 class Duration(int):
@@ -22,7 +32,7 @@ class Duration(int):
         parts = _PART.findall(text)
         if not parts or "".join(number + unit for number, unit in parts) != text:
             raise ValueError(f"{text!r} is not a duration; write a number and a unit, such as 100ms, 1s or 1m30s")
-        return cls(sum(round(float(number) * _UNIT_NS[unit]) for number, unit in parts))
+        return cls(round(sum(Fraction(number) * _UNIT_NS[unit] for number, unit in parts)))
 
     @classmethod
     def of(cls, *, s: float = 0, ms: float = 0) -> Self:
@@ -34,7 +44,7 @@ class Duration(int):
         return self / 1_000_000_000
 
     def __str__(self) -> str:
-        """The shortest wire form in one unit, from hours down (`1500ms`, never `1.5s`); parse() reads it back."""
+        """A whole number of the largest unit that fits (`1500ms`, never `1.5s`); parse() reads it back."""
         if self == 0:
             return "0s"
         for unit in ("h", "m", "s", "ms", "us"):

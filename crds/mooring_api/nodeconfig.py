@@ -1,12 +1,17 @@
-"""NodeConfig: what one node runs. The operator writes its spec, that node's daemon its status; also the daemon's file format."""
+"""NodeConfig: what one node runs; the operator writes its spec, the node's daemon its status.
 
+It is also the format of the daemon's file.
+"""
+
+from collections.abc import Iterator
 from enum import StrEnum
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_interface
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from mooring_api.duration import Duration
+from mooring_api.node_rules import conflicts, repeated_addresses
 from mooring_api.vrrp import (
     INTERVAL_RULE,
     AdvertisementInterval,
@@ -18,38 +23,53 @@ from mooring_api.vrrp import (
     Preemption,
     TransportType,
 )
-from mooring_api.wire import API_VERSION, InterfaceAddress, InterfaceName, Rule, VirtualRouterID, Wire, duration
+from mooring_api.wire import (
+    Check,
+    Flag,
+    GroupAddress,
+    HostAddress,
+    Integer,
+    InterfaceAddress,
+    InterfaceName,
+    Location,
+    Rule,
+    UnicastAddress,
+    VirtualAddress,
+    VirtualRouterID,
+    Wire,
+    duration,
+)
 
+#: Marks, in a schema, a field that only the daemon's file has.
+FILE_ONLY = "x-mooring-file-only"
 InstanceName = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 #: Outside the model, so that both the schema and the daemon can name them.
 MAX_INSTANCES = 1024
 MAX_ADDRESSES = 1024
 
 
-def _host_address(text: str) -> str:
-    """A bare address, canonical; IPv6 link-local may name its zone (`fe80::1%eth0`)."""
-    try:
-        return str(ip_address(text))
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not an address; write 10.0.0.28 or fe80::28") from error
-
-
-HostAddress = Annotated[str, AfterValidator(_host_address), Field(min_length=2, max_length=62)]
+def _peer_mistakes(transport: "Transport") -> Iterator[tuple[Location, str]]:
+    for index, peer in enumerate(transport.peers):
+        if peer in transport.peers[:index]:
+            yield ("peers", index), f"{peer} stands twice; remove one of them"
+        if peer == transport.source:
+            yield ("peers", index), f"{peer} is this node's own source; list only the other members"
 
 
 class Transport(Wire):
     """How adverts travel: to each peer, or to a group."""
 
     type: TransportType = TransportType.UNICAST
-    source: HostAddress | None = None
+    """Unicast: to each peer. Multicast: to the group."""
+    source: UnicastAddress | None = None
     """Where adverts come from; left out: the interface's first IPv4 or its link-local IPv6 address."""
-    peers: Annotated[tuple[HostAddress, ...], Field(max_length=24)] = ()
-    """The other members, for Unicast. An empty list is a fault: this daemon never turns to multicast by itself."""
+    peers: Annotated[tuple[UnicastAddress, ...], Field(max_length=24)] = ()
+    """The other members, for Unicast. An empty list is a fault: the daemon never turns to multicast itself."""
     alone: bool = False
     """True: this node is the only member, so an empty list of peers is meant."""
-    group: HostAddress | None = None
+    group: GroupAddress | None = None
     """The group, for Multicast; left out: 224.0.0.18 or ff02::12."""
-    minimum_ttl: Annotated[int, Field(ge=1, le=255)] = 255
+    minimum_ttl: Annotated[Integer, Field(ge=1, le=255)] = 255
     """The least TTL or hop limit of an accepted advert; below 255 only for peers behind a router."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -75,39 +95,78 @@ class Transport(Wire):
 
 
 class AuthenticationType(StrEnum):
-    PASSWORD = "Password"  # noqa: S105 - the name of a method
+    """How members know each other."""
+
+    PASSWORD = "Password"
 
 
 class SecretReference(Wire):
     """A Secret of type mooring.dev/credentials in Mooring's own namespace."""
 
     name: Annotated[str, Field(min_length=1, max_length=253)]
+    """The Secret's name."""
 
 
 def file_only(*, default: Any = None, **constraints: Any) -> Any:
-    """A field of the daemon's file that the CRD does not have (nothing secret goes through the API in NodeConfig)."""
-    return Field(default=default, json_schema_extra={"x-mooring-file-only": True}, **constraints)
+    """A field of the daemon's file that the CRD does not have: nothing secret stands in an API's NodeConfig."""
+    return Field(default=default, json_schema_extra={FILE_ONLY: True}, **constraints)
 
 
 class InstanceAuthentication(Wire):
     """VRRP version 2's simple password: a guard against mistakes, not against an enemy (RFC 2338 10.2)."""
 
     type: AuthenticationType
+    """Password: the eight bytes of VRRP version 2."""
     secret_ref: SecretReference | None = None
-    password: Annotated[str, Field(min_length=1, max_length=8, pattern=r"^[\x21-\x7e]+$")] | None = file_only()
+    """Where the password is; needs the Kubernetes API."""
+    password: Annotated[str, Field(min_length=1, max_length=8, pattern=r"^[!-~]+$")] | None = file_only(repr=False)
+    """The password itself, 1 to 8 ASCII characters; only in a file."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="has(self.secretRef)",
+            message="give the password by one of the two: secretRef, or in a file password",
+            holds=lambda a: (a.secret_ref is None) != (a.password is None),
+        ),
+    )
 
 
 class HeldAddress(Wire):
     """One address of an instance and where it goes."""
 
-    address: InterfaceAddress
+    address: VirtualAddress
+    """With its prefix length, `10.0.0.100/24`; without one the host alone (/32, /128)."""
     interface: InterfaceName | None = None
     """Left out: the instance's interface."""
-    label: Annotated[str, Field(min_length=1, max_length=15, pattern=r"^[^\s/]+$")] | None = None
+    label: Annotated[str, Field(min_length=1, max_length=15, pattern=r"^[!-.0-~]+$")] | None = None
     """IPv4 only; begins with the interface's name, as `eth0:1`."""
     scope: Literal["Global", "Site", "Link", "Host"] = "Global"
-    advertise: bool = True
-    """False: held and moved like the others, but not listed in the advert (keepalived's virtual_ipaddress_excluded)."""
+    """The scope of the address in the kernel; keepalived's scope."""
+    advertise: Flag = True
+    """False: held like the others, but not in the advert; keepalived's virtual_ipaddress_excluded."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.label) || !self.address.contains(':')",
+            message="only IPv4 addresses have labels; remove it",
+            holds=lambda a: a.label is None or ":" not in a.address,
+            path="label",
+        ),
+    )
+
+
+def _address_mistakes(instance: "Instance") -> Iterator[tuple[Location, str]]:
+    held = ((a.address, a.interface or instance.interface) for a in instance.addresses)
+    yield from repeated_addresses(held)
+    for index, a in enumerate(instance.addresses):
+        if not of_family(a.address, instance.family):
+            message = f"this instance holds {instance.family}; put the address in an instance of its own family"
+            yield ("addresses", index, "address"), message
+
+
+def of_family(address: str, family: Family) -> bool:
+    """Whether a canonical address, with prefix or zone or without, is of that family."""
+    return (":" in address) == (family is Family.IPV6)
 
 
 class Instance(Wire):
@@ -123,21 +182,21 @@ class Instance(Wire):
     family: Family = Family.IPV4
     virtual_router_id: VirtualRouterID
     version: Literal[2, 3] = 3
-    priority: Annotated[int, Field(ge=1, le=255)] = 100
+    priority: Annotated[Integer, Field(ge=1, le=255)] = 100
     """255 for the owner of the addresses alone (RFC 9568 5.2.4)."""
-    advertisement_interval: AdvertisementInterval = Duration.of(s=1)  # type: ignore[valid-type]
-    active_down_factor: Annotated[int, Field(ge=1, le=100)] = 3
+    advertisement_interval: AdvertisementInterval = Duration.of(s=1)
+    active_down_factor: Annotated[Integer, Field(ge=1, le=100)] = 3
     """So many intervals without an advert mean that the Active router is gone; keepalived's down_timer_adverts."""
     preemption: Preemption = Preemption()
     transport: Transport = Transport()
-    eligible: bool = True
+    eligible: Flag = True
     """False: listens and never takes the role (a member that joins, until all have its configuration)."""
     authentication: InstanceAuthentication | None = None
     checksum: Checksum = Checksum.WITH_PSEUDO_HEADER
     announcements: Announcements = Announcements()
     flap_damping: FlapDamping = FlapDamping()
-    lease: duration("1s", "3600s") | None = None  # type: ignore[valid-type]
-    """The kernel lifetime of the addresses. Left out: active_down_factor intervals, at least 2s, in whole seconds."""
+    lease: Annotated[Duration, duration("1s", "3600s", step="1s")] | None = None
+    """The addresses' lifetime in the kernel. Left out: activeDownFactor intervals in whole seconds, at least 2s."""
     on_stop: OnStop = OnStop.RELEASE
     """Keep: a stop is a restart; the addresses stay until their lease ends, and the next start adopts them."""
     addresses: Annotated[tuple[HeldAddress, ...], Field(min_length=1, max_length=MAX_ADDRESSES)]
@@ -157,26 +216,43 @@ class Instance(Wire):
             path="authentication",
         ),
         Rule(
-            cel="self.addresses.all(a, (self.family == 'IPv6') == a.address.contains(':'))",
-            message="an instance holds addresses of its own family; put the others in an instance of theirs",
-            holds=lambda i: all((":" in a.address) == (i.family is Family.IPV6) for a in i.addresses),
-            path="addresses",
+            cel="!has(self.transport.source) || self.transport.source.contains(':') == (self.family == 'IPv6')",
+            message="adverts leave from an address of the instance's family; correct source or family",
+            holds=lambda i: i.transport.source is None or of_family(i.transport.source, i.family),
+            path="transport.source",
         ),
         Rule(
-            cel="!has(self.lease) || duration(self.lease).getMilliseconds() % 1000 == 0",
-            message="the kernel counts lifetimes in whole seconds; write 2s, 3s, ...",
-            holds=lambda i: i.lease is None or i.lease % Duration.of(s=1) == 0,
-            path="lease",
+            cel="!has(self.transport.peers) || self.transport.peers.all(p, p.contains(':') == (self.family == 'IPv6'))",
+            message="peers have addresses of the instance's family; correct peers or family",
+            holds=lambda i: all(of_family(peer, i.family) for peer in i.transport.peers),
+            path="transport.peers",
+        ),
+        Rule(
+            cel="!has(self.transport.group) || self.transport.group.contains(':') == (self.family == 'IPv6')",
+            message="the group is an address of the instance's family; correct group or family",
+            holds=lambda i: i.transport.group is None or of_family(i.transport.group, i.family),
+            path="transport.group",
         ),
     )
+    checks: ClassVar[tuple[Check, ...]] = (_address_mistakes,)
 
     @property
     def group_name(self) -> str:
         return self.sync_group or self.name
 
 
+def _conflicts(spec: "NodeConfigSpec") -> Iterator[tuple[Location, str]]:
+    for place, below, message in conflicts(spec.instances):
+        yield ("instances", place, *below), message
+
+
 class NodeConfigSpec(Wire):
+    """What the node is to run; an empty list withdraws everything."""
+
     instances: Annotated[tuple[Instance, ...], Field(max_length=MAX_INSTANCES)] = ()
+    """The VRRP instances; names, addresses and (interface, family, virtualRouterID) stand only once."""
+
+    checks: ClassVar[tuple[Check, ...]] = (_conflicts,)
 
 
 class InstanceState(StrEnum):
@@ -203,7 +279,7 @@ class InterfaceReport(Wire):
     name: InterfaceName
     mac: str
     addresses: tuple[InterfaceAddress, ...] = ()
-    carrier: bool
+    carrier: Flag
     mtu: int
 
 
@@ -213,7 +289,7 @@ class ForeignRouter(Wire):
     interface: InterfaceName
     virtual_router_id: VirtualRouterID
     source: HostAddress
-    priority: Annotated[int, Field(ge=0, le=255)]
+    priority: Annotated[Integer, Field(ge=0, le=255)]
     version: int
 
 
@@ -234,13 +310,18 @@ class Metadata(Wire):
     uid: str | None = None
     generation: int | None = None
     creation_timestamp: str | None = None
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _without_empty_labels(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        wire: dict[str, Any] = handler(self)
+        return wire if self.labels else {key: value for key, value in wire.items() if key != "labels"}
 
 
 class NodeConfig(Wire):
     """What one node runs, and what its daemon says of it."""
 
-    api_version: Literal["mooring.dev/v1alpha1"] = API_VERSION
+    api_version: Literal["mooring.dev/v1alpha1"] = "mooring.dev/v1alpha1"
     kind: Literal["NodeConfig"] = "NodeConfig"
     metadata: Metadata
     spec: NodeConfigSpec = NodeConfigSpec()

@@ -2,6 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """Error: what the problem names is not used. Warning: it is used without the part that is named."""
+
+    ERROR = "Error"
+    WARNING = "Warning"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -9,14 +17,20 @@ class Problem:
     """One thing that its author must change.
 
     `path` is the field as Kubernetes writes it (`spec.addresses[2].address`), "" for the object as a whole.
+    `instance` names the instance of a NodeConfig that the problem is about, "" where it is about none.
     """
 
     object: str
     path: str
     message: str
+    severity: Severity = Severity.ERROR
+    instance: str = ""
 
     def __str__(self) -> str:
-        return f"{self.object}: {self.path}: {self.message}" if self.path else f"{self.object}: {self.message}"
+        """`NAME: PATH (instance WEB-0): MESSAGE`; a warning says so before its message."""
+        place = f"{self.path} (instance {self.instance})" if self.instance else self.path
+        message = self.message if self.severity is Severity.ERROR else f"warning: {self.message}"
+        return ": ".join(part for part in (self.object, place.strip(), message) if part)
 
 
 class InvalidObject(Exception):  # noqa: N818 - it names the state of the object, as MooringError would not

@@ -1,15 +1,17 @@
 """VirtualIP: addresses that move together or are spread, and who may hold them."""
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from mooring_api.duration import Duration
+from mooring_api.node_rules import repeated_addresses
 from mooring_api.nodeconfig import (
+    MAX_ADDRESSES,
     AuthenticationType,
     HeldAddress,
-    HostAddress,
     Metadata,
     SecretReference,
 )
@@ -23,17 +25,34 @@ from mooring_api.vrrp import (
     Preemption,
     TransportType,
 )
-from mooring_api.wire import API_VERSION, InterfaceName, Rule, VirtualRouterID, Wire, duration
+from mooring_api.wire import (
+    Check,
+    GroupAddress,
+    Integer,
+    InterfaceName,
+    Location,
+    Rule,
+    UnicastAddress,
+    VirtualRouterID,
+    Wire,
+    duration,
+    keyed_by,
+)
 
 NodeName = Annotated[str, Field(min_length=1, max_length=253)]
+LabelValue = Annotated[str, Field(max_length=63)]
 
 
 class Distribution(StrEnum):
+    """How the addresses are laid on groups."""
+
     FAILOVER = "Failover"
     BALANCED = "Balanced"
 
 
 class LabelSelectorOperator(StrEnum):
+    """Kubernetes' operators of a label selector."""
+
     IN = "In"
     NOT_IN = "NotIn"
     EXISTS = "Exists"
@@ -41,49 +60,90 @@ class LabelSelectorOperator(StrEnum):
 
 
 class LabelSelectorRequirement(Wire):
+    """One condition on one label, as in Kubernetes."""
+
     key: Annotated[str, Field(min_length=1, max_length=317)]
+    """The label's key."""
     operator: LabelSelectorOperator
-    values: Annotated[tuple[str, ...], Field(max_length=64)] = ()
+    """How the label's value is compared."""
+    values: Annotated[tuple[LabelValue, ...], Field(max_length=64)] = ()
+    """At least one for In and NotIn, none for the others."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
+            message="In and NotIn need values, Exists and DoesNotExist take none; correct operator or values",
+            holds=lambda r: (r.operator in ("In", "NotIn")) == bool(r.values),
+            path="values",
+        ),
+    )
 
 
 class LabelSelector(Wire):
     """Kubernetes' label selector; an empty one selects every node."""
 
-    match_labels: dict[str, str] = {}
+    model_config = Wire.model_config | {"json_schema_extra": {"x-kubernetes-map-type": "atomic"}}
+
+    match_labels: dict[str, LabelValue] = Field(default_factory=dict, max_length=64)
+    """Labels that a node must have, all of them."""
     match_expressions: Annotated[tuple[LabelSelectorRequirement, ...], Field(max_length=16)] = ()
+    """Conditions on labels, all of which a node must meet."""
 
 
 class PreferredNode(Wire):
     """A node's place in the order of preference, and, where given, its exact priority."""
 
     node: NodeName
-    priority: Annotated[int, Field(ge=1, le=254)] | None = None
+    """The node's name."""
+    priority: Annotated[Integer, Field(ge=1, le=254)] | None = None
+    """Left out: 250, 240, 230, ... by its place."""
 
 
 class NodeOverride(Wire):
     """Where one node differs from the others."""
 
     node: NodeName
+    """The node's name."""
     interface: InterfaceName | None = None
-    source: HostAddress | None = None
+    """The interface there."""
+    source: UnicastAddress | None = None
+    """Where its adverts come from, and what its peers are told."""
+
+
+def _nodes_that_repeat(nodes: "Nodes") -> Iterator[tuple[Location, str]]:
+    entries: dict[str, tuple[PreferredNode | NodeOverride, ...]] = {
+        "preferred": nodes.preferred,
+        "overrides": nodes.overrides,
+    }
+    for field, listed in entries.items():
+        seen: set[str] = set()
+        for index, entry in enumerate(listed):
+            if entry.node in seen:
+                yield (field, index, "node"), f"{entry.node} stands twice; remove one of them"
+            seen.add(entry.node)
 
 
 class Nodes(Wire):
     """Who may hold the addresses, and in which order."""
 
     selector: LabelSelector = LabelSelector()
+    """Which nodes may join; left out: all."""
     preferred: Annotated[tuple[PreferredNode, ...], Field(max_length=24)] = ()
     """First choice first; a priority left out is 250, 240, 230, ... by its place."""
-    max_candidates: Annotated[int, Field(ge=1, le=24)] = 8
+    max_candidates: Annotated[Integer, Field(ge=1, le=24)] = 8
     """How many nodes join each group at most."""
-    overrides: Annotated[tuple[NodeOverride, ...], Field(max_length=256)] = ()
+    overrides: Annotated[tuple[NodeOverride, ...], keyed_by("node"), Field(max_length=256)] = ()
+    """Where nodes differ in interface or source."""
+
+    checks: ClassVar[tuple[Check, ...]] = (_nodes_that_repeat,)
 
 
 class VirtualIPTransport(Wire):
     """How adverts travel; for Unicast the peers are filled in from the nodes' addresses on the segment."""
 
     type: TransportType = TransportType.UNICAST
-    group: HostAddress | None = None
+    """Unicast: to each peer. Multicast: to the group."""
+    group: GroupAddress | None = None
     """For Multicast; left out: 224.0.0.18 or ff02::12."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -100,19 +160,23 @@ class Authentication(Wire):
     """VRRP version 2's simple password, from a Secret: a guard against mistakes, not against an enemy."""
 
     type: AuthenticationType
+    """Password: the eight bytes of VRRP version 2."""
     secret_ref: SecretReference
+    """Where the password is."""
 
 
 class Vrrp(Wire):
     """How the members speak; every field has keepalived's default where keepalived has one."""
 
     version: Literal[2, 3] = 3
+    """3, or 2 for peers that speak nothing else and for passwords."""
     virtual_router_ids: Annotated[tuple[VirtualRouterID, ...], Field(max_length=64)] = Field(
         default=(), alias="virtualRouterIDs"
     )
     """One for each group, in order; left out: allocated."""
-    advertisement_interval: AdvertisementInterval = Duration.of(s=1)  # type: ignore[valid-type]
-    active_down_factor: Annotated[int, Field(ge=1, le=100)] = 3
+    advertisement_interval: AdvertisementInterval = Duration.of(s=1)
+    """The time between two adverts; version 3: 10ms to 40950ms, version 2: whole seconds to 255s."""
+    active_down_factor: Annotated[Integer, Field(ge=1, le=100)] = 3
     """So many intervals without an advert mean that the Active router is gone; keepalived's down_timer_adverts."""
     transport: VirtualIPTransport = VirtualIPTransport()
     authentication: Authentication | None = None
@@ -120,8 +184,8 @@ class Vrrp(Wire):
     checksum: Checksum = Checksum.WITH_PSEUDO_HEADER
     announcements: Announcements = Announcements()
     flap_damping: FlapDamping = FlapDamping()
-    lease: duration("1s", "3600s") | None = None  # type: ignore[valid-type]
-    """The kernel lifetime of the addresses. Left out: active_down_factor intervals, at least 2s, in whole seconds."""
+    lease: Annotated[Duration, duration("1s", "3600s", step="1s")] | None = None
+    """The addresses' lifetime in the kernel. Left out: activeDownFactor intervals in whole seconds, at least 2s."""
     on_stop: OnStop = OnStop.RELEASE
     """Keep: a stop of the daemon is a restart; the addresses stay until their lease ends."""
 
@@ -140,17 +204,18 @@ class Vrrp(Wire):
             holds=lambda v: len(set(v.virtual_router_ids)) == len(v.virtual_router_ids),
             path="virtualRouterIDs",
         ),
-        Rule(
-            cel="!has(self.lease) || duration(self.lease).getMilliseconds() % 1000 == 0",
-            message="the kernel counts lifetimes in whole seconds; write 2s, 3s, ...",
-            holds=lambda v: v.lease is None or v.lease % Duration.of(s=1) == 0,
-            path="lease",
-        ),
     )
 
 
+def _addresses_that_repeat(spec: "VirtualIPSpec") -> Iterator[tuple[Location, str]]:
+    yield from repeated_addresses((a.address, a.interface or spec.interface) for a in spec.addresses)
+
+
 class VirtualIPSpec(Wire):
-    addresses: Annotated[tuple[HeldAddress, ...], Field(min_length=1, max_length=1024)]
+    """What is to be held, by whom and how."""
+
+    addresses: Annotated[tuple[HeldAddress, ...], keyed_by("address"), Field(min_length=1, max_length=MAX_ADDRESSES)]
+    """The virtual addresses, in the order in which Balanced lays them on groups."""
     interface: InterfaceName | None = None
     """Left out: the interface whose subnet holds the address, else that of the default route."""
     nodes: Nodes = Nodes()
@@ -158,11 +223,13 @@ class VirtualIPSpec(Wire):
     """Failover: one group, one holder. Balanced: groups with rotated preference, so that all nodes carry some."""
     vrrp: Vrrp = Vrrp()
 
+    checks: ClassVar[tuple[Check, ...]] = (_addresses_that_repeat,)
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="self.distribution == 'Balanced' || !has(self.vrrp) || !has(self.vrrp.virtualRouterIDs)"
             " || self.vrrp.virtualRouterIDs.size() <= 1",
-            message="Failover has one group and takes one virtual router ID; remove the others, or set distribution: Balanced",
+            message="Failover has one group and takes one virtual router ID; remove the others, or set"
+            " distribution: Balanced",
             holds=lambda s: s.distribution is Distribution.BALANCED or len(s.vrrp.virtual_router_ids) <= 1,
             path="vrrp.virtualRouterIDs",
         ),
@@ -171,6 +238,17 @@ class VirtualIPSpec(Wire):
             message="VRRP version 2 carries IPv4 only; set version: 3",
             holds=lambda s: s.vrrp.version == 3 or all(":" not in a.address for a in s.addresses),
             path="vrrp.version",
+        ),
+        Rule(
+            cel="!has(self.vrrp) || !has(self.vrrp.transport) || !has(self.vrrp.transport.group)"
+            " || self.addresses.all(a, a.address.contains(':') == self.vrrp.transport.group.contains(':'))",
+            message="the group is of one family and the addresses are not all of it; leave group out for the"
+            " standard groups of both",
+            holds=lambda s: (
+                s.vrrp.transport.group is None
+                or all((":" in a.address) == (":" in s.vrrp.transport.group) for a in s.addresses)
+            ),
+            path="vrrp.transport.group",
         ),
     )
 
@@ -214,17 +292,31 @@ class GroupStatus(Wire):
 
 class VirtualIPStatus(Wire):
     observed_generation: int | None = None
-    conditions: tuple[Condition, ...] = ()
+    conditions: Annotated[tuple[Condition, ...], keyed_by("type")] = ()
+    """Accepted, Programmed, Held and SplitBrain."""
     address_count: int | None = None
+    """How many addresses the spec names."""
     holder_summary: str | None = None
-    groups: tuple[GroupStatus, ...] = ()
+    """Who holds how many, as `lb-1(6) lb-2(5)`."""
+    groups: Annotated[tuple[GroupStatus, ...], keyed_by("name")] = ()
+    """Each group of addresses."""
 
 
 class VirtualIP(Wire):
     """Addresses that move together or are spread over nodes, and who may hold them."""
 
-    api_version: Literal["mooring.dev/v1alpha1"] = API_VERSION
+    api_version: Literal["mooring.dev/v1alpha1"] = "mooring.dev/v1alpha1"
     kind: Literal["VirtualIP"] = "VirtualIP"
     metadata: Metadata
     spec: VirtualIPSpec
     status: VirtualIPStatus | None = None
+    """Written by the operator."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.metadata.name.size() <= 63",
+            message="the name is the beginning of its instances' names and has at most 63 characters; shorten it",
+            holds=lambda v: len(v.metadata.name) <= 63,
+            path="metadata.name",
+        ),
+    )

@@ -210,6 +210,14 @@ def parse_answer(received: Message) -> Answer | None:
     return Answer(sequence, -negative, reason)
 
 
+def parse_done(received: Message) -> int:
+    """The errno that ends a dump, 0 when it is complete."""
+    if len(received.body) < _ERROR.size:
+        return 0
+    (negative,) = _ERROR.unpack_from(received.body)
+    return max(-int(negative), 0)
+
+
 _NUMBERS = {1: struct.Struct("=B"), 2: struct.Struct("=H"), 4: struct.Struct("=I"), 8: struct.Struct("=Q")}
 
 

@@ -57,7 +57,8 @@ def real_time(priority: int, cpu_limit_ms: int = 1000) -> Scheduling:
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
     except PermissionError:
-        pass
+        # The same flag keeps the niceness from our children.
+        os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
     else:
         return Scheduling.REAL_TIME
     try:

@@ -31,6 +31,7 @@ from mooring_node.kernel.netlink import (
     message,
     parse,
     parse_answer,
+    parse_done,
 )
 
 #: Room for the answers to a whole part, and for a storm of notifications.
@@ -39,6 +40,8 @@ BUFFER_BYTES = 4 * 1024 * 1024
 RECEIVE_BYTES = 64 * 1024
 ANSWER_TIMEOUT_S = 1
 DUMP_ATTEMPTS = 16
+#: A storm of notifications must not keep the reader from its other work.
+READ_AT_ONCE = 1024
 
 # Not in Python's socket module.
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE, _SO_ATTACH_FILTER = 32, 33, 26
@@ -176,9 +179,9 @@ class Rtnetlink:
                 if received.sequence != self._dumps:
                     continue
                 consistent = consistent and not received.flags & NLM_F_DUMP_INTR
+                _raise_refusal(received)
                 if received.kind == NLMSG_DONE:
                     return found, consistent
-                _raise_refusal(received)
                 value = read(received)
                 if value is not None:
                     found.append(value)
@@ -231,13 +234,16 @@ class Monitor:
         return self._socket.fileno()
 
     def read(self) -> tuple[Change, ...]:
-        """What changed since the last call, in order; empty when nothing did."""
+        """What changed since the last call, in order; empty when nothing did.
+
+        At most READ_AT_ONCE notifications; the socket stays readable when more wait.
+        """
         changes: list[Change] = []
-        while True:
+        for _ in range(READ_AT_ONCE):
             try:
                 size, sender = self._socket.recvfrom_into(self._buffer)
             except BlockingIOError:
-                return tuple(changes)
+                break
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
@@ -245,6 +251,7 @@ class Monitor:
                 continue
             if sender[0] == 0:
                 changes.extend(_changes(memoryview(self._buffer)[:size]))
+        return tuple(changes)
 
     def close(self) -> None:
         self._socket.close()
@@ -277,6 +284,8 @@ def _raise_refusal(received: Message) -> None:
     answer = parse_answer(received)
     if answer is not None and answer.errno:
         raise OSError(answer.errno, answer.reason or os.strerror(answer.errno))
+    if received.kind == NLMSG_DONE and (code := parse_done(received)):
+        raise OSError(code, os.strerror(code))
 
 
 def _open_socket(buffer_bytes: int) -> socket.socket:

@@ -65,7 +65,7 @@ class Transport(Wire):
     """Where adverts come from; left out: the interface's first IPv4 or its link-local IPv6 address."""
     peers: Annotated[tuple[UnicastAddress, ...], Field(max_length=24)] = ()
     """The other members, for Unicast. An empty list is a fault: the daemon never turns to multicast itself."""
-    alone: bool = False
+    alone: Flag = False
     """True: this node is the only member, so an empty list of peers is meant."""
     group: GroupAddress | None = None
     """The group, for Multicast; left out: 224.0.0.18 or ff02::12."""

@@ -1,0 +1,155 @@
+"""A lab as a whole: built, found again, and removed without a trace."""
+
+import shutil
+import signal
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
+from types import TracebackType
+
+from mooring_lab import namespace, rights
+from mooring_lab.layout import Layout, switch_commands
+from mooring_lab.machine import Machine
+from mooring_lab.node import Node
+from mooring_lab.probe_client import Client
+from mooring_lab.rights import LabError
+from mooring_lab.store import Record, Store, leftover
+from mooring_lab.wait import wait_until
+
+
+def default_daemon_command() -> tuple[str, ...]:
+    """`mooring-node` of this installation."""
+    beside = Path(sys.executable).with_name("mooring-node")
+    return (str(beside if beside.exists() else shutil.which("mooring-node") or beside),)
+
+
+class Lab:
+    """Nodes and clients on a bridge. `with Lab("mine") as lab:` builds it and removes it at the end.
+
+    All addresses that it gives back are without prefix.
+    """
+
+    def __init__(
+        self,
+        name: str = "default",
+        nodes: int | Sequence[str] = 2,
+        clients: int = 1,
+        daemon_command: Sequence[str] = (),
+    ) -> None:
+        names = [f"lb-{i + 1}" for i in range(nodes)] if isinstance(nodes, int) else list(nodes)
+        layout = Layout.named(name, names, [f"client-{i + 1}" for i in range(clients)])
+        self._attach(Record(layout, tuple(daemon_command) or default_daemon_command()))
+
+    @classmethod
+    def open(cls, name: str = "default") -> "Lab":
+        """A lab that is up; LabError when there is none of this name."""
+        lab = cls.__new__(cls)
+        lab._attach(Store(name).load())
+        return lab
+
+    def _attach(self, record: Record) -> None:
+        self._record = record
+        self.layout = record.layout
+        self.name = record.layout.lab
+        self.store = Store(self.name)
+        self.nodes = tuple(Node(self.layout, member, self.store) for member in self.layout.nodes)
+        self.clients = tuple(Client(self.layout, member, self.store) for member in self.layout.clients)
+
+    # -- life
+
+    def up(self) -> "Lab":
+        """Build it; LabError when rights are missing or something of this name is there. Half a lab never stays."""
+        rights.require()
+        if self.store.exists() or namespace.matching(self.layout.namespace("")):
+            raise LabError(leftover(self.name))
+        try:
+            self.store.create(self._record)
+            namespace.add(self.layout.switch)
+            namespace.batch(self.layout.switch, switch_commands())
+            for machine in self.machines:
+                machine.power_on()
+        except BaseException:
+            self.down()
+            raise
+        return self
+
+    def down(self) -> None:
+        """Remove everything that is there of it, also when little is; can be called twice."""
+        self.close()
+        remove(self.name)
+
+    def close(self) -> None:
+        """Let go of it without changing it."""
+        for machine in self.machines:
+            machine.close()
+
+    def __enter__(self) -> "Lab":
+        return self.up()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+    # -- members
+
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        return (*self.nodes, *self.clients)
+
+    @property
+    def client(self) -> Client:
+        """The first client."""
+        return self.clients[0]
+
+    def node(self, name: str) -> Node:
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise LabError(f"no node is called {name}; there are {', '.join(n.name for n in self.nodes)}")
+
+    def machine(self, name: str) -> Machine:
+        """A node or a client."""
+        for machine in self.machines:
+            if machine.name == name:
+                return machine
+        raise LabError(f"nobody is called {name}; there are {', '.join(m.name for m in self.machines)}")
+
+    # -- who holds what
+
+    def holders(self) -> dict[str, tuple[str, ...]]:
+        """By the kernels: for each address that is nobody's own, the nodes that have it; addresses in order."""
+        found: dict[str, tuple[str, ...]] = {}
+        for node in self.nodes:
+            for address in node.held():
+                found[address] = (*found.get(address, ()), node.name)
+        return dict(sorted(found.items(), key=lambda item: (":" in item[0], int(ip_address(item[0])))))
+
+    def wait_held(self, expected: Mapping[str, Collection[str]], timeout: float) -> None:
+        """Wait until each named node holds exactly these addresses; TimeoutError says what is held instead."""
+        wanted = {self.node(name): frozenset(addresses) for name, addresses in expected.items()}
+        try:
+            wait_until(
+                lambda: all(node.held() == addresses for node, addresses in wanted.items()),
+                timeout,
+                "the addresses to be where they should",
+                [node.kernel for node in wanted if node.powered],
+            )
+        except TimeoutError as error:
+            raise TimeoutError(f"not within {timeout:g} s; held now: {self.holders()}") from error
+
+
+def remove(name: str) -> None:
+    """Remove a lab by its name alone: its processes, namespaces and folder. Nothing happens where there is nothing."""
+    layout = Layout.named(name, ["any"], [])
+    store = Store(name)
+    with suppress(LabError):
+        # A process that is only about to enter its namespace is not found there.
+        for roles in store.load().processes.values():
+            for started in roles.values():
+                started.identity.send(signal.SIGKILL)
+    for found in namespace.matching(layout.namespace("")):
+        namespace.remove(found)
+    store.remove()

@@ -1,0 +1,174 @@
+"""Names and addresses of a lab: which namespaces it has, and the `ip` commands that build each. Pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SERVICE_BRIDGE = "service"
+MANAGEMENT_BRIDGE = "mgmt"
+SERVICE_LINK = "eth0"
+MANAGEMENT_LINK = "mgmt0"
+_SWITCH = "switch"
+_LAB_NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
+#: A bridge port is called like its node, with .mgmt for the second one, in at most 15 bytes.
+_MEMBER_NAME = re.compile(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?")
+_MOST_MEMBERS = 48
+#: Whatever the host has set, a member starts from these (a new namespace inherits some of the host's values).
+SETTINGS = {
+    "net/ipv4/ip_forward": "0",
+    **{
+        f"net/ipv4/conf/{scope}/{name}": "0"
+        for scope in ("all", "default")
+        for name in ("rp_filter", "arp_ignore", "arp_announce", "promote_secondaries")
+    },
+    **{
+        f"net/ipv6/conf/{scope}/{name}": "0"
+        for scope in ("all", "default")
+        for name in ("disable_ipv6", "accept_dad", "accept_ra")
+    },
+}
+
+
+# While a client resolves a neighbour, the kernel would keep its packets and deliver them late: they are lost for the
+# client of a service, so they must be lost for the measurement.
+CLIENT_SETTINGS = {f"net/{family}/neigh/{SERVICE_LINK}/unres_qlen_bytes": "0" for family in ("ipv4", "ipv6")}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A machine of the lab: a node (two links) or a client (the service link alone)."""
+
+    name: str
+    index: int
+    is_client: bool = False
+
+    @property
+    def ipv4(self) -> str:
+        """On the service bridge: nodes 10.0.0.18, .28, .38, ... (eight in each /24), clients from 10.0.0.200."""
+        if self.is_client:
+            return f"10.0.0.{200 + self.index}"
+        return f"10.0.{self.index // 8}.{18 + 10 * (self.index % 8)}"
+
+    @property
+    def ipv6(self) -> str:
+        """Reads like the IPv4 address: fd00:10::18 for 10.0.0.18, fd00:10::1:18 for 10.0.1.18."""
+        third, fourth = self.ipv4.split(".")[2:]
+        return f"fd00:10::{fourth}" if third == "0" else f"fd00:10::{third}:{fourth}"
+
+    @property
+    def management(self) -> str:
+        return f"192.168.77.{self.index + 1}"
+
+    @property
+    def mac(self) -> str:
+        return f"02:00:00:00:{'02' if self.is_client else '00'}:{self.index + 1:02x}"
+
+    @property
+    def management_mac(self) -> str:
+        return f"02:00:00:00:01:{self.index + 1:02x}"
+
+    @property
+    def port(self) -> str:
+        """Its port on the service bridge."""
+        return self.name
+
+    @property
+    def management_port(self) -> str:
+        return f"{self.name}.mgmt"
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return (self.port,) if self.is_client else (self.port, self.management_port)
+
+    @property
+    def base_addresses(self) -> frozenset[str]:
+        """The machine's own addresses, without prefix; whatever else it has, it holds for somebody."""
+        own = {self.ipv4, self.ipv6}
+        return frozenset(own if self.is_client else own | {self.management})
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All machines of one lab. ValueError when a name or number does not fit."""
+
+    lab: str
+    nodes: tuple[Member, ...]
+    clients: tuple[Member, ...]
+
+    @classmethod
+    def named(cls, lab: str, nodes: Sequence[str], clients: Sequence[str]) -> "Layout":
+        if not _LAB_NAME.fullmatch(lab):
+            raise ValueError(f"{lab!r} is no name for a lab; use a to z and 0 to 9, at most 16, a letter first")
+        names = [*nodes, *clients]
+        for name in names:
+            if not _MEMBER_NAME.fullmatch(name) or name == _SWITCH:
+                raise ValueError(
+                    f"{name!r} is no name for a node; use a to z, 0 to 9 and -, at most 10, not {_SWITCH!r}"
+                )
+        if len(set(names)) != len(names):
+            raise ValueError("two members have one name")
+        if not nodes or max(len(nodes), len(clients)) > _MOST_MEMBERS:
+            raise ValueError(f"a lab has 1 to {_MOST_MEMBERS} nodes and up to {_MOST_MEMBERS} clients")
+        return cls(
+            lab,
+            tuple(Member(name, index) for index, name in enumerate(nodes)),
+            tuple(Member(name, index, is_client=True) for index, name in enumerate(clients)),
+        )
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        return self.nodes + self.clients
+
+    def namespace(self, member: str) -> str:
+        return f"mooring-{self.lab}-{member}"
+
+    @property
+    def switch(self) -> str:
+        """The namespace of the bridges."""
+        return self.namespace(_SWITCH)
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        return (*(self.namespace(member.name) for member in self.members), self.switch)
+
+
+def switch_commands() -> list[str]:
+    """The bridges. No spanning tree and no snooping: a port forwards as soon as it is up."""
+    commands = ["link set lo up"]
+    for bridge in (SERVICE_BRIDGE, MANAGEMENT_BRIDGE):
+        commands += [
+            f"link add {bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
+            f"link set {bridge} up",
+        ]
+    return commands
+
+
+def plug_commands(member: Member, namespace: str) -> list[str]:
+    """In the switch's namespace: the member's cables, plugged in."""
+    commands = [
+        f"link add {member.port} type veth peer name {SERVICE_LINK} address {member.mac} netns {namespace}",
+        f"link set {member.port} master {SERVICE_BRIDGE} up",
+    ]
+    if not member.is_client:
+        commands += [
+            f"link add {member.management_port} type veth"
+            f" peer name {MANAGEMENT_LINK} address {member.management_mac} netns {namespace}",
+            f"link set {member.management_port} master {MANAGEMENT_BRIDGE} up",
+        ]
+    return commands
+
+
+def member_commands(member: Member) -> list[str]:
+    """In the member's namespace: its links and its own addresses."""
+    commands = [
+        "link set lo up",
+        f"addr add {member.ipv4}/16 brd + dev {SERVICE_LINK}",
+        f"addr add {member.ipv6}/64 dev {SERVICE_LINK} nodad",
+        f"link set {SERVICE_LINK} up",
+    ]
+    if not member.is_client:
+        commands += [
+            f"addr add {member.management}/24 brd + dev {MANAGEMENT_LINK}",
+            f"link set {MANAGEMENT_LINK} up",
+        ]
+    return commands

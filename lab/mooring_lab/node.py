@@ -1,0 +1,228 @@
+"""A node: a machine with a daemon (or a keepalived), which can be broken and mended."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mooring_api.nodeconfig import NodeConfig
+from mooring_lab import faults, namespace
+from mooring_lab.faults import Direction
+from mooring_lab.machine import Machine, spawn
+from mooring_lab.processes import Identity, kernel_name
+from mooring_lab.rights import LabError
+from mooring_lab.store import Started, write_atomically
+from mooring_lab.wait import wait_until
+
+DAEMON = "daemon"
+KEEPALIVED = "keepalived"
+_STOP_SECONDS = 30.0
+
+
+class Node(Machine):
+    """One node of a lab."""
+
+    # -- what runs here
+
+    @property
+    def config_file(self) -> Path:
+        return self.folder / "node.yaml"
+
+    @property
+    def state_dir(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "daemon.log"
+
+    @property
+    def log(self) -> str:
+        """What the daemon has said so far."""
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    @property
+    def daemon(self) -> Identity | None:
+        """The daemon's first process; None when it does not run."""
+        return self._running(DAEMON)
+
+    def write_config(self, config: NodeConfig | str) -> None:
+        """Replace the node's configuration file; text is written as it is, also when it is wrong."""
+        text = config if isinstance(config, str) else yaml.safe_dump(config.to_wire(), sort_keys=False)
+        # A password stands in it.
+        write_atomically(self.config_file, text, 0o600)
+
+    def start_daemon(self, config: NodeConfig | str | None = None) -> None:
+        """Start the daemon, with this configuration or with the one that is there; LabError when it runs."""
+        if self.daemon:
+            raise LabError(f"the daemon of {self.name} runs already")
+        if config is not None:
+            self.write_config(config)
+        command = self._store.load().daemon_command
+        arguments = ["run", "--config", str(self.config_file), "--state-dir", str(self.state_dir)]
+        self._start(DAEMON, [*command, *arguments], self.log_file)
+
+    def reload_daemon(self, config: NodeConfig | str | None = None) -> None:
+        """Hand a configuration to the running daemon (SIGHUP)."""
+        if config is not None:
+            self.write_config(config)
+        if not ((daemon := self.daemon) and daemon.send(signal.SIGHUP)):
+            raise LabError(f"no daemon runs on {self.name}; see {self.log_file}")
+
+    def stop_daemon(self) -> None:
+        """Stop the daemon as a service manager does (SIGTERM) and wait until it has handed over."""
+        self._stop(DAEMON)
+
+    def daemon_status(self) -> dict[str, Any] | None:
+        """What `mooring-node status -o json` says; None when it does not answer."""
+        if not self.powered:
+            return None
+        done = self.exec(*self._store.load().daemon_command, "status", "--state-dir", str(self.state_dir), "-o", "json")
+        if done.returncode:
+            return None
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    def maintenance(self, on: bool) -> None:
+        """Ask the daemon to hand over and stay Backup, or to take part again."""
+        switch = "on" if on else "off"
+        command = self._store.load().daemon_command
+        done = self.exec(*command, "maintenance", switch, "--state-dir", str(self.state_dir))
+        if done.returncode:
+            raise LabError(f"maintenance {switch} on {self.name}: {done.stderr.strip()}")
+
+    def start_keepalived(self, configuration: str) -> None:
+        """Run keepalived here with this text; its files stay in the lab's folder."""
+        path = self.folder / "keepalived.conf"
+        write_atomically(path, configuration, 0o600)
+        pids = [f"--{name}={self.folder / file}" for name, file in _KEEPALIVED_PIDS.items()]
+        options = ["--dont-fork", "--log-console", "--log-detail", f"--use-file={path}", "--vrrp", *pids]
+        self._start(KEEPALIVED, ["keepalived", *options], self.folder / "keepalived.log")
+
+    def stop_keepalived(self) -> None:
+        self._stop(KEEPALIVED)
+
+    def processes(self, name: str | None = None) -> list[Identity]:
+        """All processes of the node, or those whose kernel name (comm) contains `name`."""
+        running = namespace.members(self.namespace)
+        return [p for p in running if name is None or name in kernel_name(p.pid)]
+
+    # -- faults
+
+    def fault_node(self) -> None:
+        """Pull the power cord: links cut, every process killed, nothing of the kernel's state survives."""
+        self._require_power()
+        namespace.batch(self._switch, [f"link set {port} down" for port in self.member.ports])
+        self.close()
+        namespace.remove(self.namespace)
+        # Asynchronous as it is, the namespace's end would leave the ports there for a while.
+        for port in self.member.ports:
+            self._ip_switch(f"link del {port}", missing_is_fine=True)
+
+    def fault_link(self, *, silent: bool = False) -> None:
+        """Cut the service link. The node sees the carrier go; with `silent` it sees nothing."""
+        self._require_power()
+        if silent:
+            self._nft(faults.drop(self.member.port, Direction.BOTH))
+        else:
+            self._ip_switch(f"link set {self.member.port} down")
+
+    def fault_one_way(self, direction: Direction) -> None:
+        """Drop all frames from the node, or all towards it, on the service link."""
+        self._require_power()
+        self._nft(faults.drop(self.member.port, direction))
+
+    def fault_loss(self, percent: int, direction: Direction = Direction.BOTH) -> None:
+        """Drop so many of a hundred frames at random on the service link."""
+        self._require_power()
+        self._nft(faults.drop(self.member.port, direction, percent))
+
+    def fault_kill(self, name: str | None = None) -> None:
+        """SIGKILL all processes of the node, or those whose kernel name contains `name`."""
+        self._require_power()
+        if name is None:
+            namespace.kill_all(self.namespace)
+            return
+        chosen = self._chosen(name)
+        for identity in chosen:
+            identity.send(signal.SIGKILL)
+        wait_until(lambda: not any(p.alive() for p in chosen), _STOP_SECONDS, f"{name} on {self.name} to end")
+
+    def fault_stop(self, seconds: float, name: str | None = None) -> None:
+        """Freeze processes (SIGSTOP) and return; a process of its own wakes them after `seconds`."""
+        self._require_power()
+        frozen = [f"{p.pid}:{p.start}" for p in self._chosen(name)]
+        reader, writer = os.pipe()
+        with open(reader, "rb") as said:
+            try:
+                spawn([sys.executable, "-m", "mooring_lab.stopper", str(seconds), *frozen], writer)
+            finally:
+                os.close(writer)
+            answer = said.readline()
+        if answer != b"stopped\n":
+            raise LabError(f"could not freeze {self.name}: {answer.decode(errors='replace').strip()}")
+
+    def heal(self) -> None:
+        """Undo every fault: power, links, filters, frozen processes; what was killed starts anew."""
+        if not self.powered:
+            self.power_on()
+        for port in self.member.ports:
+            self._ip_switch(f"link set {port} up")
+        self._nft(faults.restore(self.member.port))
+        for identity in self.processes():
+            identity.send(signal.SIGCONT)
+        for role, started in self._store.load().processes.get(self.name, {}).items():
+            if not started.identity.alive():
+                self._start(role, started.command, Path(started.log))
+
+    # -- the shell around it
+
+    def _running(self, role: str) -> Identity | None:
+        started = self._store.load().processes.get(self.name, {}).get(role)
+        return started.identity if started and started.identity.alive() else None
+
+    def _start(self, role: str, command: Sequence[str], log: Path) -> None:
+        self._require_power()
+        with self._store.edit() as record:
+            output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try:
+                identity = spawn(self.command(*command), output)
+            finally:
+                os.close(output)
+            record.processes.setdefault(self.name, {})[role] = Started(identity, tuple(command), str(log))
+
+    def _stop(self, role: str) -> None:
+        with self._store.edit() as record:
+            started = record.processes.get(self.name, {}).pop(role, None)
+        if started and started.identity.send(signal.SIGTERM):
+            wait_until(lambda: not started.identity.alive(), _STOP_SECONDS, f"{role} of {self.name} to end")
+
+    def _chosen(self, name: str | None) -> list[Identity]:
+        chosen = self.processes(name)
+        if not chosen:
+            running = sorted({kernel_name(p.pid) for p in self.processes()})
+            raise LabError(f"nothing called {name} runs on {self.name}; there is {', '.join(running) or 'nothing'}")
+        return chosen
+
+    def _nft(self, text: str) -> None:
+        namespace.run(namespace.inside(self._switch, ["nft", "-f", "-"]), text)
+
+    def _ip_switch(self, command: str, *, missing_is_fine: bool = False) -> None:
+        force = ["-force"] if missing_is_fine else []
+        try:
+            namespace.run(["ip", "-n", self._switch, *force, "-batch", "-"], f"{command}\n")
+        except LabError:
+            if not missing_is_fine:
+                raise
+
+
+_KEEPALIVED_PIDS = {
+    "pid": "keepalived.pid",
+    "vrrp_pid": "keepalived-vrrp.pid",
+    "checkers_pid": "keepalived-checkers.pid",
+}

@@ -1,0 +1,67 @@
+"""Processes that the lab started, told from strangers that were given the same pid later."""
+
+import os
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A process: pid and start time (clock ticks since boot, field 22 of /proc/PID/stat)."""
+
+    pid: int
+    start: int
+
+    @classmethod
+    def of(cls, pid: int) -> "Identity | None":
+        """The process that has this pid now; None when none has, or it is a zombie."""
+        try:
+            text = Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        # The command's name stands in brackets and may hold blanks and brackets itself.
+        fields = text[text.rindex(")") + 2 :].split()
+        return None if fields[0] in "ZX" else cls(pid, int(fields[19]))
+
+    def alive(self) -> bool:
+        if Identity.of(self.pid) == self:
+            return True
+        # Our own dead child stays a zombie until somebody asks.
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)
+        return False
+
+    def send(self, number: signal.Signals) -> bool:
+        """Send a signal; False when this very process is gone (another that has its pid now gets nothing)."""
+        try:
+            handle = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return False
+        try:
+            if not self.alive():
+                return False
+            signal.pidfd_send_signal(handle, number)
+        except ProcessLookupError:
+            return False
+        finally:
+            os.close(handle)
+        return True
+
+
+def command_line(pid: int) -> tuple[str, ...]:
+    """The arguments of a process, () when it is gone or a thread of the kernel."""
+    try:
+        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return ()
+    return tuple(raw.decode(errors="replace").rstrip("\0").split("\0")) if raw else ()
+
+
+def kernel_name(pid: int) -> str:
+    """The short name that a process gave itself (comm), "" when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -1,0 +1,32 @@
+"""Freezes processes for a while and wakes them up again, whatever becomes of the command that asked for it.
+
+`python -m mooring_lab.stopper SECONDS PID:START ...` says `stopped` once all are frozen.
+"""
+
+import signal
+import sys
+import time
+from collections.abc import Sequence
+
+from mooring_lab.processes import Identity
+
+
+def main(arguments: Sequence[str]) -> int:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    seconds = float(arguments[0])
+    frozen = [Identity(*map(int, argument.split(":"))) for argument in arguments[1:]]
+    try:
+        for identity in frozen:
+            identity.send(signal.SIGSTOP)
+        sys.stdout.write("stopped\n")
+        sys.stdout.flush()
+        time.sleep(seconds)
+    finally:
+        for identity in frozen:
+            identity.send(signal.SIGCONT)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

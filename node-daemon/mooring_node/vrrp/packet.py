@@ -30,7 +30,7 @@ _HEADER = Struct("!BBBBHH")
 _HEADER_SIZE = _HEADER.size
 _CHECKSUM_AT = 6
 _IPV4_HEADER = Struct("!BBHHHBBH4s4s")
-#: Internetwork control, as the RFC's routing protocols mark their packets (RFC 4594 section 3.2).
+#: Network control (CS6), as routing protocols mark their packets (RFC 4594 section 3.2).
 _TOS = 0xC0
 
 

@@ -1,0 +1,91 @@
+"""The shared memory between the daemon's processes: a few numbers that outlive a process that dies.
+
+The supervisor makes it before it forks; children write their progress, the VRRP process also what a
+successor needs to adopt its addresses. Each slot has one writer at a time; a reader may see a slot in the
+middle of a write, which it would notice by a time that is not plausible, at worst once.
+"""
+
+import hashlib
+import mmap
+import struct
+from dataclasses import dataclass
+from typing import Self
+
+_CHILDREN = 4
+_GROUPS = 1024
+_KEY_BYTES = 16
+_PROGRESS = struct.Struct("=q")
+_SLOT = struct.Struct("=16sqq")
+_SLOTS_AT = _CHILDREN * _PROGRESS.size
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a group's last holder wrote, in CLOCK_BOOTTIME nanoseconds; zeros: it did not hold."""
+
+    last_advert_ns: int = 0
+    lease_end_ns: int = 0
+
+
+class Slot:
+    """One group's place on the board."""
+
+    __slots__ = ("_memory", "_offset")
+
+    def __init__(self, memory: mmap.mmap, offset: int) -> None:
+        self._memory = memory
+        self._offset = offset + _KEY_BYTES
+
+    def write(self, last_advert_ns: int, lease_end_ns: int) -> None:
+        struct.pack_into("=qq", self._memory, self._offset, last_advert_ns, lease_end_ns)
+
+    def read(self) -> Standing:
+        return Standing(*struct.unpack_from("=qq", self._memory, self._offset))
+
+
+class Board:
+    """Progress of each child by its number, and a slot for each group by its name."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, _SLOTS_AT + _GROUPS * _SLOT.size)
+
+    def progress(self, child: int, now_ns: int) -> None:
+        """The child says that it is alive at `now_ns`."""
+        _PROGRESS.pack_into(self._memory, child * _PROGRESS.size, now_ns)
+
+    def last_progress(self, child: int) -> int:
+        value: int = _PROGRESS.unpack_from(self._memory, child * _PROGRESS.size)[0]
+        return value
+
+    def slot(self, group: str) -> Slot:
+        """The group's slot, taken if it has none; LookupError when all are taken."""
+        key = hashlib.blake2b(group.encode(), digest_size=_KEY_BYTES).digest()
+        free = None
+        for index in range(_GROUPS):
+            offset = _SLOTS_AT + index * _SLOT.size
+            found = self._memory[offset : offset + _KEY_BYTES]
+            if found == key:
+                return Slot(self._memory, offset)
+            if free is None and found == bytes(_KEY_BYTES):
+                free = offset
+        if free is None:
+            raise LookupError(f"no place on the board for {group}: {_GROUPS} groups are the limit")
+        self._memory[free : free + _KEY_BYTES] = key
+        return Slot(self._memory, free)
+
+    def forget_all_but(self, groups: frozenset[str]) -> None:
+        """Free the slots of groups that are gone."""
+        keys = {hashlib.blake2b(name.encode(), digest_size=_KEY_BYTES).digest() for name in groups}
+        for index in range(_GROUPS):
+            offset = _SLOTS_AT + index * _SLOT.size
+            if self._memory[offset : offset + _KEY_BYTES] not in keys:
+                self._memory[offset : offset + _SLOT.size] = bytes(_SLOT.size)
+
+    def close(self) -> None:
+        self._memory.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()

@@ -1,0 +1,62 @@
+"""Small files of the state folder: written whole or not at all, readable by their owner alone."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace `path` by `text`, on disk before this returns; a crash leaves the old file or the new one."""
+    temporary = path.with_name(path.name + ".new")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a file of ours; None where there is none or it is not readable as one."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+class StateFolder:
+    """Where each file of the daemon's state is."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.accepted = path / "accepted.json"
+        self.ledger = path / "ledger.json"
+        self.kept = path / "kept.json"
+        self.transitions = path / "transitions.json"
+        self.configuration = path / "configuration.json"
+        self.maintenance = path / "maintenance"
+        self.control = path / "control.sock"
+        self.lock = path / "lock"
+        self.dump = path / "dump.json"
+
+    def create(self) -> None:
+        """Make the folder (mode 0700) where it is not there."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def boot_id() -> str:
+    """Names this boot of the kernel: what CLOCK_BOOTTIME and kernel settings mean ends with it."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -1,0 +1,357 @@
+"""One group at work: feeds the machine, does what it says, and watches over the addresses."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mooring_node.board import Slot
+from mooring_node.kernel.addresses import LeasedAddress
+from mooring_node.kernel.rtnetlink import Rtnetlink
+from mooring_node.vrrp import machine
+from mooring_node.vrrp.config import GroupConfig
+from mooring_node.vrrp.faults import FaultReason
+from mooring_node.vrrp.holdings import AddressInUse, Holdings, KernelRefused
+from mooring_node.vrrp.losses import Losses
+from mooring_node.vrrp.member import Member
+from mooring_node.vrrp.network import Network
+from mooring_node.vrrp.receive import Datagram
+from mooring_node.vrrp.states import (
+    HOLDING,
+    Active,
+    Doubting,
+    Drained,
+    Effect,
+    Event,
+    Fault,
+    FaultsChanged,
+    Heard,
+    Initialize,
+    Late,
+    LeaseEnded,
+    Leaving,
+    Reconfigured,
+    Router,
+    Settings,
+    Start,
+    Stop,
+    Stopped,
+    Tick,
+)
+
+SECOND_NS = 1_000_000_000
+#: An unmet condition that no event announces is looked at again this often.
+RECHECK_NS = SECOND_NS
+LOST_HOLD_NS = 30 * SECOND_NS
+REFUSED_HOLD_NS = 10 * SECOND_NS
+_STICKY = {FaultReason.ADDRESS_LOST: LOST_HOLD_NS, FaultReason.KERNEL_REFUSED: REFUSED_HOLD_NS}
+
+
+class Reporter(Protocol):
+    """Where a group tells what happened to it; must not block."""
+
+    def transition(self, group: str, before: str, after: str, reason: str) -> None: ...
+
+    def log(self, level: str, message: str, group: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all groups of the process share."""
+
+    rtnetlink: Rtnetlink
+    network: Network
+    report: Reporter
+    clock: Callable[[], int]
+
+
+def visible_state(router: Router) -> str:
+    """The state as users know it (RFC 9568's words, and Fault)."""
+    match router.state:
+        case Active() | Doubting() | Leaving():
+            return "Active"
+        case Fault():
+            return "Fault"
+        case Initialize() | Stopped():
+            return "Initialize"
+        case _:
+            return "Backup"
+
+
+def settings_of(config: GroupConfig, maintenance: bool) -> Settings:
+    """The machine's part of a configuration."""
+    return Settings(
+        version=config.version,
+        priority=config.priority,
+        interval_ns=config.interval_ns,
+        active_down_factor=config.active_down_factor,
+        preempt=config.preempt,
+        preempt_delay_ns=config.preempt_delay_ns,
+        eligible=config.eligible and not maintenance,
+        alone=all(member.alone for member in config.members),
+        damping_transitions=config.damping_transitions,
+        damping_window_ns=config.damping_window_ns,
+        damping_hold_down_ns=config.damping_hold_down_ns,
+    )
+
+
+class Group:
+    """The shell around one Router; every public call may change `deadline_ns`."""
+
+    def __init__(self, config: GroupConfig, services: Services, slot: Slot, *, maintenance: bool) -> None:
+        self.config = config
+        self.router = Router(settings_of(config, maintenance))
+        self.members = tuple(Member(config, member, services.network) for member in config.members)
+        self.holdings = Holdings(services.rtnetlink, config.lease_s)
+        self.faults: frozenset[FaultReason] = frozenset()
+        self.since_ns = 0
+        self._shown = visible_state(self.router)
+        self.transitions = 0
+        self.last_heard: tuple[bytes, int] | None = None
+        self._services = services
+        self._slot = slot
+        self._maintenance = maintenance
+        self._losses = Losses()
+        self._sticky: dict[FaultReason, int] = {}
+        self._recheck_at_ns: int | None = None
+        self._last_advert_ns = 0
+
+    # What happens to the group.
+
+    def start(self, now_ns: int) -> None:
+        """Begin: adopt a predecessor's addresses if it spoke less than 3 intervals ago, else clear them away."""
+        self.since_ns = now_ns
+        standing = self._slot.read()
+        faulty = self._look()
+        present = [self._services.network.present(each.interface_index, each.address) for each in self._addresses()]
+        ours = [each for each in present if each is not None and not each.permanent]
+        fresh = standing.last_advert_ns > now_ns - 3 * self.config.interval_ns and standing.lease_end_ns > now_ns
+        adopt = not faulty and fresh and len(ours) == len(present)
+        self.holdings.prepare(self._addresses(), self.config.lease_s)
+        if adopt:
+            self.holdings.adopt(standing.lease_end_ns)
+        elif ours and standing.last_advert_ns:
+            self.holdings.adopt(0)
+            self.holdings.release()
+        if faulty:
+            self._feed(FaultsChanged(faulty=True), now_ns, self._fault_text())
+        self._feed(Start(adopt=adopt), now_ns, "adopted from its predecessor" if adopt else "started")
+
+    def heard(self, member: Member, datagram: Datagram, now_ns: int) -> None:
+        """An advert for one of the members; raises Refused when it is not to be accepted."""
+        judged = member.judge(datagram, now_ns)
+        if judged is None or member.prepared is None:
+            return
+        advert, remarks = judged
+        if remarks:
+            member.counters.remarks += 1
+            self._services.report.log("info", f"advert with {', '.join(remarks)}", self.config.name)
+        self.last_heard = (datagram.source, advert.priority)
+        # Only the first member's addresses break a tie: the others cannot be compared across families.
+        wins = datagram.source > member.prepared.source if member is self.members[0] else None
+        event = Heard(advert.priority, advert.interval_ns, wins)
+        self._feed(event, now_ns, f"heard priority {advert.priority}")
+
+    def is_late(self, now_ns: int) -> bool:
+        return machine.is_late(self.router, now_ns)
+
+    def late(self, now_ns: int) -> None:
+        self._feed(Late(), now_ns, "woke late")
+
+    def drained(self, now_ns: int) -> None:
+        self._feed(Drained(), now_ns, "nobody else spoke meanwhile")
+
+    def on_time(self, now_ns: int) -> None:
+        """Do what is due: lease first, because a renewal would bring back what the kernel took away."""
+        if isinstance(self.router.state, HOLDING):
+            # Read again: between the turn's clock and here the process may have been stopped for long.
+            if self._services.clock() >= self.holdings.lease_end_ns:
+                self._feed(LeaseEnded(), now_ns, "its lease had ended when the process came to run again")
+            elif now_ns >= self.holdings.renew_at_ns:
+                self.holdings.renew(now_ns)
+                self._write_slot()
+        if self._recheck_at_ns is not None and now_ns >= self._recheck_at_ns:
+            self.refresh(now_ns)
+        self._feed(Tick(), now_ns, "the Active router fell silent")
+        for member in self.members:
+            member.announce_due(now_ns)
+
+    def refresh(self, now_ns: int) -> None:
+        """The interfaces have changed, or a fault may have passed."""
+        self._sticky = {reason: until for reason, until in self._sticky.items() if now_ns < until}
+        before = self.faults
+        faulty = self._look()
+        if self._addresses() != self.holdings.addresses and not isinstance(self.router.state, HOLDING):
+            self.holdings.prepare(self._addresses(), self.config.lease_s)
+        self._recheck_at_ns = now_ns + RECHECK_NS if faulty else None
+        if self.faults != before or faulty != isinstance(self.router.state, Fault):
+            self._feed(FaultsChanged(faulty=faulty), now_ns, self._fault_text())
+
+    def address_gone(self, now_ns: int) -> None:
+        """Somebody deleted one of our addresses: put it back, unless that has become a fight."""
+        if not isinstance(self.router.state, HOLDING) or now_ns >= self.holdings.lease_end_ns:
+            return
+        if not self.holdings.restore(now_ns):
+            return
+        self._services.report.log("warning", "an address was deleted by somebody else; it is back", self.config.name)
+        if self._losses.record(now_ns):
+            self._fault(FaultReason.ADDRESS_LOST, now_ns)
+            return
+        for member in self.members:
+            member.announce_once(now_ns)
+
+    def reconfigure(self, config: GroupConfig, now_ns: int, *, maintenance: bool) -> None:
+        """Another configuration of the same group; what it does not change is not touched."""
+        if config == self.config and maintenance == self._maintenance:
+            return
+        self._maintenance = maintenance
+        self.config = config
+        by_name = {member.config.name: member for member in self.members}
+        members = []
+        for each in config.members:
+            member = by_name.get(each.name) or Member(config, each, self._services.network)
+            member.reconfigure(config, each)
+            members.append(member)
+        self.members = tuple(members)
+        self._look()
+        if isinstance(self.router.state, HOLDING) and not self.faults:
+            self._change_addresses(now_ns)
+        else:
+            self.holdings.prepare(self._addresses(), config.lease_s)
+        self._feed(
+            Reconfigured(settings_of(config, maintenance)), now_ns, "maintenance" if maintenance else "configured"
+        )
+        self.refresh(now_ns)
+
+    def give_up(self, config: GroupConfig) -> None:
+        """Let go of addresses that another configuration of this group lacks, so that another group may take them."""
+        if not isinstance(self.router.state, HOLDING):
+            return
+        kept = {(each.address, each.prefix_length, each.interface) for each in config.addresses()}
+        old = self.config.addresses()
+        kept_now = [
+            address
+            for address, each in zip(self.holdings.addresses, old, strict=False)
+            if (each.address, each.prefix_length, each.interface) in kept
+        ]
+        self.holdings.drop_all_but(kept_now)
+
+    def stop(self, now_ns: int, *, keep: bool | None = None) -> None:
+        """A planned end: hand over, or leave the addresses to the next start where the configuration says Keep."""
+        keeping = self.config.keep_on_stop if keep is None else keep
+        if keeping and isinstance(self.router.state, HOLDING):
+            self.holdings.renew(now_ns)
+            self._write_slot()
+            self.holdings.keep()
+        self._feed(Stop(keep=keeping), now_ns, "stopped")
+
+    @property
+    def started(self) -> bool:
+        return not isinstance(self.router.state, Initialize)
+
+    @property
+    def stopped(self) -> bool:
+        return isinstance(self.router.state, Stopped)
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """When `on_time` wants to be called."""
+        due = [machine.deadline(self.router), self._recheck_at_ns]
+        if isinstance(self.router.state, HOLDING):
+            due.append(self.holdings.renew_at_ns)
+        due.extend(member.announce_at_ns for member in self.members)
+        return min((at for at in due if at is not None), default=None)
+
+    # How it is done.
+
+    def _addresses(self) -> tuple[LeasedAddress, ...]:
+        return tuple(address for member in self.members for address in member.addresses)
+
+    def _look(self) -> bool:
+        seen = frozenset[FaultReason]().union(*(member.refresh() for member in self.members))
+        if FaultReason.ADDRESS_IN_USE in self.faults and self._in_use():
+            seen |= {FaultReason.ADDRESS_IN_USE}
+        self.faults = seen | frozenset(self._sticky)
+        return bool(self.faults)
+
+    def _in_use(self) -> bool:
+        network = self._services.network
+        network.read()
+        return any(network.present(each.interface_index, each.address) for each in self._addresses())
+
+    def _fault(self, reason: FaultReason, now_ns: int) -> None:
+        if reason in _STICKY:
+            self._sticky[reason] = now_ns + _STICKY[reason]
+        self.faults |= {reason}
+        self._recheck_at_ns = now_ns + RECHECK_NS
+        self._feed(FaultsChanged(faulty=True), now_ns, self._fault_text())
+
+    def _fault_text(self) -> str:
+        return "; ".join(f"{reason}: {reason.remedy}" for reason in sorted(self.faults)) or "no fault any more"
+
+    def _feed(self, event: Event, now_ns: int, reason: str) -> None:
+        self.router, effects = machine.step(self.router, event, now_ns)
+        for effect in effects:
+            if not self._perform(effect, now_ns):
+                return
+        after = visible_state(self.router)
+        if after != self._shown:
+            before, self._shown = self._shown, after
+            self.since_ns = now_ns
+            self.transitions += 1
+            self._write_slot()
+            self._services.report.transition(self.config.name, before, after, reason)
+
+    def _perform(self, effect: Effect, now_ns: int) -> bool:
+        """Do one effect; False when it failed, and the machine has been told so already."""
+        if effect is Effect.TAKE_ADDRESSES:
+            return self._take(now_ns)
+        if effect is Effect.RELEASE_ADDRESSES:
+            self.holdings.release()
+        for member in self.members:
+            match effect:
+                case Effect.SEND_ADVERT:
+                    member.send()
+                case Effect.SEND_RELEASE:
+                    member.send(release=True)
+                case Effect.ANNOUNCE:
+                    member.announce(now_ns)
+                case Effect.REANNOUNCE:
+                    member.announce_once(now_ns)
+                case Effect.STOP_ANNOUNCING:
+                    member.stop_announcing()
+        if effect is Effect.SEND_ADVERT:
+            self._last_advert_ns = now_ns
+            self._write_slot()
+        return True
+
+    def _take(self, now_ns: int) -> bool:
+        try:
+            self.holdings.take(now_ns)
+        except AddressInUse as error:
+            self._services.report.log("error", str(error), self.config.name)
+            self._fault(FaultReason.ADDRESS_IN_USE, now_ns)
+            return False
+        except KernelRefused as error:
+            self._services.report.log("error", f"the kernel refused an address: {error}", self.config.name)
+            self._fault(FaultReason.KERNEL_REFUSED, now_ns)
+            return False
+        return True
+
+    def _change_addresses(self, now_ns: int) -> None:
+        try:
+            before = self.holdings.held
+            self.holdings.change(self._addresses(), self.config.lease_s, now_ns)
+        except (AddressInUse, KernelRefused) as error:
+            self._services.report.log("error", str(error), self.config.name)
+            in_use = isinstance(error, AddressInUse)
+            self._fault(FaultReason.ADDRESS_IN_USE if in_use else FaultReason.KERNEL_REFUSED, now_ns)
+            return
+        if self.holdings.held - before:
+            for member in self.members:
+                member.announce_once(now_ns)
+
+    def _write_slot(self) -> None:
+        if isinstance(self.router.state, HOLDING):
+            self._slot.write(self._last_advert_ns, self.holdings.lease_end_ns)
+        elif not self.stopped:
+            self._slot.write(0, 0)

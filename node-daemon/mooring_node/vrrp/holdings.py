@@ -1,0 +1,130 @@
+"""A group's addresses in the kernel: taken with a lease, renewed, given back; every message built ahead."""
+
+import errno
+from collections.abc import Sequence
+
+from mooring_node.kernel.addresses import AddressKey, LeasedAddress, add_batch, delete_batch, renew_batch
+from mooring_node.kernel.rtnetlink import Failure, Rtnetlink
+
+SECOND_NS = 1_000_000_000
+#: Each renewal is seen by every netlink listener of the node, so a third of the lease, not oftener.
+RENEWALS_IN_LEASE = 3
+
+
+class AddressInUse(Exception):  # noqa: N818 - it names what was found
+    """Addresses that were there before us; nothing of the group is left behind."""
+
+    def __init__(self, addresses: tuple[LeasedAddress, ...]) -> None:
+        self.addresses = addresses
+        super().__init__(f"{len(addresses)} addresses are set already")
+
+
+class KernelRefused(Exception):  # noqa: N818 - it names what happened
+    """The kernel refused an address for another reason; nothing of the group is left behind."""
+
+
+class Holdings:
+    """What one group may hold, and until when the kernel lets it."""
+
+    def __init__(self, rtnetlink: Rtnetlink, lease_s: int) -> None:
+        self._rtnetlink = rtnetlink
+        self.lease_s = lease_s
+        self.lease_end_ns = 0
+        self.held: frozenset[AddressKey] = frozenset()
+        self.addresses: tuple[LeasedAddress, ...] = ()
+        self._build()
+
+    def _build(self) -> None:
+        self._add = add_batch(self.addresses, self.lease_s)
+        self._renew = renew_batch(self.addresses, self.lease_s)
+        self._delete = delete_batch(self.addresses)
+
+    @property
+    def renew_at_ns(self) -> int:
+        """When the next renewal is due; meaningful while something is held."""
+        return self.lease_end_ns - self.lease_s * SECOND_NS * (RENEWALS_IN_LEASE - 1) // RENEWALS_IN_LEASE
+
+    def prepare(self, addresses: Sequence[LeasedAddress], lease_s: int) -> None:
+        """Build the messages for another set of addresses; what is held stays held until `change` is called."""
+        self.addresses = tuple(addresses)
+        self.lease_s = lease_s
+        self._build()
+
+    def take(self, now_ns: int) -> None:
+        """Add all addresses. AddressInUse or KernelRefused: none of ours is left."""
+        failures = self._rtnetlink.apply(self._add)
+        if not failures:
+            self.held = frozenset(address.key for address in self.addresses)
+            self.lease_end_ns = now_ns + self.lease_s * SECOND_NS
+            return
+        failed = {failure.index for failure in failures}
+        ours = [address for index, address in enumerate(self.addresses) if index not in failed]
+        self._rtnetlink.apply(delete_batch(ours))
+        self.held = frozenset()
+        _raise(failures, self.addresses)
+
+    def renew(self, now_ns: int) -> None:
+        """Let the addresses live another lease; call only while the last one runs."""
+        self._rtnetlink.apply(self._renew)
+        self.lease_end_ns = now_ns + self.lease_s * SECOND_NS
+
+    def release(self) -> None:
+        """Delete what is held; one that is gone already is as it should be."""
+        prepared = frozenset(address.key for address in self.addresses)
+        if self.held and self.held == prepared:
+            self._rtnetlink.apply(self._delete)
+        elif self.held:
+            self._rtnetlink.apply(delete_batch([LeasedAddress(*key) for key in self.held]))
+        self.held = frozenset()
+
+    def adopt(self, lease_end_ns: int) -> None:
+        """The addresses are there already, from our predecessor."""
+        self.held = frozenset(address.key for address in self.addresses)
+        self.lease_end_ns = lease_end_ns
+
+    def keep(self) -> None:
+        """Leave the addresses to their lease; they are no longer ours to delete."""
+        self.held = frozenset()
+
+    def restore(self, now_ns: int) -> bool:
+        """Add again what somebody deleted; False when nothing was missing after all."""
+        failures = self._rtnetlink.apply(self._add)
+        there = {failure.index for failure in failures if failure.errno == errno.EEXIST}
+        self.renew(now_ns)
+        return len(there) < len(self.addresses)
+
+    def drop_all_but(self, kept: Sequence[LeasedAddress]) -> None:
+        """Delete what is held and not in `kept`."""
+        keys = {address.key for address in kept}
+        dropped = [address for address in self.addresses if address.key in self.held and address.key not in keys]
+        if dropped:
+            self._rtnetlink.apply(delete_batch(dropped))
+            self.held -= {address.key for address in dropped}
+
+    def change(self, addresses: Sequence[LeasedAddress], lease_s: int, now_ns: int) -> None:
+        """Move to another set of addresses while holding: only what differs is touched.
+
+        AddressInUse or KernelRefused: nothing is held any more.
+        """
+        wanted = {address.key: address for address in addresses}
+        removed = [address for address in self.addresses if address.key in self.held and address.key not in wanted]
+        added = [address for address in addresses if address.key not in self.held]
+        if removed:
+            self._rtnetlink.apply(delete_batch(removed))
+        self.prepare(addresses, lease_s)
+        failures = self._rtnetlink.apply(add_batch(added, lease_s)) if added else ()
+        self.held = frozenset(wanted)
+        if failures:
+            failed = {added[failure.index].key for failure in failures}
+            self._rtnetlink.apply(delete_batch([address for address in addresses if address.key not in failed]))
+            self.held = frozenset()
+            _raise(failures, tuple(added))
+        self.renew(now_ns)
+
+
+def _raise(failures: Sequence[Failure], addresses: Sequence[LeasedAddress]) -> None:
+    in_use = tuple(addresses[failure.index] for failure in failures if failure.errno == errno.EEXIST)
+    if in_use:
+        raise AddressInUse(in_use)
+    first = failures[0]
+    raise KernelRefused(f"errno {errno.errorcode.get(first.errno, first.errno)} {first.reason}".strip())

@@ -1,0 +1,319 @@
+"""The VRRP process: one loop over sockets and timers. Standard library only, and nothing in it may block."""
+
+import heapq
+import select
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mooring_node.board import Board
+from mooring_node.channel import Channel
+from mooring_node.kernel.process import now_ns
+from mooring_node.kernel.rtnetlink import AddressGone, Monitor, Rtnetlink
+from mooring_node.vrrp import snapshot
+from mooring_node.vrrp.config import GroupConfig, NodeRuntime, from_json
+from mooring_node.vrrp.foreign import ForeignRouter, ForeignRouters
+from mooring_node.vrrp.group import Group, Services
+from mooring_node.vrrp.lateness import Lateness
+from mooring_node.vrrp.member import Member
+from mooring_node.vrrp.network import Network
+from mooring_node.vrrp.packet import peek
+from mooring_node.vrrp.ports import Port
+from mooring_node.vrrp.prepared import packed
+from mooring_node.vrrp.receive import Datagram
+from mooring_node.vrrp.refusals import Refusal, Refusals, Refused
+from mooring_node.vrrp.text import address_text
+
+SECOND_NS = 1_000_000_000
+#: The supervisor sees progress at least this often, also when there is nothing to do.
+LONGEST_SLEEP_NS = SECOND_NS // 4
+#: A flood must not keep the timers waiting; after a late wake-up everything that waits is read first.
+PACKETS_AT_ONCE = 256
+PACKETS_AFTER_SLEEP = 16_384
+#: Two of the shortest intervals: below that no group can have missed its turn to speak.
+OVERDUE_NS = 20_000_000
+REPORTS_WAITING = 1024
+
+
+class Reports:
+    """What happened, on its way to the agent: in order, never blocking, the oldest dropped when nobody reads."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._waiting: deque[dict[str, Any]] = deque(maxlen=REPORTS_WAITING)
+
+    def transition(self, group: str, before: str, after: str, reason: str) -> None:
+        wall = time.time()
+        self._put({"transition": {"group": group, "from": before, "to": after, "reason": reason, "time": wall}})
+
+    def log(self, level: str, message: str, group: str = "") -> None:
+        self._put({"log": {"level": level, "message": message, "group": group}})
+
+    def _put(self, report: dict[str, Any]) -> None:
+        self._waiting.append(report)
+        self.flush()
+
+    def flush(self) -> None:
+        while self._waiting and self._channel.send(self._waiting[0]):
+            self._waiting.popleft()
+
+
+class Process:
+    """All groups of one node.
+
+    `supervisor` and `agent` carry requests: configure, maintenance, snapshot, stop. `accepted` is the last good
+    configuration on disk, read when a request says that it has changed.
+    """
+
+    def __init__(self, board: Board, child: int, supervisor: Channel, agent: Channel, accepted: Path) -> None:
+        self._board = board
+        self._child = child
+        self._channels = (supervisor, agent)
+        self._accepted = accepted
+        self._reports = Reports(agent)
+        self._rtnetlink = Rtnetlink()
+        self._monitor = Monitor()
+        self.network = Network(self._rtnetlink)
+        self._services = Services(self._rtnetlink, self.network, self._reports, now_ns)
+        self.runtime = NodeRuntime(generation=0)
+        self.groups: dict[str, Group] = {}
+        self._leaving: list[Group] = []
+        self._routes: dict[tuple[str, int, int], tuple[Group, Member]] = {}
+        self.foreign = ForeignRouters()
+        self.refusals = Refusals()
+        self.lateness = Lateness()
+        self.maintenance = False
+        self._stopping = False
+        self._stop_asked = False
+        self._configure_by_ns: int | None = None
+        self._timers: list[tuple[int, int, Group]] = []
+        self._planned: dict[int, int] = {}
+        self.facts: dict[str, Any] = {}
+
+    def ask_to_stop(self) -> None:
+        """For a signal handler: the next turn begins to stop."""
+        self._stop_asked = True
+
+    def wait_for_agent(self, patience_ns: int) -> None:
+        """Give the agent a chance to bring a configuration before the last good one is run."""
+        self._configure_by_ns = now_ns() + patience_ns
+
+    def run(self) -> None:
+        """Until a stop has been asked for and every group has handed over."""
+        while not (self._stopping and not self.groups and not self._leaving):
+            deadline = self._timers[0][0] if self._timers else None
+            before = now_ns()
+            sleep_ns = LONGEST_SLEEP_NS if deadline is None else max(0, min(deadline - before, LONGEST_SLEEP_NS))
+            ports = {port.fileno(): port for port in self.network.ports()}
+            watched = [*ports, self._monitor.fileno(), *(channel.fileno() for channel in self._channels)]
+            ready = set(select.select(watched, [], [], sleep_ns / SECOND_NS)[0])
+            now = now_ns()
+            if deadline is not None and now > deadline:
+                self.lateness.record(now - deadline)
+            self._board.progress(self._child, now)
+            self._turn(now, [port for fileno, port in ports.items() if fileno in ready], ready)
+
+    def _turn(self, now: int, readable: list[Port], ready: set[int]) -> None:
+        """One turn: doubt, listen, kernel, requests, timers, in this order."""
+        doubting = [group for group in self._all() if group.is_late(now)] if self._overdue(now) else []
+        for group in doubting:
+            self._touch(group, now, group.late)
+        for port in readable:
+            self._read(port, now, PACKETS_AFTER_SLEEP if doubting else PACKETS_AT_ONCE)
+        if self._monitor.fileno() in ready:
+            self._kernel_changed(now)
+        for group in doubting:
+            self._touch(group, now, group.on_time)
+            self._touch(group, now, group.drained)
+        for channel in self._channels:
+            if channel.fileno() in ready:
+                for request in channel.receive():
+                    self._answer(channel, request, now)
+        if self._stop_asked and not self._stopping:
+            self.stop(now)
+        if self._configure_by_ns is not None and now >= self._configure_by_ns:
+            self.configure(now)
+        self._fire(now)
+        self._reports.flush()
+
+    def _all(self) -> list[Group]:
+        return [*self.groups.values(), *self._leaving]
+
+    def _overdue(self, now: int) -> bool:
+        return bool(self._timers) and now >= self._timers[0][0] + OVERDUE_NS
+
+    # Timers.
+
+    def _touch(self, group: Group, now: int, action: Callable[[int], None]) -> None:
+        action(now)
+        self._schedule(group)
+
+    def _schedule(self, group: Group) -> None:
+        deadline = group.deadline_ns
+        if deadline is None:
+            self._planned.pop(id(group), None)
+        elif self._planned.get(id(group)) != deadline:
+            self._planned[id(group)] = deadline
+            heapq.heappush(self._timers, (deadline, id(group), group))
+
+    def _fire(self, now: int) -> None:
+        while self._timers and self._timers[0][0] <= now:
+            deadline, key, group = heapq.heappop(self._timers)
+            if self._planned.get(key) != deadline:
+                continue
+            del self._planned[key]
+            self._touch(group, now, group.on_time)
+        for group in [each for each in self._leaving if each.stopped]:
+            self._leaving.remove(group)
+            self._planned.pop(id(group), None)
+        # Entries that were overtaken are dropped when they surface; where they pile up, the heap is made anew.
+        if len(self._timers) > 64 + 4 * len(self._planned):
+            self._timers = [entry for entry in self._timers if self._planned.get(entry[1]) == entry[0]]
+            heapq.heapify(self._timers)
+
+    # The wire.
+
+    def _read(self, port: Port, now: int, limit: int) -> None:
+        for datagram in port.receive(limit):
+            if isinstance(datagram, Refused):
+                self._refused(self.refusals, datagram.reason, b"", now, port.interface)
+                continue
+            self._heard(port, datagram, now)
+
+    def _heard(self, port: Port, datagram: Datagram, now: int) -> None:
+        head = peek(datagram.message)
+        if head is None:
+            self._refused(self.refusals, Refusal.TOO_SHORT, datagram.source, now, port.interface)
+            return
+        version, virtual_router_id, priority = head
+        route = self._routes.get((port.interface, port.family, virtual_router_id))
+        if route is None:
+            self._refused(self.refusals, Refusal.UNKNOWN_VIRTUAL_ROUTER, datagram.source, now, port.interface)
+            router = ForeignRouter(port.interface, virtual_router_id, address_text(datagram.source), priority, version)
+            self.foreign.record(router)
+            return
+        group, member = route
+        try:
+            group.heard(member, datagram, now)
+        except Refused as refused:
+            self._refused(member.refusals, refused.reason, datagram.source, now, group.config.name)
+            return
+        self._schedule(group)
+
+    def _refused(self, counts: Refusals, reason: Refusal, source: bytes, now: int, where: str) -> None:
+        if counts.record(reason, source, now):
+            text = f"advert from {address_text(source)} refused: {reason}: {reason.meaning}; {reason.remedy}"
+            self._reports.log("warning", text, where)
+
+    # The kernel.
+
+    def _kernel_changed(self, now: int) -> None:
+        structure = False
+        gone = set()
+        for change in self._monitor.read():
+            self.network.apply(change)
+            if isinstance(change, AddressGone):
+                gone.add(change.address.key)
+            else:
+                structure = True
+        for group in self._all():
+            if structure or (gone and group.faults):
+                self._touch(group, now, group.refresh)
+            elif gone:
+                self._addresses_gone(group, gone, now)
+
+    def _addresses_gone(self, group: Group, gone: set[Any], now: int) -> None:
+        if gone & group.holdings.held:
+            self._touch(group, now, group.address_gone)
+        sources = {member.prepared.source for member in group.members if member.prepared}
+        if any(key[2] in sources for key in gone):
+            self._touch(group, now, group.refresh)
+
+    # Requests.
+
+    def _answer(self, channel: Channel, request: dict[str, Any], now: int) -> None:
+        match request.get("do"):
+            case "configure":
+                self.configure(now)
+                channel.send({"configured": self.runtime.generation})
+            case "maintenance":
+                self._set_maintenance(bool(request.get("on")), now)
+            case "snapshot":
+                for part in snapshot.parts(self, now):
+                    channel.send(part | {"id": request.get("id")})
+            case "stop":
+                self.stop(now)
+
+    def configure(self, now: int) -> None:
+        """Run the last good configuration: what it leaves alone is not touched, what it lacks is handed over."""
+        self._configure_by_ns = None
+        try:
+            runtime = from_json(self._accepted.read_text())
+        except (OSError, ValueError) as error:
+            self._reports.log("error", f"{self._accepted}: {error}; what runs goes on", "")
+            return
+        self.network.read()
+        wanted = {group.name: group for group in runtime.groups}
+        self.network.never_as_source(
+            frozenset(packed(each.address) for group in runtime.groups for each in group.addresses())
+        )
+        self._withdraw({name: group for name, group in self.groups.items() if name not in wanted}, wanted, now)
+        for name, config in wanted.items():
+            group = self.groups.get(name)
+            if group is not None and _place(group.config) != _place(config):
+                self._withdraw({name: group}, wanted, now)
+                group = None
+            if group is None:
+                self.groups[name] = Group(config, self._services, self._board.slot(name), maintenance=self.maintenance)
+            else:
+                group.give_up(config)
+        for name, config in wanted.items():
+            self.groups[name].reconfigure(config, now, maintenance=self.maintenance)
+            if not self.groups[name].started:
+                self.groups[name].start(now)
+            self._schedule(self.groups[name])
+        self.runtime = runtime
+        self._route()
+        self._board.forget_all_but(frozenset(group.config.name for group in self._all()))
+
+    def _withdraw(self, groups: dict[str, Group], wanted: dict[str, GroupConfig], now: int) -> None:
+        """Hand groups over; at once where another group of this node takes over an address of theirs."""
+        claimed = {(each.address, each.interface) for config in wanted.values() for each in config.addresses()}
+        for name, group in groups.items():
+            del self.groups[name]
+            group.stop(now, keep=False)
+            if any((each.address, each.interface) in claimed for each in group.config.addresses()):
+                group.holdings.release()
+            if not group.stopped:
+                self._leaving.append(group)
+            self._schedule(group)
+
+    def _route(self) -> None:
+        self._routes = {
+            (member.config.interface, member.config.family, member.config.virtual_router_id): (group, member)
+            for group in (*self._leaving, *self.groups.values())
+            for member in group.members
+        }
+        self.network.keep_only(frozenset((interface, family) for interface, family, _ in self._routes))
+
+    def _set_maintenance(self, on: bool, now: int) -> None:
+        self.maintenance = on
+        for group in self.groups.values():
+            group.reconfigure(group.config, now, maintenance=on)
+            self._schedule(group)
+
+    def stop(self, now: int) -> None:
+        """Hand everything over; `run` ends when that is done."""
+        self._stopping = True
+        for group in self.groups.values():
+            group.stop(now)
+            self._schedule(group)
+        self._leaving.extend(group for group in self.groups.values() if not group.stopped)
+        self.groups.clear()
+
+
+def _place(config: GroupConfig) -> tuple[tuple[str, str, int, int], ...]:
+    """What makes a group another one, to be handed over and begun anew, rather than changed in place."""
+    return tuple((m.name, m.interface, m.family, m.virtual_router_id) for m in config.members)

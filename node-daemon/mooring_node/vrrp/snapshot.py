@@ -1,0 +1,112 @@
+"""What the VRRP process tells of itself when asked: plain values, in parts that fit a message."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from mooring_node.kernel.addresses import AddressKey
+from mooring_node.vrrp.group import Group, visible_state
+from mooring_node.vrrp.member import Member
+from mooring_node.vrrp.refusals import Refusals
+from mooring_node.vrrp.states import Leaving, Observing
+from mooring_node.vrrp.text import address_text
+
+if TYPE_CHECKING:
+    from mooring_node.vrrp.process import Process
+
+GROUPS_IN_PART = 16
+
+
+def parts(process: "Process", now_ns: int) -> Iterator[dict[str, Any]]:
+    """The state as messages: `{"part": ...}` for some groups each, then `{"end": ...}` for the process."""
+    groups = list(process.groups.values())
+    for start in range(0, len(groups), GROUPS_IN_PART):
+        yield {"part": [_group(group, now_ns) for group in groups[start : start + GROUPS_IN_PART]]}
+    yield {
+        "end": {
+            "generation": process.runtime.generation,
+            "maintenance": process.maintenance,
+            "refused": _refused(process.refusals),
+            "lateness": {
+                "counts": process.lateness.counts,
+                "totalNs": process.lateness.total_ns,
+                "worstNs": process.lateness.worst_ns,
+            },
+            "foreignRouters": [
+                {
+                    "interface": router.interface,
+                    "virtualRouterID": router.virtual_router_id,
+                    "source": router.source,
+                    "priority": router.priority,
+                    "version": router.version,
+                }
+                for router in process.foreign.all()
+            ],
+            **process.facts,
+        }
+    }
+
+
+def _group(group: Group, now_ns: int) -> dict[str, Any]:
+    router = group.router
+    return {
+        "name": group.config.name,
+        "virtualIP": group.config.virtual_ip,
+        "state": visible_state(router),
+        "detail": _detail(group, now_ns),
+        "forSeconds": (now_ns - group.since_ns) // 1_000_000_000,
+        "priority": group.config.priority,
+        "transitions": group.transitions,
+        "faults": sorted(group.faults),
+        "remedies": [reason.remedy for reason in sorted(group.faults)],
+        "lastHeard": None
+        if group.last_heard is None
+        else {"source": address_text(group.last_heard[0]), "priority": group.last_heard[1]},
+        "heldAddresses": [_key_text(key) for key in sorted(group.holdings.held)],
+        "leaseSeconds": group.config.lease_s,
+        "members": [_member(member) for member in group.members],
+    }
+
+
+def _detail(group: Group, now_ns: int) -> str:
+    router = group.router
+    if isinstance(router.state, Leaving):
+        return "handing over"
+    if isinstance(router.state, Observing):
+        return "not eligible, listens only"
+    if now_ns < router.hold_down_until:
+        left = (router.hold_down_until - now_ns) // 1_000_000_000
+        return f"flapped: will not preempt for {left}s"
+    return ""
+
+
+def _member(member: Member) -> dict[str, Any]:
+    counters = member.counters
+    return {
+        "name": member.config.name,
+        "interface": member.config.interface,
+        "family": f"IPv{member.config.family}",
+        "virtualRouterID": member.config.virtual_router_id,
+        "version": member.config.version,
+        "source": address_text(member.prepared.source) if member.prepared else None,
+        "advertsSent": counters.adverts_sent,
+        "releasesSent": counters.releases_sent,
+        "advertsReceived": counters.adverts_received,
+        "sendErrors": counters.send_errors,
+        "announcements": counters.announcements,
+        "refused": _refused(member.refusals),
+        "peers": [
+            {"source": address_text(source), "priority": peer.priority, "adverts": peer.adverts}
+            for source, peer in member.peers.items()
+        ],
+    }
+
+
+def _refused(refusals: Refusals) -> list[dict[str, Any]]:
+    return [
+        {"reason": reason, "source": address_text(source), "count": count}
+        for (reason, source), count in refusals.counts().items()
+    ]
+
+
+def _key_text(key: AddressKey) -> str:
+    return f"{address_text(key[2])}/{key[3]}"

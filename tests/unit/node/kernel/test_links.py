@@ -2,7 +2,7 @@
 
 import contextlib
 import struct
-from socket import AF_BRIDGE, AF_INET, AF_INET6  # type: ignore[attr-defined]
+from socket import AF_BRIDGE, AF_INET, AF_INET6
 from typing import Any
 
 import pytest

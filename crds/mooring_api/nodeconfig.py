@@ -12,6 +12,11 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from mooring_api.duration import Duration
 from mooring_api.node_rules import conflicts, repeated_addresses
+from mooring_api.nodeconfig_status import ForeignRouter as ForeignRouter
+from mooring_api.nodeconfig_status import InstanceState as InstanceState
+from mooring_api.nodeconfig_status import InstanceStatus as InstanceStatus
+from mooring_api.nodeconfig_status import InterfaceReport as InterfaceReport
+from mooring_api.nodeconfig_status import NodeConfigStatus as NodeConfigStatus
 from mooring_api.vrrp import (
     INTERVAL_RULE,
     AdvertisementInterval,
@@ -27,9 +32,7 @@ from mooring_api.wire import (
     Check,
     Flag,
     GroupAddress,
-    HostAddress,
     Integer,
-    InterfaceAddress,
     InterfaceName,
     Location,
     Rule,
@@ -173,6 +176,7 @@ class Instance(Wire):
     """One VRRP instance: one family, one VRID on one interface."""
 
     name: InstanceName
+    """Unique on the node; what logs, metrics and status call it."""
     virtual_ip: Annotated[str, Field(min_length=1, max_length=253)] | None = Field(default=None, alias="virtualIP")
     """The VirtualIP that it comes from."""
     sync_group: InstanceName | None = None
@@ -181,10 +185,13 @@ class Instance(Wire):
     """Left out: the interface whose subnet holds the first address, else that of the default route."""
     family: Family = Family.IPV4
     virtual_router_id: VirtualRouterID
+    """Unique on its interface and segment for its family."""
     version: Literal[2, 3] = 3
+    """3, or 2 for peers that speak nothing else and for passwords."""
     priority: Annotated[Integer, Field(ge=1, le=255)] = 100
     """255 for the owner of the addresses alone (RFC 9568 5.2.4)."""
     advertisement_interval: AdvertisementInterval = Duration.of(s=1)
+    """Between two adverts; version 3: 10ms to 40950ms, version 2: whole seconds to 255s."""
     active_down_factor: Annotated[Integer, Field(ge=1, le=100)] = 3
     """So many intervals without an advert mean that the Active router is gone; keepalived's down_timer_adverts."""
     preemption: Preemption = Preemption()
@@ -200,6 +207,7 @@ class Instance(Wire):
     on_stop: OnStop = OnStop.RELEASE
     """Keep: a stop is a restart; the addresses stay until their lease ends, and the next start adopts them."""
     addresses: Annotated[tuple[HeldAddress, ...], Field(min_length=1, max_length=MAX_ADDRESSES)]
+    """What the instance holds while it is Active; each stands once on the node."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         INTERVAL_RULE,
@@ -253,52 +261,6 @@ class NodeConfigSpec(Wire):
     """The VRRP instances; names, addresses and (interface, family, virtualRouterID) stand only once."""
 
     checks: ClassVar[tuple[Check, ...]] = (_conflicts,)
-
-
-class InstanceState(StrEnum):
-    """RFC 9568's states and Mooring's own, as users meet them."""
-
-    INITIALIZE = "Initialize"
-    BACKUP = "Backup"
-    ACTIVE = "Active"
-    FAULT = "Fault"
-
-
-class InstanceStatus(Wire):
-    name: str
-    state: InstanceState
-    since_time: str
-    priority: int
-    transitions: int
-    reason: str | None = None
-
-
-class InterfaceReport(Wire):
-    """An interface of the node as its daemon sees it; pod interfaces and held addresses are left out."""
-
-    name: InterfaceName
-    mac: str
-    addresses: tuple[InterfaceAddress, ...] = ()
-    carrier: Flag
-    mtu: int
-
-
-class ForeignRouter(Wire):
-    """A VRRP router heard on the wire whose VRID is nobody's here."""
-
-    interface: InterfaceName
-    virtual_router_id: VirtualRouterID
-    source: HostAddress
-    priority: Annotated[Integer, Field(ge=0, le=255)]
-    version: int
-
-
-class NodeConfigStatus(Wire):
-    observed_generation: int | None = None
-    daemon_version: str | None = None
-    instances: tuple[InstanceStatus, ...] = ()
-    interfaces: tuple[InterfaceReport, ...] = ()
-    foreign_routers: Annotated[tuple[ForeignRouter, ...], Field(max_length=32)] = ()
 
 
 class Metadata(Wire):

@@ -15,6 +15,12 @@ from mooring_api.nodeconfig import (
     Metadata,
     SecretReference,
 )
+from mooring_api.virtualip_status import Condition as Condition
+from mooring_api.virtualip_status import ConditionStatus as ConditionStatus
+from mooring_api.virtualip_status import GroupStatus as GroupStatus
+from mooring_api.virtualip_status import NodeName as NodeName
+from mooring_api.virtualip_status import PlacedNode as PlacedNode
+from mooring_api.virtualip_status import VirtualIPStatus as VirtualIPStatus
 from mooring_api.vrrp import (
     INTERVAL_RULE,
     AdvertisementInterval,
@@ -39,7 +45,6 @@ from mooring_api.wire import (
     keyed_by,
 )
 
-NodeName = Annotated[str, Field(min_length=1, max_length=253)]
 LabelValue = Annotated[str, Field(max_length=63)]
 
 
@@ -251,55 +256,6 @@ class VirtualIPSpec(Wire):
             path="vrrp.transport.group",
         ),
     )
-
-
-class ConditionStatus(StrEnum):
-    TRUE = "True"
-    FALSE = "False"
-    UNKNOWN = "Unknown"
-
-
-class Condition(Wire):
-    """Kubernetes' standard condition."""
-
-    type: str
-    status: ConditionStatus
-    observed_generation: int | None = None
-    last_transition_time: str | None = None
-    reason: str
-    message: str
-
-
-class PlacedNode(Wire):
-    node: NodeName
-    priority: int
-
-
-class GroupStatus(Wire):
-    """One group of addresses: where it is on the wire and who should hold it."""
-
-    name: str
-    family: Literal["IPv4", "IPv6"]
-    virtual_router_id: VirtualRouterID
-    addresses: tuple[str, ...] = ()
-    order: tuple[PlacedNode, ...] = ()
-    home: NodeName | None = None
-    """The node that goes first whenever it can; kept while it is cordoned or away, so that its share comes back."""
-    holder: str | None = None
-    held_since_time: str | None = None
-    transitions: int | None = None
-
-
-class VirtualIPStatus(Wire):
-    observed_generation: int | None = None
-    conditions: Annotated[tuple[Condition, ...], keyed_by("type")] = ()
-    """Accepted, Programmed, Held and SplitBrain."""
-    address_count: int | None = None
-    """How many addresses the spec names."""
-    holder_summary: str | None = None
-    """Who holds how many, as `lb-1(6) lb-2(5)`."""
-    groups: Annotated[tuple[GroupStatus, ...], keyed_by("name")] = ()
-    """Each group of addresses."""
 
 
 class VirtualIP(Wire):

@@ -1,0 +1,74 @@
+"""What a node's daemon says of itself in its NodeConfig."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from mooring_api.wire import Flag, HostAddress, Integer, InterfaceAddress, InterfaceName, VirtualRouterID, Wire
+
+
+class InstanceState(StrEnum):
+    """RFC 9568's states and Mooring's own, as users meet them."""
+
+    INITIALIZE = "Initialize"
+    BACKUP = "Backup"
+    ACTIVE = "Active"
+    FAULT = "Fault"
+
+
+class InstanceStatus(Wire):
+    name: str
+    """The instance's name."""
+    state: InstanceState
+    since_time: str
+    """When it entered the state, RFC 3339."""
+    priority: int
+    """With what trackers add to it or take from it."""
+    transitions: int
+    """How often it changed its state since the daemon's first start."""
+    reason: str | None = None
+    """Why it is in this state, in words."""
+
+
+class InterfaceReport(Wire):
+    """An interface of the node as its daemon sees it; pod interfaces and held addresses are left out."""
+
+    name: InterfaceName
+    """The interface's name."""
+    mac: str
+    """Its hardware address, as `02:00:00:00:00:01`."""
+    addresses: tuple[InterfaceAddress, ...] = ()
+    """Its addresses with prefix length."""
+    carrier: Flag
+    """Whether its link is up."""
+    mtu: int
+    """Its largest packet in bytes."""
+
+
+class ForeignRouter(Wire):
+    """A VRRP router heard on the wire whose VRID is nobody's here."""
+
+    interface: InterfaceName
+    """Where it was heard."""
+    virtual_router_id: VirtualRouterID
+    """Its virtual router ID."""
+    source: HostAddress
+    """Its address."""
+    priority: Annotated[Integer, Field(ge=0, le=255)]
+    """Its priority."""
+    version: int
+    """Its version of VRRP."""
+
+
+class NodeConfigStatus(Wire):
+    observed_generation: int | None = None
+    """The generation of the spec that the daemon runs."""
+    daemon_version: str | None = None
+    """The daemon's version."""
+    instances: tuple[InstanceStatus, ...] = ()
+    """The state of each instance."""
+    interfaces: tuple[InterfaceReport, ...] = ()
+    """The node's interfaces, from which the operator plans."""
+    foreign_routers: Annotated[tuple[ForeignRouter, ...], Field(max_length=32)] = ()
+    """Routers heard on the wire that are none of ours; the least recently heard goes first."""

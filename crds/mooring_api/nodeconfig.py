@@ -42,6 +42,7 @@ from mooring_api.wire import (
     Wire,
     duration,
 )
+from mooring_api.wire import HostAddress as HostAddress
 
 #: Marks, in a schema, a field that only the daemon's file has.
 FILE_ONLY = "x-mooring-file-only"

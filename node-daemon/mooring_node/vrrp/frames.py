@@ -89,7 +89,8 @@ def neighbour_claim(frame: bytes) -> Claim | None:
     message = frame[_ICMP_AT : _ICMP_AT + length]
     if head >> 28 != 6 or next_header != _ICMPV6 or hop_limit != _HOP_LIMIT or len(message) < max(length, 24):
         return None
-    if message[1] or not _sums_up(_icmp_pseudo_header(source, destination, length) + message):
+    # An odd last byte needs no zero behind it: a factor of 256 makes no multiple of 65535, and unmakes none.
+    if message[1] or checksum(_icmp_pseudo_header(source, destination, length) + message):
         return None
     if message[0] == _ADVERTISEMENT:
         return Claim(_link_address(message, _TARGET_LINK_ADDRESS) or frame[6:12], message[8:24])
@@ -114,11 +115,6 @@ def _link_address(message: bytes, kind: int) -> bytes | None:
 
 def _icmp_pseudo_header(source: bytes, destination: bytes, length: int) -> bytes:
     return source + destination + length.to_bytes(4, "big") + _ICMPV6.to_bytes(4, "big")
-
-
-def _sums_up(covered: bytes) -> bool:
-    """Whether the checksum inside is right; an odd last byte counts as if a zero followed (RFC 1071)."""
-    return checksum(covered + b"\0" if len(covered) % 2 else covered) == 0
 
 
 def _sized(value: bytes, size: int) -> bytes:

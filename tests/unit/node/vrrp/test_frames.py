@@ -104,6 +104,12 @@ def test_what_is_no_neighbour_claim(frame: bytes) -> None:
     assert neighbour_claim(frame) is None
 
 
+def test_a_frame_that_was_cut_claims_nothing_even_if_its_sum_is_right() -> None:
+    whole = unsolicited_na(b"\x02\0\0\0\0\0", ADDRESS6, router=False)
+    assert neighbour_claim(whole) is not None
+    assert neighbour_claim(whole[:-2]) is None
+
+
 SENDER = ip_address("fe80::99").packed
 OPTION = b"\x02\x01" + MAC
 SOURCE_OPTION = b"\x01\x01" + MAC

@@ -125,6 +125,7 @@ def test_refused_for_a_reason(received: Datagram, expected: Expectation, reason:
     [
         (datagram(replace(V3, addresses=ADDRESSES[:1])), UNICAST3, (Remark.ADDRESSES_DIFFER,)),
         (datagram(replace(V3, addresses=ADDRESSES[:1] * 2)), UNICAST3, (Remark.ADDRESSES_DIFFER,)),
+        (datagram(replace(V3, addresses=ADDRESSES + ADDRESSES[:1])), UNICAST3, (Remark.ADDRESSES_DIFFER,)),
         (datagram(replace(V2, addresses=ADDRESSES[:1])), UNICAST2, (Remark.ADDRESSES_DIFFER,)),
         (datagram(replace(V3, interval_ns=2 * SECOND)), UNICAST3, (Remark.INTERVAL_DIFFERS,)),
         (

@@ -1,0 +1,66 @@
+# Each target says what it does: make help
+SHELL := /bin/sh
+PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+export PATH
+# Nothing here may reach a cluster that this machine's owner works with.
+export KUBECONFIG := /dev/null
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo test test-all lint format bench crds guest-kernel try-fresh clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	while IFS='|' read -r target text; do printf '%-20s %s\n' "$$target" "$$text"; done
+
+setup: ## make .venv with everything for work on the project
+	@scripts/bootstrap setup
+
+demo: ## two nodes, eleven addresses, a cut and a hand-over, measured (KEEP=1 leaves the nodes up)
+	@scripts/bootstrap demo
+	@$(BIN)/python -m mooring_lab.demo $(if $(KEEP),--keep)
+
+test: ## what a contributor runs: lint, unit and architecture tests, tests in network namespaces (needs root)
+	@scripts/bootstrap test
+	@$(MAKE) --no-print-directory lint
+	$(PYTEST) -q -n 2 tests/unit tests/architecture
+	$(PYTEST) -q tests/netns
+
+test-all: ## the tests that need something big built first: the guest kernel with IPVS and exact time
+	@scripts/bootstrap test
+	@kernel=$$(scripts/guest-kernel) && set -x && \
+	$(BIN)/python -m mooring_lab.guest --kernel "$$kernel" --time-travel --time-limit 1200 --share . -- \
+		$(PYTEST) -q -p no:cacheprovider tests/guest
+
+lint: ## ruff, mypy and the import contracts
+	@scripts/bootstrap setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: ## format the sources and repair what ruff can repair
+	@scripts/bootstrap setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: ## side by side with keepalived, in one run (needs root)
+	@scripts/bootstrap test
+	$(BIN)/python -m benchmarks
+
+crds: ## write the CRDs and the reference documentation anew from the types
+	@scripts/bootstrap setup
+	$(BIN)/python -m mooring_api.crd
+	$(BIN)/python -m mooring_api.reference
+
+guest-kernel: ## build the guest kernel once (20 minutes), kept in .cache/guest
+	@scripts/guest-kernel
+
+try-fresh: ## run demo and test in a new Debian root with nothing but git, make and python3 (needs mmdebstrap)
+	@scripts/try-fresh
+
+clean: ## remove what was built; .cache, with the guest kernel, stays
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

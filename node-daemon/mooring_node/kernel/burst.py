@@ -12,9 +12,6 @@ from typing import TypeAlias
 #: As Python's socket module writes them: (IPv4, port) or (IPv6, port, flow, scope); addresses, never names.
 SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
-#: The most messages that the kernel takes in one call (UIO_MAXIOV).
-CHUNK = 1024
-
 
 class _IoVec(ctypes.Structure):
     _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
@@ -81,7 +78,8 @@ class Burst:
         place = start
         while place < end:
             first = ctypes.addressof(self._headers) + place * ctypes.sizeof(_MMsgHdr)
-            sent = _sendmmsg(fileno, first, min(end - place, CHUNK), socket.MSG_DONTWAIT)
+            # The kernel takes 1024 (UIO_MAXIOV) at most, and says how many.
+            sent = _sendmmsg(fileno, first, end - place, socket.MSG_DONTWAIT)
             if sent > 0:
                 place += sent
                 continue

@@ -92,6 +92,10 @@ class Process:
         self._planned: dict[int, int] = {}
         self.facts: dict[str, Any] = {}
 
+    def say(self, level: str, message: str) -> None:
+        """A line for the log."""
+        self._reports.log(level, message)
+
     def ask_to_stop(self) -> None:
         """For a signal handler: the next turn begins to stop."""
         self._stop_asked = True

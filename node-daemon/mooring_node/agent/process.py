@@ -1,0 +1,300 @@
+"""The agent's process: an asyncio loop around configuration, conflicts, transitions and metrics."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from mooring_node.agent import metrics, settings
+from mooring_node.agent.compile import NodeFacts, facts_of
+from mooring_node.agent.configuration import Outcome, accept
+from mooring_node.agent.conflicts import ClaimSocket, Conflicts
+from mooring_node.agent.transitions import Transition, TransitionLog, timestamp
+from mooring_node.board import Board
+from mooring_node.channel import Channel
+from mooring_node.files import StateFolder
+from mooring_node.kernel.process import now_ns
+from mooring_node.kernel.rtnetlink import AddressGone, Monitor, Rtnetlink
+from mooring_node.ledger import Ledger
+from mooring_node.supervisor.inquiry import Inquiry
+from mooring_node.vrrp.config import NodeRuntime
+from mooring_node.vrrp.prepared import packed
+
+TURN_S = 0.5
+SCRAPE_S = 2.0
+#: After a change, what was configured before may still be handed over: the ledger keeps it for so long.
+NARROW_AFTER_S = 120.0
+UNUSABLE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOptions:
+    """What the command line says."""
+
+    config: Path
+    metrics_address: str
+    metrics_port: int
+    """0: no metrics."""
+    json_logs: bool
+
+
+class Agent:
+    """Everything of the daemon that may be late."""
+
+    def __init__(
+        self, options: AgentOptions, state: StateFolder, board: Board, child: int, vrrp: Channel, supervisor: Channel
+    ) -> None:
+        self._options = options
+        self._state = state
+        self._board = board
+        self._child = child
+        self._vrrp = vrrp
+        self._supervisor = supervisor
+        self._rtnetlink = Rtnetlink()
+        self._ledger = Ledger(state.ledger)
+        self._transitions = TransitionLog(state.transitions)
+        self._conflicts = Conflicts()
+        self._claims: dict[tuple[str, int], ClaimSocket] = {}
+        self._states: dict[str, str] = {}
+        self._outcome = Outcome(None, (), changed=False)
+        self._accepted_at = now_ns()
+        self._inquiries: dict[int, Inquiry] = {}
+        self._numbers = 0
+        self._stopping = asyncio.Event()
+        self._narrow: asyncio.TimerHandle | None = None
+
+    async def run(self) -> None:
+        """Until SIGTERM."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
+        monitor = Monitor()
+        loop.add_reader(self._vrrp.fileno(), self._hear_vrrp)
+        loop.add_reader(self._supervisor.fileno(), self._hear_supervisor)
+        loop.add_reader(monitor.fileno(), self._kernel_changed, monitor)
+        stop_metrics = self._serve_metrics(loop)
+        self.load()
+        self._inquire(self._note_states)
+        while not self._stopping.is_set():
+            self._board.progress(self._child, now_ns())
+            self._turn()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), TURN_S)
+        stop_metrics()
+        self._hear_vrrp()
+        self._save_transitions()
+
+    # Configuration.
+
+    def load(self) -> None:
+        """Read the file and have run what of it is good; the VRRP process is told in any case."""
+        try:
+            outcome = accept(self._options.config, self._state, self._facts)
+        except OSError as error:
+            self._log("error", f"{self._state.path}: {error}; what runs goes on")
+            return
+        self._outcome = outcome
+        for problem in outcome.problems:
+            self._log("error", f"{self._options.config}: {problem}")
+        if outcome.runtime is None:
+            self._supervisor.send({"unusable": UNUSABLE})
+            return
+        if outcome.problems:
+            self._log("warning", "what is wrong keeps its last good configuration; all else is as the file says")
+        if outcome.changed:
+            self._accepted_at = now_ns()
+        self._prepare(outcome.runtime)
+        self._vrrp.send({"do": "configure"})
+        self._log("info", f"configuration {outcome.runtime.generation}: {len(outcome.runtime.groups)} groups")
+
+    def _prepare(self, runtime: NodeRuntime) -> None:
+        settings.ensure(self._rtnetlink, self._ledger, runtime.groups)
+        self._listen_for_claims(runtime)
+        if self._narrow is not None:
+            self._narrow.cancel()
+        loop = asyncio.get_running_loop()
+        self._narrow = loop.call_later(NARROW_AFTER_S, self._narrow_ledger)
+
+    def _narrow_ledger(self) -> None:
+        if self._outcome.runtime is not None:
+            settings.restore_unused(self._rtnetlink, self._ledger, self._outcome.runtime.groups)
+
+    def _facts(self) -> NodeFacts:
+        names = {link.index: link.name for link in self._rtnetlink.links()}
+        addresses = [
+            (names[each.interface_index], socket.inet_ntop(each.family, each.address), each.prefix_length)
+            for each in self._rtnetlink.addresses()
+            if each.interface_index in names
+        ]
+        families = {socket.AF_INET: 4, socket.AF_INET6: 6}
+        defaults = self._rtnetlink.default_interfaces()
+        return facts_of(addresses, [(families[family], names[index]) for family, index in defaults.items()])
+
+    # Conflicts.
+
+    def _listen_for_claims(self, runtime: NodeRuntime) -> None:
+        loop = asyncio.get_running_loop()
+        needed = {
+            (each.interface, 6 if ":" in each.address else 4) for group in runtime.groups for each in group.addresses()
+        }
+        for key in self._claims.keys() - needed:
+            loop.remove_reader(self._claims[key].fileno())
+            self._claims.pop(key).close()
+        for interface, family in needed - self._claims.keys():
+            with contextlib.suppress(OSError):  # not there yet; the monitor tells when it is
+                opened = ClaimSocket(interface, family)
+                self._claims[interface, family] = opened
+                loop.add_reader(opened.fileno(), self._hear_claims, opened)
+
+    def _hear_claims(self, claims: ClaimSocket) -> None:
+        held = self._held()
+        found = claims.claims()
+        if not found or not held:
+            return
+        own = frozenset(link.mac for link in self._rtnetlink.links())
+        for claim in found:
+            self._conflicts.claimed(claim, claims.interface, own, held, now_ns())
+
+    def _held(self) -> frozenset[bytes]:
+        runtime = self._outcome.runtime
+        return frozenset(
+            packed(each.address)
+            for group in (runtime.groups if runtime else ())
+            if self._states.get(group.name) == "Active"
+            for each in group.addresses()
+        )
+
+    def _kernel_changed(self, monitor: Monitor) -> None:
+        if all(isinstance(change, AddressGone) for change in monitor.read()):
+            return
+        if self._outcome.runtime is not None:
+            for key in [key for key, each in self._claims.items() if not _exists(each.interface)]:
+                asyncio.get_running_loop().remove_reader(self._claims[key].fileno())
+                self._claims.pop(key).close()
+            settings.ensure(self._rtnetlink, self._ledger, self._outcome.runtime.groups)
+            self._listen_for_claims(self._outcome.runtime)
+
+    # What the others say.
+
+    def _hear_vrrp(self) -> None:
+        for message in self._vrrp.receive():
+            for inquiry in self._inquiries.values():
+                inquiry.take(message)
+            if "log" in message:
+                log = message["log"]
+                self._log(log["level"], log["message"], log["group"])
+            elif "transition" in message:
+                self._transition(message["transition"])
+        self._finish_inquiries()
+
+    def _transition(self, told: dict[str, Any]) -> None:
+        self._states[told["group"]] = told["to"]
+        entry = Transition(timestamp(told["time"]), told["group"], told["from"], told["to"], told["reason"])
+        self._transitions.add(entry)
+        level = "error" if told["to"] == "Fault" else "info"
+        self._log(level, f"{told['from']} -> {told['to']}: {told['reason']}", told["group"])
+
+    def _hear_supervisor(self) -> None:
+        for message in self._supervisor.receive():
+            if message.get("do") == "reload":
+                self.load()
+            elif message.get("do") == "snapshot":
+                self._supervisor.send({"agent": self._about(), "id": message.get("id")})
+
+    def _about(self) -> dict[str, Any]:
+        runtime = self._outcome.runtime
+        return {
+            "version": daemon_version(),
+            "configuration": {
+                "file": str(self._options.config),
+                "generation": runtime.generation if runtime else 0,
+                "ageSeconds": (now_ns() - self._accepted_at) // 1_000_000_000,
+                "problems": [str(problem) for problem in self._outcome.problems],
+            },
+            "conflictsTotal": self._conflicts.total,
+            "conflicts": [
+                {"address": each.address, "mac": each.mac, "interface": each.interface, "count": each.count}
+                for each in self._conflicts.all()
+            ],
+        }
+
+    # The turn.
+
+    def _turn(self) -> None:
+        self._hear_vrrp()
+        for conflict in self._conflicts.confirm(self._held(), now_ns()):
+            self._log(
+                "error", f"{conflict.mac} claims {conflict.address} on {conflict.interface}, which is held here:"
+                " two holders, or another device has this address"
+            )  # fmt: skip
+        self._save_transitions()
+
+    def _save_transitions(self) -> None:
+        with contextlib.suppress(OSError):  # a full disk must not end the agent; tried again at the next turn
+            self._transitions.save()
+
+    # Questions to the VRRP process.
+
+    def _inquire(self, done: Callable[[dict[str, Any]], None]) -> None:
+        self._numbers += 1
+        inquiry = Inquiry(self._numbers, now_ns() + int(SCRAPE_S * 1_000_000_000), done)
+        inquiry.take({"agent": self._about(), "id": self._numbers})
+        self._inquiries[self._numbers] = inquiry
+        self._vrrp.send({"do": "snapshot", "id": self._numbers})
+        asyncio.get_running_loop().call_later(SCRAPE_S, self._finish_inquiries)
+
+    def _finish_inquiries(self) -> None:
+        for number, inquiry in tuple(self._inquiries.items()):
+            if inquiry.complete or now_ns() >= inquiry.until_ns:
+                del self._inquiries[number]
+                inquiry.finish({})
+
+    def _note_states(self, answer: dict[str, Any]) -> None:
+        for group in answer["groups"]:
+            self._states.setdefault(group["name"], group["state"])
+
+    def _serve_metrics(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+        if not self._options.metrics_port:
+            return lambda: None
+
+        def read() -> dict[str, Any]:
+            answer: Future[dict[str, Any]] = Future()
+            loop.call_soon_threadsafe(self._inquire, answer.set_result)
+            return answer.result(timeout=2 * SCRAPE_S)
+
+        try:
+            return metrics.serve(self._options.metrics_address, self._options.metrics_port, read)
+        except OSError as error:
+            where = f"{self._options.metrics_address}:{self._options.metrics_port}"
+            self._log("error", f"no metrics: {where}: {error}; choose another --metrics-address")
+            return lambda: None
+
+    def _log(self, level: str, message: str, group: str = "") -> None:
+        entry = {"time": timestamp(time.time()), "level": level, "group": group, "message": message}
+        line = json.dumps(entry) if self._options.json_logs else _plain(entry)
+        with contextlib.suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
+
+
+def _plain(entry: dict[str, str]) -> str:
+    where = f" {entry['group']}:" if entry["group"] else ""
+    return f"{entry['time']} {entry['level']}{where} {entry['message']}"
+
+
+def _exists(interface: str) -> bool:
+    return Path("/sys/class/net", interface).exists()
+
+
+def daemon_version() -> str:
+    try:
+        return version("mooring")
+    except PackageNotFoundError:
+        return "unknown"

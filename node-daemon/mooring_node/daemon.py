@@ -1,0 +1,165 @@
+"""`mooring-node run`: puts the processes together."""
+
+import fcntl
+import gc
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Protocol
+
+from mooring_node.board import Board, Standing
+from mooring_node.channel import Channel
+from mooring_node.files import StateFolder, boot_id, read_json, write_atomically
+from mooring_node.kernel.process import Scheduling, lock_memory, now_ns, real_time, set_name
+from mooring_node.kernel.rtnetlink import Rtnetlink
+from mooring_node.ledger import Entries, Ledger, LedgerAddress, addresses_of, undo_addresses, undo_settings
+from mooring_node.supervisor.children import ChildNumber, Duty
+from mooring_node.supervisor.process import Supervisor
+from mooring_node.vrrp.config import GroupConfig, from_json
+from mooring_node.vrrp.process import Process
+
+SECOND_NS = 1_000_000_000
+REAL_TIME_PRIORITY = 50
+#: A predecessor that is still handing over holds the lock for no longer than this.
+LOCK_PATIENCE_S = 30.0
+VRRP_STALL_NS = 3 * SECOND_NS
+AGENT_STALL_NS = 60 * SECOND_NS
+AGENT_PATIENCE_NS = 3 * SECOND_NS
+
+
+class AlreadyRunning(Exception):  # noqa: N818 - it names what was found
+    """Another daemon has this state folder."""
+
+
+def take_lock(state: StateFolder) -> int:
+    """One daemon for each state folder. The lock is inherited by all processes, so it ends with the last of them."""
+    handle = os.open(state.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                os.close(handle)
+                raise AlreadyRunning(f"another daemon runs with {state.path}") from None
+            time.sleep(0.05)
+        else:
+            return handle
+
+
+class AgentRun(Protocol):
+    """How the agent is run in its child."""
+
+    def __call__(self, state: StateFolder, board: Board, child: int, vrrp: Channel, supervisor: Channel) -> None: ...
+
+
+def run(state: StateFolder, agent_run: AgentRun, *, priority: int = REAL_TIME_PRIORITY) -> int:
+    """Everything from the lock to the last undone setting; the exit code."""
+    state.create()
+    lock = take_lock(state)
+    ledger = Ledger(state.ledger)
+    board = Board()
+    with Rtnetlink() as rtnetlink:
+        kept = _adoptable(state, board)
+        undo_addresses(rtnetlink, ledger.read().addresses - kept)
+        undo_settings(rtnetlink, ledger.read().settings)
+    state.kept.unlink(missing_ok=True)
+    to_vrrp, vrrp_supervisor = Channel.pair()
+    to_agent, agent_supervisor = Channel.pair()
+    vrrp_agent, agent_vrrp = Channel.pair()
+
+    def vrrp(restarted: bool) -> None:
+        run_vrrp(state, board, vrrp_supervisor, vrrp_agent, restarted=restarted, priority=priority)
+
+    def agent(_restarted: bool) -> None:
+        agent_run(state, board, int(ChildNumber.AGENT), agent_vrrp, agent_supervisor)
+
+    def undo() -> None:
+        with Rtnetlink() as rtnetlink:
+            undo_addresses(rtnetlink, ledger.read().addresses)
+
+    duties = (
+        Duty(ChildNumber.VRRP, "vrrp", vrrp, VRRP_STALL_NS),
+        Duty(ChildNumber.AGENT, "agent", agent, AGENT_STALL_NS),
+    )
+    set_name("mooring-node")
+    # What the children share stays shared only while nobody writes to it; the collector would.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    code = Supervisor(state, board, duties, (to_vrrp, to_agent), undo).run()
+    _finish(state, board, ledger)
+    os.close(lock)
+    return code
+
+
+def run_vrrp(
+    state: StateFolder, board: Board, supervisor: Channel, agent: Channel, *, restarted: bool, priority: int
+) -> None:
+    """The VRRP process, from its rights to its end."""
+    process = Process(board, int(ChildNumber.VRRP), supervisor, agent, state.accepted)
+    signal.signal(signal.SIGTERM, lambda *_: process.ask_to_stop())
+    process.maintenance = state.maintenance.exists()
+    scheduling = real_time(priority) if priority else Scheduling.NORMAL
+    process.facts = {"pid": os.getpid(), "scheduling": scheduling.value, "memoryLocked": lock_memory()}
+    if priority and scheduling is not Scheduling.REAL_TIME:
+        process.say(
+            "warning",
+            f"real-time priority was refused ({scheduling.value} instead): under load adverts may be late;"
+            " grant CAP_SYS_NICE",
+        )
+    gc.freeze()
+    gc.disable()
+    if restarted:
+        process.configure(now_ns())
+    else:
+        process.wait_for_agent(AGENT_PATIENCE_NS)
+    process.run()
+
+
+def _groups(state: StateFolder) -> tuple[GroupConfig, ...]:
+    try:
+        return from_json(state.accepted.read_text()).groups
+    except (OSError, ValueError):
+        return ()
+
+
+def _adoptable(state: StateFolder, board: Board) -> frozenset[LedgerAddress]:
+    """Addresses that a planned stop left to us (onStop: Keep) and that are young enough; noted on the board."""
+    kept = read_json(state.kept)
+    if kept is None or kept.get("boot") != boot_id():
+        return frozenset()
+    young = []
+    for group in _groups(state):
+        values = kept.get("groups", {}).get(group.name)
+        if values is None:
+            continue
+        standing = Standing(int(values["lastAdvertNs"]), int(values["leaseEndNs"]))
+        if standing.last_advert_ns > now_ns() - 3 * group.interval_ns and standing.lease_end_ns > now_ns():
+            board.slot(group.name).write(standing.last_advert_ns, standing.lease_end_ns)
+            young.append(group)
+    return addresses_of(young)
+
+
+def _finish(state: StateFolder, board: Board, ledger: Ledger) -> None:
+    """Nothing is left behind but what the configuration says to keep."""
+    keeping = [group for group in _groups(state) if group.keep_on_stop and board.slot(group.name).read() != Standing()]
+    kept = addresses_of(keeping)
+    entries = ledger.read()
+    with Rtnetlink() as rtnetlink:
+        undo_addresses(rtnetlink, entries.addresses - kept)
+        undo_settings(rtnetlink, entries.settings)
+    ledger.write(Entries(kept, frozenset()))
+    if keeping:
+        standings = {group.name: board.slot(group.name).read() for group in keeping}
+        write_kept(state.kept, standings)
+
+
+def write_kept(path: Path, standings: dict[str, Standing]) -> None:
+    """For the next start: when each kept group last spoke, and when its lease ends."""
+    groups = {
+        name: {"lastAdvertNs": each.last_advert_ns, "leaseEndNs": each.lease_end_ns} for name, each in standings.items()
+    }
+    write_atomically(path, json.dumps({"boot": boot_id(), "groups": groups}, indent=1))

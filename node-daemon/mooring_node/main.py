@@ -1,0 +1,154 @@
+"""`mooring-node`: the daemon of one node, and the commands of a person who stands before it.
+
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 the configuration is not usable; 4 a right is missing;
+5 another daemon has the state folder; 6 no daemon answers.
+"""
+
+import argparse
+import json
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mooring_node.files import StateFolder
+
+DEFAULT_STATE = Path("/var/lib/mooring")
+DEFAULT_METRICS = "127.0.0.1:9650"
+UNUSABLE, MISSING_RIGHT, ALREADY_RUNNING, NO_DAEMON = 3, 4, 5, 6
+
+
+def parser() -> argparse.ArgumentParser:
+    root = argparse.ArgumentParser(prog="mooring-node", description="Mooring's daemon on one node")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="speak VRRP and hold addresses as the configuration says")
+    run.add_argument("--config", type=Path, required=True, metavar="FILE", help="a NodeConfig; SIGHUP reads it again")
+    run.add_argument(
+        "--metrics-address", default=DEFAULT_METRICS, metavar="HOST:PORT", help=f"{DEFAULT_METRICS}; port 0: none"
+    )
+    run.add_argument("--real-time-priority", type=int, default=50, metavar="N", help="1 to 99; 0: normal scheduling")
+    run.add_argument("--log-format", choices=("text", "json"), default="text")
+    check = commands.add_parser("check", help="say what is wrong with a configuration; nothing is changed")
+    check.add_argument("--config", type=Path, required=True, metavar="FILE")
+    status = commands.add_parser("status", help="what this node holds, and why")
+    status.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    maintenance = commands.add_parser("maintenance", help="on: hand over and stay Backup; off: take part again")
+    maintenance.add_argument("switch", choices=("on", "off"))
+    for each in (run, status, maintenance):
+        each.add_argument(
+            "--state-dir",
+            type=Path,
+            default=DEFAULT_STATE,
+            metavar="DIR",
+            help=f"ledger and last good configuration ({DEFAULT_STATE})",
+        )
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    commands = {"run": _run, "check": _check, "status": _status, "maintenance": _maintenance}
+    return commands[options.command](options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from mooring_node import daemon
+    from mooring_node.board import Board
+    from mooring_node.channel import Channel
+
+    missing = missing_right()
+    if missing:
+        return _complain(f"{missing}; run it as root, or grant the capability", MISSING_RIGHT)
+    host, _, port = options.metrics_address.rpartition(":")
+    if not host or not port.isdigit():
+        return _complain(f"--metrics-address {options.metrics_address}: write HOST:PORT, such as {DEFAULT_METRICS}", 2)
+
+    def agent(state: StateFolder, board: Board, child: int, vrrp: Channel, supervisor: Channel) -> None:
+        # Only here: what the agent imports, the other processes must not carry.
+        import asyncio
+
+        from mooring_node.agent.process import Agent, AgentOptions
+
+        chosen = AgentOptions(options.config, host.strip("[]"), int(port), options.log_format == "json")
+
+        async def run_agent() -> None:
+            await Agent(chosen, state, board, child, vrrp, supervisor).run()
+
+        asyncio.run(run_agent())
+
+    try:
+        return daemon.run(StateFolder(options.state_dir), agent, priority=options.real_time_priority)
+    except daemon.AlreadyRunning as error:
+        return _complain(str(error), ALREADY_RUNNING)
+    except OSError as error:
+        return _complain(f"{options.state_dir}: {error}", 1)
+
+
+def missing_right() -> str | None:
+    """The capability that this process lacks, in words; None when it may do everything that the daemon must."""
+    for name, family, kind, protocol in (
+        ("CAP_NET_RAW", socket.AF_PACKET, socket.SOCK_RAW, 0),
+        ("CAP_NET_RAW", socket.AF_INET, socket.SOCK_RAW, 112),
+    ):
+        try:
+            socket.socket(family, kind, protocol).close()
+        except PermissionError:
+            return f"{name} is missing (raw sockets are refused)"
+    effective = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapEff"))
+    if not int(effective.split()[1], 16) >> 12 & 1:
+        return "CAP_NET_ADMIN is missing (addresses could not be set)"
+    return None
+
+
+def _check(options: argparse.Namespace) -> int:
+    from mooring_api.problems import InvalidObject
+    from mooring_node.agent.compile import NodeFacts, compile_groups
+    from mooring_node.agent.configuration import read_file
+
+    try:
+        config, problems = read_file(options.config)
+    except InvalidObject as error:
+        for problem in error.problems:
+            print(f"{options.config}: {problem}", file=sys.stderr)
+        return UNUSABLE
+    for problem in problems:
+        print(f"{options.config}: {problem}", file=sys.stderr)
+    named = [instance for instance in config.spec.instances if instance.interface]
+    groups, _ = compile_groups(named, NodeFacts(), config.metadata.name)
+    print(f"{options.config}: {len(config.spec.instances)} instances are good, in {len(groups)} groups")
+    return UNUSABLE if problems else 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from mooring_node import status
+    from mooring_node.supervisor.control import ask
+
+    state = StateFolder(options.state_dir)
+    try:
+        reply = ask(state.control, {"do": "status"})
+    except OSError as error:
+        return _complain(f"no daemon answers at {state.control}: {error}", NO_DAEMON)
+    reply["transitions"] = status.transitions(state.transitions)
+    print(json.dumps(reply, indent=1) if options.output == "json" else status.text(reply))
+    return 0
+
+
+def _maintenance(options: argparse.Namespace) -> int:
+    from mooring_node.supervisor.control import ask
+
+    state = StateFolder(options.state_dir)
+    try:
+        ask(state.control, {"do": "maintenance", "on": options.switch == "on"})
+    except OSError as error:
+        return _complain(f"no daemon answers at {state.control}: {error}", NO_DAEMON)
+    print(f"maintenance is {options.switch}")
+    return 0
+
+
+def _complain(text: str, code: int) -> int:
+    print(f"mooring-node: {text}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

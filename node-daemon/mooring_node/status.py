@@ -1,0 +1,89 @@
+"""The daemon's state as a person reads it at three in the morning."""
+
+from pathlib import Path
+from typing import Any
+
+from mooring_node.files import read_json
+
+SHOWN_TRANSITIONS = 10
+
+
+def transitions(path: Path) -> list[dict[str, str]]:
+    """The last transitions, oldest first."""
+    raw = read_json(path) or {}
+    found = raw.get("transitions", [])
+    return found if isinstance(found, list) else []
+
+
+def text(reply: dict[str, Any]) -> str:
+    """What holds, what is wrong and what to do, in this order."""
+    lines = [*_groups(reply["groups"]), "", *_wrong(reply), *_processes(reply), "", "Last transitions:"]
+    for each in reply["transitions"][-SHOWN_TRANSITIONS:]:
+        lines.append(f"  {each['time']}  {each['group']}  {each['before']} -> {each['after']}  {each['reason']}")
+    return "\n".join(lines)
+
+
+def _groups(groups: list[dict[str, Any]]) -> list[str]:
+    if not groups:
+        return ["No groups are configured."]
+    rows = [("GROUP", "STATE", "FOR", "VRID", "PRIORITY", "HELD", "LAST HEARD", "")]
+    for group in groups:
+        heard = group["lastHeard"]
+        vrids = sorted({str(member["virtualRouterID"]) for member in group["members"]})
+        rows.append(
+            (
+                group["name"],
+                group["state"],
+                _duration(group["forSeconds"]),
+                ",".join(vrids),
+                str(group["priority"]),
+                str(len(group["heldAddresses"])),
+                f"{heard['source']} ({heard['priority']})" if heard else "nobody",
+                group["detail"],
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _wrong(reply: dict[str, Any]) -> list[str]:
+    lines = []
+    for group in reply["groups"]:
+        for fault, remedy in zip(group["faults"], group["remedies"], strict=True):
+            lines.append(f"! {group['name']}: {fault}: {remedy}")
+        for member in group["members"]:
+            for each in member["refused"]:
+                lines.append(
+                    f"! {member['name']}: {each['count']} adverts from {each['source']} refused: {each['reason']}"
+                )
+    for each in reply["agent"].get("conflicts", []):
+        lines.append(
+            f"! {each['mac']} claimed {each['address']} on {each['interface']} {each['count']} times while it was held here"
+        )
+    configuration = reply["agent"].get("configuration", {})
+    for problem in configuration.get("problems", []):
+        lines.append(f"! {configuration['file']}: {problem}")
+    for name in reply["silent"]:
+        lines.append(f"! the {name} process did not answer in time")
+    if reply["vrrp"].get("scheduling", "real-time") != "real-time":
+        lines.append("! real-time priority was refused: grant CAP_SYS_NICE")
+    return [*lines, ""] if lines else lines
+
+
+def _processes(reply: dict[str, Any]) -> list[str]:
+    generation = reply["agent"].get("configuration", {}).get("generation", "unknown")
+    lines = [f"Configuration {generation}, maintenance {'on' if reply['maintenance'] else 'off'}"]
+    for each in reply["processes"]:
+        again = f", started again {each['restarts']} times ({each['lastExit']})" if each["restarts"] else ""
+        lines.append(f"  {each['name']}: pid {each['pid']}, up {_duration(each['forSeconds'])}{again}")
+    worst = reply["vrrp"].get("lateness", {}).get("worstNs")
+    if worst is not None:
+        lines.append(f"  latest wake-up of the VRRP loop: {worst / 1e6:.1f} ms")
+    return lines
+
+
+def _duration(seconds: int) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"

@@ -1,0 +1,109 @@
+"""The supervisor's children: forked, watched, started again with back-off."""
+
+import gc
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from mooring_node.kernel.process import die_with_parent, set_name
+
+SECOND_NS = 1_000_000_000
+#: A child that lived this long has its failures forgotten.
+GOOD_LIFE_NS = 60 * SECOND_NS
+LONGEST_WAIT_NS = 5 * SECOND_NS
+FIRST_WAIT_NS = SECOND_NS // 10
+
+
+class ChildNumber(IntEnum):
+    """Each child's place on the board."""
+
+    VRRP = 0
+    AGENT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """What a child does; `restarted` tells it that it replaces one that died."""
+
+    number: ChildNumber
+    name: str
+    run: Callable[[bool], None]
+    stall_ns: int
+    """So long without progress means that it hangs."""
+
+
+class Child:
+    """One child process and its record."""
+
+    def __init__(self, duty: Duty) -> None:
+        self.duty = duty
+        self.pid = 0
+        self.pidfd = -1
+        self.started_ns = 0
+        self.restarts = 0
+        self.start_at_ns: int | None = 0
+        self.last_exit = ""
+        self._quick_deaths = 0
+
+    @property
+    def running(self) -> bool:
+        return self.pid != 0
+
+    def start(self, now: int) -> None:
+        """Fork; the child never returns."""
+        parent = os.getpid()
+        self.start_at_ns = None
+        self.started_ns = now
+        pid = os.fork()
+        if pid == 0:
+            _be_child(self.duty, restarted=self.restarts > 0, parent=parent)
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+
+    def kill(self) -> None:
+        signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def terminate(self) -> None:
+        signal.pidfd_send_signal(self.pidfd, signal.SIGTERM)
+
+    def reap(self, now: int) -> int:
+        """Collect the dead child and plan the next start; its exit code (negative: the signal)."""
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.pidfd)
+        self.pid, self.pidfd = 0, -1
+        code = os.waitstatus_to_exitcode(status)
+        self.last_exit = f"signal {-code}" if code < 0 else f"exit code {code}"
+        self._quick_deaths = 0 if now - self.started_ns > GOOD_LIFE_NS else self._quick_deaths + 1
+        # The first death is answered at once: a VRRP process that is back within 3 intervals keeps its role.
+        wait = 0 if self._quick_deaths <= 1 else min(FIRST_WAIT_NS << (self._quick_deaths - 2), LONGEST_WAIT_NS)
+        self.start_at_ns = now + wait
+        self.restarts += 1
+        return code
+
+    @property
+    def dies_often(self) -> bool:
+        return self._quick_deaths >= 2
+
+
+def _be_child(duty: Duty, *, restarted: bool, parent: int) -> None:
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for each in (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1):
+            signal.signal(each, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # When the supervisor dies its children hand over, instead of leaving it to the others to notice.
+        die_with_parent(signal.SIGTERM, parent)
+        set_name(f"mooring-{duty.name}")
+        gc.enable()
+        duty.run(restarted)
+        code = 0
+    except BaseException:  # noqa: BLE001 - the last place where a child's error can be seen
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)

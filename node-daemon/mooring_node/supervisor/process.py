@@ -1,0 +1,241 @@
+"""The supervisor's loop: signals, children, the local socket, and what must be undone."""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from mooring_node.board import Board
+from mooring_node.channel import Channel
+from mooring_node.files import StateFolder, write_atomically
+from mooring_node.kernel.process import now_ns
+from mooring_node.supervisor.children import Child, ChildNumber, Duty
+from mooring_node.supervisor.control import Client, ControlSocket
+from mooring_node.supervisor.inquiry import Inquiry
+
+SECOND_NS = 1_000_000_000
+TURN_S = 0.5
+#: When this loop itself was stopped for so long, it cannot tell who else was.
+OWN_LATENESS_NS = SECOND_NS
+INQUIRY_NS = 2 * SECOND_NS
+#: Beyond the hand-over's own bound, which the VRRP process keeps.
+LONGEST_STOP_NS = 120 * SECOND_NS
+
+
+class Supervisor:
+    """Runs until it is told to stop; `undo` clears what children that cannot be kept alive have left."""
+
+    def __init__(
+        self,
+        state: StateFolder,
+        board: Board,
+        duties: tuple[Duty, ...],
+        channels: tuple[Channel, Channel],
+        undo: Callable[[], None],
+    ) -> None:
+        self._state = state
+        self._board = board
+        self._children = {duty.number: Child(duty) for duty in duties}
+        self._vrrp, self._agent = channels
+        self._undo = undo
+        self._control = ControlSocket(state.control)
+        self._clients: list[Client] = []
+        self._inquiries: dict[int, Inquiry] = {}
+        self._numbers = 0
+        self._stop_by_ns: int | None = None
+        self._exit_code = 0
+        self._wakeup, self._signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._last_turn_ns = now_ns()
+
+    def run(self) -> int:
+        """Until everything has ended; the exit code."""
+        self._listen_to_signals()
+        try:
+            while True:
+                now = now_ns()
+                self._look_after_children(now)
+                if self._stop_by_ns is not None and not any(child.running for child in self._children.values()):
+                    return self._exit_code
+                watched: list[Any] = [self._wakeup, self._control, self._vrrp, self._agent, *self._clients]
+                pidfds = {child.pidfd: child for child in self._children.values() if child.running}
+                self._last_turn_ns = now_ns()
+                ready = select.select([*watched, *pidfds], [], [], self._sleep_s(now))[0]
+                self._turn(ready, pidfds)
+        finally:
+            self._control.close()
+
+    def _sleep_s(self, now: int) -> float:
+        starts = [child.start_at_ns for child in self._children.values() if child.start_at_ns is not None]
+        soonest = min((at - now for at in starts), default=SECOND_NS)
+        return 0.0 if self._stop_by_ns is None and soonest <= 0 else TURN_S
+
+    def _turn(self, ready: list[Any], pidfds: dict[int, Child]) -> None:
+        now = now_ns()
+        for each in ready:
+            if each is self._wakeup:
+                for number in os.read(self._wakeup, 64):
+                    self._signal(number, now)
+            elif each is self._control:
+                client = self._control.accept(now)
+                if client is not None:
+                    self._clients.append(client)
+            elif isinstance(each, Client):
+                self._serve(each, now)
+            elif isinstance(each, Channel):
+                self._hear(each)
+            elif each in pidfds:
+                self._died(pidfds[each], now)
+        self._expire(now)
+
+    # Signals.
+
+    def _listen_to_signals(self) -> None:
+        signal.set_wakeup_fd(self._signalled, warn_on_full_buffer=False)
+        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            signal.signal(each, lambda *_: None)
+
+    def _signal(self, number: int, now: int) -> None:
+        if number in (signal.SIGTERM, signal.SIGINT):
+            self.stop(now)
+        elif number == signal.SIGHUP:
+            self._agent.send({"do": "reload"})
+        elif number == signal.SIGUSR1:
+            self._inquire(now, self._write_dump)
+
+    def stop(self, now: int) -> None:
+        """Let the VRRP process hand over, then end the rest. A second time changes nothing."""
+        if self._stop_by_ns is not None:
+            return
+        self._stop_by_ns = now + LONGEST_STOP_NS
+        for child in self._children.values():
+            child.start_at_ns = None
+        if self._children[ChildNumber.VRRP].running:
+            self._vrrp.send({"do": "stop"})
+        else:
+            self._end_agent()
+
+    def _end_agent(self) -> None:
+        agent = self._children.get(ChildNumber.AGENT)
+        if agent is not None and agent.running:
+            agent.terminate()
+
+    # Children.
+
+    def _look_after_children(self, now: int) -> None:
+        stopping = self._stop_by_ns is not None
+        if self._stop_by_ns is not None and now > self._stop_by_ns:
+            for child in self._children.values():
+                if child.running:
+                    child.kill()
+        slept = now - self._last_turn_ns > OWN_LATENESS_NS
+        for child in self._children.values():
+            if child.start_at_ns is not None and now >= child.start_at_ns and not stopping:
+                self._board.progress(child.duty.number, now)
+                child.start(now)
+            elif child.running and not slept and now - self._progress(child) > child.duty.stall_ns:
+                _say(
+                    f"the {child.duty.name} process has made no progress for {child.duty.stall_ns // SECOND_NS}s; killing it"
+                )
+                child.kill()
+                self._board.progress(child.duty.number, now)
+
+    def _progress(self, child: Child) -> int:
+        return max(self._board.last_progress(child.duty.number), child.started_ns)
+
+    def _died(self, child: Child, now: int) -> None:
+        code = child.reap(now)
+        if self._stop_by_ns is not None:
+            child.start_at_ns = None
+            if child.duty.number is ChildNumber.VRRP:
+                self._end_agent()
+            return
+        _say(f"the {child.duty.name} process ended ({child.last_exit}); it is started again")
+        if child.duty.number is ChildNumber.VRRP and child.dies_often:
+            self._undo()
+        if code == 0 and child.duty.number is ChildNumber.VRRP:
+            # It was told to stop by somebody else (a SIGTERM to all processes): so are we.
+            self.stop(now)
+
+    def _hear(self, channel: Channel) -> None:
+        for message in channel.receive():
+            for inquiry in self._inquiries.values():
+                inquiry.take(message)
+            if "unusable" in message:
+                self._exit_code = int(message["unusable"])
+                self.stop(now_ns())
+
+    # The local socket.
+
+    def _serve(self, client: Client, now: int) -> None:
+        try:
+            request = client.request()
+        except (EOFError, ValueError):
+            client.close()
+            self._clients.remove(client)
+            return
+        if request is None:
+            return
+        self._clients.remove(client)
+        match request.get("do"):
+            case "status":
+                self._inquire(now, client.answer)
+            case "maintenance":
+                self._set_maintenance(bool(request.get("on")))
+                client.answer({"maintenance": bool(request.get("on"))})
+            case other:
+                client.answer({"error": f"unknown request {other!r}"})
+
+    def _set_maintenance(self, on: bool) -> None:
+        """On disk first: a node in maintenance must not take the role after a restart."""
+        if on:
+            write_atomically(self._state.maintenance, "on\n")
+        else:
+            self._state.maintenance.unlink(missing_ok=True)
+        self._vrrp.send({"do": "maintenance", "on": on})
+
+    def _inquire(self, now: int, done: Callable[[dict[str, Any]], None]) -> None:
+        self._numbers += 1
+        self._inquiries[self._numbers] = Inquiry(self._numbers, now + INQUIRY_NS, done)
+        for channel in (self._vrrp, self._agent):
+            channel.send({"do": "snapshot", "id": self._numbers})
+
+    def _expire(self, now: int) -> None:
+        for number, inquiry in tuple(self._inquiries.items()):
+            if inquiry.complete or now >= inquiry.until_ns:
+                del self._inquiries[number]
+                inquiry.finish(self._about(now))
+        for client in [each for each in self._clients if now >= each.until_ns]:
+            client.close()
+            self._clients.remove(client)
+
+    def _about(self, now: int) -> dict[str, Any]:
+        return {
+            "pid": os.getpid(),
+            "maintenance": self._state.maintenance.exists(),
+            "stopping": self._stop_by_ns is not None,
+            "processes": [
+                {
+                    "name": child.duty.name,
+                    "pid": child.pid,
+                    "restarts": child.restarts,
+                    "lastExit": child.last_exit,
+                    "forSeconds": (now - child.started_ns) // SECOND_NS,
+                }
+                for child in self._children.values()
+            ],
+        }
+
+    def _write_dump(self, reply: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError):
+            write_atomically(self._state.dump, json.dumps(reply | {"time": time.time()}, indent=1) + "\n")
+            _say(f"state written to {self._state.dump}")
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):
+        print(f"mooring-node: {text}", file=sys.stderr, flush=True)

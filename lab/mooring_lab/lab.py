@@ -37,10 +37,14 @@ class Lab:
         nodes: int | Sequence[str] = 2,
         clients: int = 1,
         daemon_command: Sequence[str] = (),
+        keepalived: Sequence[str] = (),
     ) -> None:
         names = [f"lb-{i + 1}" for i in range(nodes)] if isinstance(nodes, int) else list(nodes)
         layout = Layout.named(name, names, [f"client-{i + 1}" for i in range(clients)])
-        self._attach(Record(layout, tuple(daemon_command) or default_daemon_command()))
+        command = tuple(daemon_command) or default_daemon_command()
+        self._attach(Record(layout, command, tuple(keepalived)))
+        for node in keepalived:
+            self.node(node)
 
     @classmethod
     def open(cls, name: str = "default") -> "Lab":
@@ -53,6 +57,7 @@ class Lab:
         self._record = record
         self.layout = record.layout
         self.name = record.layout.lab
+        self.keepalived = record.keepalived
         self.store = Store(self.name)
         self.nodes = tuple(Node(self.layout, member, self.store) for member in self.layout.nodes)
         self.clients = tuple(Client(self.layout, member, self.store) for member in self.layout.clients)
@@ -62,6 +67,8 @@ class Lab:
     def up(self) -> "Lab":
         """Build it; LabError when rights are missing or something of this name is there. Half a lab never stays."""
         rights.require()
+        if self.keepalived and not shutil.which("keepalived"):
+            raise LabError(f"keepalived is not installed, and {self.keepalived[0]} is to run it")
         if self.store.exists() or namespace.matching(self.layout.namespace("")):
             raise LabError(leftover(self.name))
         try:

@@ -11,8 +11,11 @@ from typing import Any
 import yaml
 
 from mooring_api.nodeconfig import NodeConfig
+from mooring_api.problems import InvalidObject
+from mooring_api.wire import parse_object
 from mooring_lab import faults, namespace
 from mooring_lab.faults import Direction
+from mooring_lab.layout import SERVICE_LINK
 from mooring_lab.machine import Machine, spawn
 from mooring_lab.processes import Identity, kernel_name
 from mooring_lab.rights import LabError
@@ -49,7 +52,27 @@ class Node(Machine):
     @property
     def daemon(self) -> Identity | None:
         """The daemon's first process; None when it does not run."""
-        return self._running(DAEMON)
+        return self.running(DAEMON)
+
+    def running(self, role: str) -> Identity | None:
+        """The process that was started in this role, `daemon` or `keepalived`; None when it does not run."""
+        started = self._store.load().processes.get(self.name, {}).get(role)
+        return started.identity if started and started.identity.alive() else None
+
+    def read_config(self) -> NodeConfig | None:
+        """The configuration that stands in its file; None when there is none, or it can't be read."""
+        try:
+            document = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+            return parse_object(NodeConfig, document, self.name)
+        except (FileNotFoundError, yaml.YAMLError, InvalidObject):
+            return None
+
+    def carrier(self) -> bool:
+        """Whether its service link is up, as the node sees it."""
+        if not self.powered:
+            return False
+        links = json.loads(self.exec("ip", "-json", "link", "show", SERVICE_LINK).stdout)
+        return "LOWER_UP" in links[0]["flags"]
 
     def write_config(self, config: NodeConfig | str) -> None:
         """Replace the node's configuration file; text is written as it is, also when it is wrong."""
@@ -98,11 +121,21 @@ class Node(Machine):
 
     def start_keepalived(self, configuration: str) -> None:
         """Run keepalived here with this text; its files stay in the lab's folder."""
-        path = self.folder / "keepalived.conf"
+        path = self._keepalived_file
         write_atomically(path, configuration, 0o600)
         pids = [f"--{name}={self.folder / file}" for name, file in _KEEPALIVED_PIDS.items()]
         options = ["--dont-fork", "--log-console", "--log-detail", f"--use-file={path}", "--vrrp", *pids]
         self._start(KEEPALIVED, ["keepalived", *options], self.folder / "keepalived.log")
+
+    def reload_keepalived(self, configuration: str) -> None:
+        """Hand another text to the running keepalived (SIGHUP)."""
+        write_atomically(self._keepalived_file, configuration, 0o600)
+        if not ((running := self.running(KEEPALIVED)) and running.send(signal.SIGHUP)):
+            raise LabError(f"no keepalived runs on {self.name}; see {self.folder / 'keepalived.log'}")
+
+    @property
+    def _keepalived_file(self) -> Path:
+        return self.folder / "keepalived.conf"
 
     def stop_keepalived(self) -> None:
         self._stop(KEEPALIVED)
@@ -181,10 +214,6 @@ class Node(Machine):
                 self._start(role, started.command, Path(started.log))
 
     # -- the shell around it
-
-    def _running(self, role: str) -> Identity | None:
-        started = self._store.load().processes.get(self.name, {}).get(role)
-        return started.identity if started and started.identity.alive() else None
 
     def _start(self, role: str, command: Sequence[str], log: Path) -> None:
         self._require_power()

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 #: Bits of linux/capability.h.
-_CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
+_CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_SYS_ADMIN": 21}
 _TOOLS = {"ip": "iproute2", "nft": "nftables"}
 
 

@@ -32,6 +32,8 @@ class Record:
 
     layout: Layout
     daemon_command: tuple[str, ...]
+    keepalived: tuple[str, ...] = ()
+    """The nodes that run keepalived instead of our daemon."""
     processes: dict[str, dict[str, Started]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -40,6 +42,7 @@ class Record:
             "nodes": {m.name: {"address": m.ipv4, "management": m.management} for m in self.layout.nodes},
             "clients": {m.name: {"address": m.ipv4} for m in self.layout.clients},
             "daemonCommand": list(self.daemon_command),
+            "keepalived": list(self.keepalived),
             "processes": {
                 node: {role: asdict(started) for role, started in roles.items()}
                 for node, roles in self.processes.items()
@@ -51,6 +54,7 @@ class Record:
         return cls(
             Layout.named(data["name"], list(data["nodes"]), list(data["clients"])),
             tuple(data["daemonCommand"]),
+            tuple(data["keepalived"]),
             {
                 node: {
                     role: Started(Identity(**s["identity"]), tuple(s["command"]), s["log"]) for role, s in roles.items()

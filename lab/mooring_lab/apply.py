@@ -1,0 +1,104 @@
+"""`apply`: from manifests to running daemons."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import Any
+
+from mooring_api.documents import parse_documents
+from mooring_api.nodeconfig import InterfaceReport, NodeConfig
+from mooring_api.problems import Problem
+from mooring_lab.keepalived import configuration
+from mooring_lab.lab import Lab
+from mooring_lab.manifests import LabNode, passwords, planner_documents, with_passwords
+from mooring_lab.node import KEEPALIVED, Node
+from mooring_lab.rights import LabError
+from mooring_operator.allocations import adopt
+from mooring_operator.planner import plan
+from mooring_operator.reading import snapshot_of
+
+_NO_POWER = "has no power, so nothing was planned for it; heal it and apply again"
+_MANIFESTS = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What was handed to the nodes, and what could not be planned."""
+
+    configs: dict[str, NodeConfig]
+    problems: tuple[Problem, ...]
+
+
+def read_manifests(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """All objects in these files and folders; LabError names a path that is not there."""
+    found: list[dict[str, Any]] = []
+    for path in paths:
+        if not path.exists():
+            raise LabError(f"{path} is not there")
+        files = sorted(file for file in path.iterdir() if file.suffix in _MANIFESTS) if path.is_dir() else [path]
+        for file in files:
+            found.extend(parse_documents(file.read_text(encoding="utf-8"), str(file)))
+    return found
+
+
+def apply(lab: Lab, paths: Sequence[Path]) -> Applied:
+    """Plan the manifests for the lab's nodes and hand each node its part. What is not in the manifests is withdrawn.
+
+    One bad object is a problem in the answer; all others are applied.
+    """
+    documents = read_manifests(paths)
+    powered = [node for node in lab.nodes if node.powered]
+    seen = [_report(node) for node in powered]
+    snapshot = snapshot_of(planner_documents(documents, seen))
+    planned = plan(snapshot, adopt(snapshot.virtual_ips, snapshot.configured))
+    known, problems = passwords(documents)
+    found = [*planned.problems, *problems]
+    found += [Problem(f"Node/{n.name}", "", _NO_POWER) for n in lab.nodes if not n.powered]
+    configs = {}
+    for node in powered:
+        config, wrong = with_passwords(planned.node_configs[node.name], known)
+        found.extend(wrong)
+        configs[node.name] = config
+        hand_over(lab, node, config)
+    return Applied(configs, tuple(dict.fromkeys(found)))
+
+
+def hand_over(lab: Lab, node: Node, config: NodeConfig) -> None:
+    """Give a node its configuration; its daemon is started where it does not run."""
+    if node.name in lab.keepalived:
+        node.write_config(config)
+        text = configuration(config)
+        if node.running(KEEPALIVED):
+            node.reload_keepalived(text)
+        elif config.spec.instances:
+            node.start_keepalived(text)
+    elif node.daemon:
+        node.reload_daemon(config)
+    else:
+        node.start_daemon(config)
+
+
+def _report(node: Node) -> LabNode:
+    """What the node's daemon would report of its interfaces: loopback and what is held for others left out."""
+    done = node.exec("ip", "-json", "addr", "show")
+    reports = []
+    for link in json.loads(done.stdout):
+        if link.get("link_type") == "loopback":
+            continue
+        own = [
+            str(ip_interface(f"{a['local']}/{a['prefixlen']}"))
+            for a in link["addr_info"]
+            if a["local"] in node.member.base_addresses or a["scope"] == "link"
+        ]
+        reports.append(
+            InterfaceReport(
+                name=link["ifname"],
+                mac=link["address"],
+                addresses=tuple(own),
+                carrier="LOWER_UP" in link["flags"],
+                mtu=link["mtu"],
+            )
+        )
+    return LabNode(node.name, node.address, tuple(reports), node.read_config())

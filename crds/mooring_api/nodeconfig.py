@@ -96,6 +96,7 @@ class Transport(Wire):
             path="alone",
         ),
     )
+    checks: ClassVar[tuple[Check, ...]] = (_peer_mistakes,)
 
 
 class AuthenticationType(StrEnum):

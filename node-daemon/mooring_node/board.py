@@ -5,7 +5,6 @@ successor needs to adopt its addresses. Each slot has one writer at a time; a re
 middle of a write, which it would notice by a time that is not plausible, at worst once.
 """
 
-import hashlib
 import mmap
 import struct
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ from typing import Self
 
 _CHILDREN = 4
 _GROUPS = 1024
-_KEY_BYTES = 16
+#: Names of groups are at most 80 bytes long.
+_KEY_BYTES = 80
 _PROGRESS = struct.Struct("=q")
-_SLOT = struct.Struct("=16sqq")
+_SLOT = struct.Struct(f"={_KEY_BYTES}sqq")
 _SLOTS_AT = _CHILDREN * _PROGRESS.size
 
 
@@ -59,7 +59,7 @@ class Board:
 
     def slot(self, group: str) -> Slot:
         """The group's slot, taken if it has none; LookupError when all are taken."""
-        key = hashlib.blake2b(group.encode(), digest_size=_KEY_BYTES).digest()
+        key = _key(group)
         free = None
         for index in range(_GROUPS):
             offset = _SLOTS_AT + index * _SLOT.size
@@ -75,7 +75,7 @@ class Board:
 
     def forget_all_but(self, groups: frozenset[str]) -> None:
         """Free the slots of groups that are gone."""
-        keys = {hashlib.blake2b(name.encode(), digest_size=_KEY_BYTES).digest() for name in groups}
+        keys = {_key(name) for name in groups}
         for index in range(_GROUPS):
             offset = _SLOTS_AT + index * _SLOT.size
             if self._memory[offset : offset + _KEY_BYTES] not in keys:
@@ -89,3 +89,7 @@ class Board:
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
+
+
+def _key(group: str) -> bytes:
+    return group.encode()[:_KEY_BYTES].ljust(_KEY_BYTES, b"\0")

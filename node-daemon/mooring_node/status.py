@@ -57,9 +57,8 @@ def _wrong(reply: dict[str, Any]) -> list[str]:
                     f"! {member['name']}: {each['count']} adverts from {each['source']} refused: {each['reason']}"
                 )
     for each in reply["agent"].get("conflicts", []):
-        lines.append(
-            f"! {each['mac']} claimed {each['address']} on {each['interface']} {each['count']} times while it was held here"
-        )
+        times = f"{each['count']} times while it was held here"
+        lines.append(f"! {each['mac']} claimed {each['address']} on {each['interface']} {times}")
     configuration = reply["agent"].get("configuration", {})
     for problem in configuration.get("problems", []):
         lines.append(f"! {configuration['file']}: {problem}")

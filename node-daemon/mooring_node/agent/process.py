@@ -134,7 +134,7 @@ class Agent:
             for each in self._rtnetlink.addresses()
             if each.interface_index in names
         ]
-        families = {socket.AF_INET: 4, socket.AF_INET6: 6}
+        families: dict[int, int] = {socket.AF_INET: 4, socket.AF_INET6: 6}
         defaults = self._rtnetlink.default_interfaces()
         return facts_of(addresses, [(families[family], names[index]) for family, index in defaults.items()])
 

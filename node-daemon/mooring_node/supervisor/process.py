@@ -138,9 +138,8 @@ class Supervisor:
                 self._board.progress(child.duty.number, now)
                 child.start(now)
             elif child.running and not slept and now - self._progress(child) > child.duty.stall_ns:
-                _say(
-                    f"the {child.duty.name} process has made no progress for {child.duty.stall_ns // SECOND_NS}s; killing it"
-                )
+                stalled_s = child.duty.stall_ns // SECOND_NS
+                _say(f"the {child.duty.name} process has made no progress for {stalled_s}s; killing it")
                 child.kill()
                 self._board.progress(child.duty.number, now)
 

@@ -43,6 +43,11 @@ SECOND_NS = 1_000_000_000
 RECHECK_NS = SECOND_NS
 LOST_HOLD_NS = 30 * SECOND_NS
 REFUSED_HOLD_NS = 10 * SECOND_NS
+_TICK_REASONS = {
+    Backup: "the Active router fell silent",
+    Leaving: "nobody took over in time",
+    Fault: "no fault any more",
+}
 _STICKY = {FaultReason.ADDRESS_LOST: LOST_HOLD_NS, FaultReason.KERNEL_REFUSED: REFUSED_HOLD_NS}
 
 
@@ -171,7 +176,7 @@ class Group:
                 self._write_slot()
         if self._recheck_at_ns is not None and now_ns >= self._recheck_at_ns:
             self.refresh(now_ns)
-        self._feed(Tick(), now_ns, "the Active router fell silent")
+        self._feed(Tick(), now_ns, _TICK_REASONS.get(type(self.router.state), ""))
         for member in self.members:
             member.announce_due(now_ns)
 

@@ -1,0 +1,101 @@
+"""What holds for every test: nothing is skipped in silence, and nothing is left on the machine.
+
+In CI (`CI=true`) a skipped test fails and says what it lacked: there the machine is to have every tool.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+IN_CI = os.environ.get("CI", "").lower() == "true"
+TESTS = Path(__file__).parent
+NAMESPACES = Path("/run/netns")
+PREFIX = "mooring-"
+GUEST_VARIABLE = "MOORING_GUEST_SHARE"
+PACKAGES = {"ip": "iproute2", "nft": "nftables"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The folder tells what a test needs: tests/netns network namespaces, tests/guest the guest kernel."""
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+        if folder == "netns":
+            item.add_marker(pytest.mark.netns)
+        if folder == "guest":
+            item.add_marker(pytest.mark.guest)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what can't run here, with the remedy."""
+    if item.get_closest_marker("guest") and GUEST_VARIABLE not in os.environ:
+        pytest.skip("runs in the guest kernel: make test-all")
+    if item.get_closest_marker("netns") and os.geteuid() != 0:
+        pytest.skip("makes network namespaces: run it as root")
+
+
+def _no_skip_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if IN_CI and report.outcome == "skipped" and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"nothing may be skipped in CI: {reason.removeprefix('Skipped: ')}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skipped test fails in CI."""
+    report = yield
+    _no_skip_in_ci(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """So does a module that skips itself as a whole."""
+    report = yield
+    _no_skip_in_ci(report)
+    return report
+
+
+@pytest.fixture(scope="session")
+def require_tool() -> Callable[[str], str]:
+    """`require_tool("keepalived")` gives the program's path, else the test is skipped (in CI: fails), naming it."""
+
+    def require(name: str) -> str:
+        found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
+        if found is None:
+            pytest.skip(f"the tool {name} is missing (Debian package {PACKAGES.get(name, name)})")
+        return found
+
+    return require
+
+
+def _namespaces() -> frozenset[str]:
+    return frozenset(path.name for path in NAMESPACES.glob(f"{PREFIX}*")) if NAMESPACES.is_dir() else frozenset()
+
+
+def _fail_on_new(before: frozenset[str]) -> None:
+    left = sorted(_namespaces() - before)
+    if left:
+        pytest.fail(f"network namespaces were left behind: {', '.join(left)}", pytrace=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_left_by_the_session() -> Iterator[None]:
+    """What a fixture of a module or of the session made is gone at the end."""
+    before = _namespaces()
+    yield
+    _fail_on_new(before)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_by_the_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that makes network namespaces takes them away again; those of wider fixtures came before it."""
+    if request.node.get_closest_marker("netns") is None:
+        yield
+        return
+    before = _namespaces()
+    yield
+    _fail_on_new(before)

@@ -18,6 +18,7 @@ from mooring_node.vrrp.receive import Datagram
 from mooring_node.vrrp.states import (
     HOLDING,
     Active,
+    Backup,
     Doubting,
     Drained,
     Effect,

@@ -116,16 +116,23 @@ class Agent:
         self._log("info", f"configuration {outcome.runtime.generation}: {len(outcome.runtime.groups)} groups")
 
     def _prepare(self, runtime: NodeRuntime) -> None:
-        settings.ensure(self._rtnetlink, self._ledger, runtime.groups)
+        self._ensure_settings(runtime)
         self._listen_for_claims(runtime)
         if self._narrow is not None:
             self._narrow.cancel()
         loop = asyncio.get_running_loop()
         self._narrow = loop.call_later(NARROW_AFTER_S, self._narrow_ledger)
 
+    def _ensure_settings(self, runtime: NodeRuntime) -> None:
+        try:
+            settings.ensure(self._rtnetlink, self._ledger, runtime.groups)
+        except OSError as error:
+            self._log("error", f"promote_secondaries could not be set: {error}; deleting one address may take others")
+
     def _narrow_ledger(self) -> None:
         if self._outcome.runtime is not None:
-            settings.restore_unused(self._rtnetlink, self._ledger, self._outcome.runtime.groups)
+            with contextlib.suppress(OSError):  # a full disk: the ledger stays as wide as it was
+                settings.restore_unused(self._rtnetlink, self._ledger, self._outcome.runtime.groups)
 
     def _facts(self) -> NodeFacts:
         names = {link.index: link.name for link in self._rtnetlink.links()}
@@ -179,7 +186,7 @@ class Agent:
             for key in [key for key, each in self._claims.items() if not _exists(each.interface)]:
                 asyncio.get_running_loop().remove_reader(self._claims[key].fileno())
                 self._claims.pop(key).close()
-            settings.ensure(self._rtnetlink, self._ledger, self._outcome.runtime.groups)
+            self._ensure_settings(self._outcome.runtime)
             self._listen_for_claims(self._outcome.runtime)
 
     # What the others say.

@@ -148,9 +148,9 @@ class Group:
         if judged is None or member.prepared is None:
             return
         advert, remarks = judged
-        if remarks:
-            member.counters.remarks += 1
-            self._services.report.log("info", f"advert with {', '.join(remarks)}", self.config.name)
+        for remark in remarks:
+            if member.remarks.record(remark, now_ns):
+                self._services.report.log("info", f"accepted an advert, but: {remark}", self.config.name)
         self.last_heard = (datagram.source, advert.priority)
         # Only the first member's addresses break a tie: the others cannot be compared across families.
         wins = datagram.source > member.prepared.source if member is self.members[0] else None
@@ -176,6 +176,7 @@ class Group:
                 self.holdings.renew(now_ns)
                 self._write_slot()
         if self._recheck_at_ns is not None and now_ns >= self._recheck_at_ns:
+            self._services.network.read_again(now_ns)
             self.refresh(now_ns)
         self._feed(Tick(), now_ns, _TICK_REASONS.get(type(self.router.state), ""))
         for member in self.members:
@@ -274,15 +275,11 @@ class Group:
 
     def _look(self) -> bool:
         seen = frozenset[FaultReason]().union(*(member.refresh() for member in self.members))
-        if FaultReason.ADDRESS_IN_USE in self.faults and self._in_use():
+        # The kernel refuses a second add only for the same prefix on the same interface; the rest is found here.
+        if not self._services.network.permanent_addresses().isdisjoint(each.address for each in self._addresses()):
             seen |= {FaultReason.ADDRESS_IN_USE}
         self.faults = seen | frozenset(self._sticky)
         return bool(self.faults)
-
-    def _in_use(self) -> bool:
-        network = self._services.network
-        network.read()
-        return any(network.present(each.interface_index, each.address) for each in self._addresses())
 
     def _fault(self, reason: FaultReason, now_ns: int) -> None:
         if reason in _STICKY:

@@ -21,7 +21,7 @@ from mooring_node.vrrp.prepared import (
     prepare,
 )
 from mooring_node.vrrp.receive import Datagram, Judged, Remark, judge
-from mooring_node.vrrp.refusals import Refusals
+from mooring_node.vrrp.refusals import LOG_EVERY_NS, Refusals
 
 #: What `_prepare` was made from; while it is the same, nothing is built again.
 _Basis: TypeAlias = tuple[GroupConfig, bytes, int, tuple[tuple[int, bytes], ...]]
@@ -43,7 +43,20 @@ class Counters:
     adverts_received: int = 0
     send_errors: int = 0
     announcements: int = 0
-    remarks: int = 0
+
+
+class Remarks:
+    """Says which remarks to log: each at most once a minute."""
+
+    def __init__(self) -> None:
+        self._logged_ns: dict[Remark, int] = {}
+
+    def record(self, remark: Remark, now_ns: int) -> bool:
+        last = self._logged_ns.get(remark)
+        if last is not None and now_ns - last < LOG_EVERY_NS:
+            return False
+        self._logged_ns[remark] = now_ns
+        return True
 
 
 class _Segment:
@@ -75,6 +88,7 @@ class Member:
         self.config = config
         self.counters = Counters()
         self.refusals = Refusals()
+        self.remarks = Remarks()
         self.peers: dict[bytes, Peer] = {}
         self.prepared: Prepared | None = None
         self.addresses: tuple[LeasedAddress, ...] = ()

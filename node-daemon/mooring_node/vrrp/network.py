@@ -9,6 +9,7 @@ from mooring_node.kernel.rtnetlink import AddressGone, Change, LinkChanged, Link
 from mooring_node.vrrp.ports import FramePort, Port
 from mooring_node.vrrp.receive import is_link_local
 
+READ_AGAIN_NS = 500_000_000
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -22,16 +23,26 @@ class Network:
         self._ports: dict[tuple[str, int], Port] = {}
         self._frame_ports: dict[str, FramePort] = {}
         self._virtual: frozenset[bytes] = frozenset()
+        self._permanent: frozenset[bytes] | None = None
+        self._read_at_ns = 0
         self.read()
+
+    def read_again(self, now_ns: int) -> None:
+        """Read anew, but not for each of many groups that ask at the same time."""
+        if now_ns - self._read_at_ns >= READ_AGAIN_NS:
+            self._read_at_ns = now_ns
+            self.read()
 
     def read(self) -> None:
         """Read everything anew from the kernel."""
         self._links = {link.name: link for link in self._rtnetlink.links()}
         self._addresses = self._rtnetlink.addresses()
+        self._permanent = None
         self._drop_stale_ports()
 
     def apply(self, change: Change) -> None:
         """Take note of what the monitor told."""
+        self._permanent = None
         match change:
             case LinkChanged(link=link):
                 self._links = {name: each for name, each in self._links.items() if each.index != link.index}
@@ -69,6 +80,17 @@ class Network:
             elif each.address not in self._virtual and (family == 4 or is_link_local(each.address)):
                 return each.address
         return None
+
+    def permanent_addresses(self) -> frozenset[bytes]:
+        """Addresses set for good, so not by us; those of loopback apart, where servers keep theirs."""
+        if self._permanent is None:
+            loopback = self._links.get("lo")
+            self._permanent = frozenset(
+                each.address
+                for each in self._addresses
+                if each.valid_lifetime_s is None and (loopback is None or each.interface_index != loopback.index)
+            )
+        return self._permanent
 
     def present(self, interface_index: int, address: bytes) -> KernelAddress | None:
         """An address as last read from the kernel."""

@@ -155,12 +155,16 @@ class Process:
         self._schedule(group)
 
     def _schedule(self, group: Group) -> None:
+        """Plan the group's next turn. A turn that is planned earlier stays: it plans the later one when it comes.
+
+        So an advert, which only puts a Backup's deadline off, costs the heap nothing.
+        """
         deadline = group.deadline_ns
-        if deadline is None:
-            self._planned.pop(id(group), None)
-        elif self._planned.get(id(group)) != deadline:
-            self._planned[id(group)] = deadline
-            heapq.heappush(self._timers, (deadline, id(group), group))
+        planned = self._planned.get(id(group))
+        if deadline is None or (planned is not None and planned <= deadline):
+            return
+        self._planned[id(group)] = deadline
+        heapq.heappush(self._timers, (deadline, id(group), group))
 
     def _fire(self, now: int) -> None:
         while self._timers and self._timers[0][0] <= now:
@@ -168,7 +172,10 @@ class Process:
             if self._planned.get(key) != deadline:
                 continue
             del self._planned[key]
-            self._touch(group, now, group.on_time)
+            due = group.deadline_ns
+            if due is not None and due <= now:
+                group.on_time(now)
+            self._schedule(group)
         for group in [each for each in self._leaving if each.stopped]:
             self._leaving.remove(group)
             self._planned.pop(id(group), None)

@@ -48,7 +48,7 @@ format: ## format the sources and repair what ruff can repair
 
 bench: ## side by side with keepalived, in one run (needs root)
 	@scripts/bootstrap test
-	$(BIN)/python -m benchmarks
+	@set -e; for file in benchmarks/[a-z]*.py; do echo "--- $$file"; $(BIN)/python "$$file"; done
 
 crds: ## write the CRDs and the reference documentation anew from the types
 	@scripts/bootstrap setup

@@ -12,7 +12,9 @@ _ECHO_REQUEST_V6, _ECHO_REPLY_V6 = 128, 129
 _ECHO_AT = {ETHERTYPE_IPV4: 14 + 20, ETHERTYPE_IPV6: 14 + 40}
 _ECHO = struct.Struct("!BBHHH8sII")
 #: Whose frames ARP questions pretend to be, so that the client's own neighbour table learns nothing from them.
-OBSERVER_MAC = bytes.fromhex("0200000003fe")
+#: The last byte is the round, so that an answer says to which question it belongs.
+OBSERVER_MAC = bytes.fromhex("0200000003")
+ROUNDS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class ArpReply:
-    """Somebody claims an address."""
+    """Somebody claims an address, asked in this round."""
 
     address: bytes
     mac: bytes
+    round: int
 
 
 class Requests:
@@ -54,11 +57,15 @@ def tail(sequence: int) -> bytes:
     return struct.pack("!II", sequence, sequence ^ 0xFFFFFFFF)
 
 
-def arp_question(address: str) -> bytes:
-    """A frame that asks everybody who has an IPv4 address, from nobody's address (an RFC 5227 probe)."""
+def arp_question(address: str, number: int) -> bytes:
+    """A frame that asks everybody who has an IPv4 address, from nobody's address (an RFC 5227 probe).
+
+    `number` is the round, 0 to 255.
+    """
+    observer = OBSERVER_MAC + bytes([number])
     body = struct.pack("!HHBBH", 1, ETHERTYPE_IPV4, 6, 4, 1)
-    body += OBSERVER_MAC + bytes(4) + bytes(6) + IPv4Address(address).packed
-    return b"\xff" * 6 + OBSERVER_MAC + struct.pack("!H", ETHERTYPE_ARP) + body
+    body += observer + bytes(4) + bytes(6) + IPv4Address(address).packed
+    return b"\xff" * 6 + observer + struct.pack("!H", ETHERTYPE_ARP) + body
 
 
 def read(frame: bytes | memoryview, length: int, identifier: int) -> Reply | ArpReply | None:
@@ -67,8 +74,8 @@ def read(frame: bytes | memoryview, length: int, identifier: int) -> Reply | Arp
         return None
     ethertype = frame[12] << 8 | frame[13]
     if ethertype == ETHERTYPE_ARP:
-        is_reply = frame[20] == 0 and frame[21] == 2 and bytes(frame[32:38]) == OBSERVER_MAC
-        return ArpReply(bytes(frame[28:32]), bytes(frame[22:28])) if is_reply else None
+        is_reply = frame[20] == 0 and frame[21] == 2 and bytes(frame[32:37]) == OBSERVER_MAC
+        return ArpReply(bytes(frame[28:32]), bytes(frame[22:28]), frame[37]) if is_reply else None
     at = _ECHO_AT.get(ethertype)
     if at is None or length < at + _ECHO.size:
         return None

@@ -21,10 +21,14 @@ from mooring_lab.processes import Identity, kernel_name
 from mooring_lab.rights import LabError
 from mooring_lab.store import Started, write_atomically
 from mooring_lab.wait import wait_until
+from mooring_node.files import StateFolder
+from mooring_node.status import transitions
+from mooring_node.supervisor.control import ask
 
 DAEMON = "daemon"
 KEEPALIVED = "keepalived"
 _STOP_SECONDS = 30.0
+_START_SECONDS = 30.0
 
 
 class Node(Machine):
@@ -81,7 +85,10 @@ class Node(Machine):
         write_atomically(self.config_file, text, 0o600)
 
     def start_daemon(self, config: NodeConfig | str | None = None) -> None:
-        """Start the daemon, with this configuration or with the one that is there; LabError when it runs."""
+        """Start the daemon, with this configuration or with the one that is there, and wait until it answers.
+
+        LabError when it runs already, or ends before it answers.
+        """
         if self.daemon:
             raise LabError(f"the daemon of {self.name} runs already")
         if config is not None:
@@ -101,23 +108,21 @@ class Node(Machine):
         """Stop the daemon as a service manager does (SIGTERM) and wait until it has handed over."""
         self._stop(DAEMON)
 
-    def daemon_status(self) -> dict[str, Any] | None:
-        """What `mooring-node status -o json` says; None when it does not answer."""
-        if not self.powered:
+    def daemon_status(self, timeout: float = 10.0) -> dict[str, Any] | None:
+        """What the daemon says of itself, as `mooring-node status -o json`; None when it does not answer."""
+        state = StateFolder(self.state_dir)
+        try:
+            answer = ask(state.control, {"do": "status"}, timeout)
+        except OSError:
             return None
-        done = self.exec(*self._store.load().daemon_command, "status", "--state-dir", str(self.state_dir), "-o", "json")
-        if done.returncode:
-            return None
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
+        return answer | {"transitions": transitions(state.transitions)}
 
     def maintenance(self, on: bool) -> None:
         """Ask the daemon to hand over and stay Backup, or to take part again."""
-        switch = "on" if on else "off"
-        command = self._store.load().daemon_command
-        done = self.exec(*command, "maintenance", switch, "--state-dir", str(self.state_dir))
-        if done.returncode:
-            raise LabError(f"maintenance {switch} on {self.name}: {done.stderr.strip()}")
+        try:
+            ask(StateFolder(self.state_dir).control, {"do": "maintenance", "on": on})
+        except OSError as error:
+            raise LabError(f"no daemon answers on {self.name}: {error}; see {self.log_file}") from error
 
     def start_keepalived(self, configuration: str) -> None:
         """Run keepalived here with this text; its files stay in the lab's folder."""
@@ -224,6 +229,19 @@ class Node(Machine):
             finally:
                 os.close(output)
             record.processes.setdefault(self.name, {})[role] = Started(identity, tuple(command), str(log))
+        if role == DAEMON:
+            self._wait_for_daemon(identity)
+
+    def _wait_for_daemon(self, identity: Identity) -> None:
+        """Return when it answers; LabError with its last words when it ends before."""
+
+        def settled() -> bool:
+            return not identity.alive() or self.daemon_status(timeout=1.0) is not None
+
+        wait_until(settled, _START_SECONDS, f"the daemon of {self.name} to answer; see {self.log_file}")
+        if not identity.alive():
+            last = "\n".join(self.log.splitlines()[-5:])
+            raise LabError(f"the daemon of {self.name} ended at once; {self.log_file} says:\n{last}")
 
     def _stop(self, role: str) -> None:
         with self._store.edit() as record:

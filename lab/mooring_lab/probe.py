@@ -12,13 +12,13 @@ from typing import Any
 
 #: In `Recording.answers`: nobody answered this request.
 UNANSWERED = 255
-#: Claims of two machines on one address that are closer than this are at the same time.
-_CLAIM_WINDOW_NS = 50_000_000
+#: Contested questions that are closer than this are one contest.
+_CONTEST_GAP_NS = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An answer to "who has this address?", which every holder gives."""
+    """An answer to "who has this address?", which every holder gives; `time` is the question's."""
 
     time: int
     address: int
@@ -83,7 +83,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """Two or more machines claimed the address from `start` to `end`."""
+    """Two or more machines claimed the address, from the first question that both answered to the last."""
 
     start: int
     end: int
@@ -172,20 +172,20 @@ def _held(times: Sequence[int], answers: Sequence[int], holders: Sequence[str]) 
 
 
 def _contests(claims: Sequence[Claim], holders: Sequence[str]) -> Iterator[Contest]:
-    """Claims of different machines within the window, joined where they follow each other."""
-    latest: dict[int, int] = {}
+    """Questions that two or more machines answered, joined where they follow each other closely."""
+    rounds: dict[int, set[int]] = {}
+    for claim in claims:
+        rounds.setdefault(claim.time, set()).add(claim.holder)
     running: Contest | None = None
-    for claim in sorted(claims, key=lambda claim: claim.time):
-        latest[claim.holder] = claim.time
-        near = {holder: time for holder, time in latest.items() if claim.time - time <= _CLAIM_WINDOW_NS}
-        if len(near) < 2:
+    for time, answered in sorted(rounds.items()):
+        if len(answered) < 2:
             continue
-        macs = tuple(sorted(holders[holder] for holder in near))
-        if running and claim.time - running.end <= _CLAIM_WINDOW_NS:
-            running = Contest(running.start, claim.time, tuple(sorted({*running.macs, *macs})))
+        macs = {holders[holder] for holder in answered}
+        if running and time - running.end <= _CONTEST_GAP_NS:
+            running = Contest(running.start, time, tuple(sorted(macs.union(running.macs))))
         else:
             if running:
                 yield running
-            running = Contest(min(near.values()), claim.time, macs)
+            running = Contest(time, time, tuple(sorted(macs)))
     if running:
         yield running

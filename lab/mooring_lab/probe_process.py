@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
-from mooring_lab.echo import ArpReply, Requests, arp_question, read, tail
+from mooring_lab.echo import ROUNDS, ArpReply, Requests, arp_question, read, tail
 from mooring_lab.probe import UNANSWERED, Claim, Recording
 from mooring_lab.store import write_atomically
 
@@ -40,7 +40,10 @@ class Probe:
         self._interval = interval_ns
         self._requests = [Requests(address, index, identifier) for index, address in enumerate(addresses)]
         self._index_of = {ip_address(a).packed: i for i, a in enumerate(addresses)}
-        self._questions = [arp_question(a) for a in addresses if ":" not in a]
+        asked = [a for a in addresses if ":" not in a]
+        self._questions = [[arp_question(a, number) for a in asked] for number in range(ROUNDS)]
+        self._asked_at = [0] * ROUNDS
+        self._round = 0
         self.recording = Recording(tuple(addresses), sent=array("q"), answers=[bytearray() for _ in addresses])
         self._holders: dict[bytes, int] = {}
         self._ipv4 = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
@@ -70,7 +73,7 @@ class Probe:
             self._send(now)
             if now >= claim_due:
                 claim_due = now + _CLAIM_EVERY_NS
-                self._ask()
+                self._ask(now)
             self._receive()
         deadline = time.monotonic() + _LINGER_SECONDS
         while (left := deadline - time.monotonic()) > 0:
@@ -90,8 +93,10 @@ class Probe:
                 # No route, no neighbour, no buffer: the client could not reach it, which is what is recorded.
                 continue
 
-    def _ask(self) -> None:
-        for question in self._questions:
+    def _ask(self, now: int) -> None:
+        self._round = (self._round + 1) % ROUNDS
+        self._asked_at[self._round] = now
+        for question in self._questions[self._round]:
             try:
                 self._wire.send(question)
             except OSError:
@@ -114,7 +119,7 @@ class Probe:
             if isinstance(reply, ArpReply):
                 index = self._index_of.get(reply.address)
                 if index is not None:
-                    self.recording.claims.append(Claim(time.monotonic_ns(), index, holder))
+                    self.recording.claims.append(Claim(self._asked_at[reply.round], index, holder))
             elif reply.index < len(self._requests):
                 row = self.recording.answers[reply.index]
                 if reply.sequence < len(row) and row[reply.sequence] == UNANSWERED:

@@ -17,7 +17,7 @@ from mooring_lab.node import KEEPALIVED
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """One node. `states` are its instances' states by name, None when its daemon does not answer."""
+    """One node. `states` are its groups' states by name, None when its daemon does not answer."""
 
     name: str
     address: str
@@ -73,13 +73,8 @@ def gather(lab: Lab) -> LabStatus:
         states = states_of(answer) if answer is not None else None
         if daemon and states is None:
             disagreements.append(f"{node.name}: its daemon (pid {daemon.pid}) does not answer")
-        config = node.read_config()
-        if states is not None and config is not None:
-            wanted = {
-                instance.name: tuple(a.address.partition("/")[0] for a in instance.addresses)
-                for instance in config.spec.instances
-            }
-            disagreements += compare(node.name, states, wanted, held)
+        if answer is not None:
+            disagreements += compare(node.name, said_held(answer), held)
         nodes.append(
             NodeStatus(
                 node.name,
@@ -101,20 +96,23 @@ def gather(lab: Lab) -> LabStatus:
 
 
 def states_of(answer: dict[str, Any]) -> dict[str, str]:
-    """Instance name to state, from the daemon's answer."""
-    instances = answer.get("instances", ())
-    return {str(instance["name"]): str(instance["state"]) for instance in instances}
+    """Group name to state, from the daemon's answer."""
+    return {str(group["name"]): str(group["state"]) for group in answer["groups"]}
 
 
-def compare(node: str, states: dict[str, str], wanted: dict[str, tuple[str, ...]], held: Iterable[str]) -> list[str]:
+def said_held(answer: dict[str, Any]) -> frozenset[str]:
+    """The addresses that the daemon believes it holds, without prefix."""
+    return frozenset(held.partition("/")[0] for group in answer["groups"] for held in group["heldAddresses"])
+
+
+def compare(node: str, said: Iterable[str], held: Iterable[str]) -> list[str]:
     """Where what a daemon says and what its kernel has do not agree."""
-    has = set(held)
-    said = set().union(*(wanted.get(name, ()) for name, state in states.items() if state == "Active"), ())
+    said, has = set(said), set(held)
     sentences = []
     if missing := said - has:
-        sentences.append(f"{node}: its daemon says Active, its kernel has no {ranges(missing)}")
+        sentences.append(f"{node}: its daemon says that it holds {ranges(missing)}, its kernel does not")
     if surplus := has - said:
-        sentences.append(f"{node}: its kernel has {ranges(surplus)}, no instance of its daemon is Active there")
+        sentences.append(f"{node}: its kernel has {ranges(surplus)}, its daemon does not say so")
     return sentences
 
 

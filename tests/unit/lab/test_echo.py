@@ -69,15 +69,17 @@ def test_no_frame_upsets_the_reader(frame: bytes) -> None:
 
 
 def test_the_question_claims_nothing() -> None:
-    question = Ether(arp_question("10.0.0.100"))
+    question = Ether(arp_question("10.0.0.100", 7))
     assert question.dst == "ff:ff:ff:ff:ff:ff"
     assert (question[ARP].op, question[ARP].psrc, question[ARP].pdst) == (1, "0.0.0.0", "10.0.0.100")
 
 
 def test_a_claim_is_recognised_and_others_questions_are_not() -> None:
-    reply = ARP(op=2, hwsrc=MAC, psrc="10.0.0.100", hwdst=OBSERVER_MAC.hex(":"), pdst="0.0.0.0")
-    frame = bytes(Ether(src=MAC, dst=OBSERVER_MAC.hex(":")) / reply)
-    assert read(frame, len(frame), 7) == ArpReply(bytes([10, 0, 0, 100]), bytes.fromhex(MAC.replace(":", "")))
+    observer = Ether(arp_question("10.0.0.100", 7)).src
+    assert bytes.fromhex(observer.replace(":", "")).startswith(OBSERVER_MAC)
+    reply = ARP(op=2, hwsrc=MAC, psrc="10.0.0.100", hwdst=observer, pdst="0.0.0.0")
+    frame = bytes(Ether(src=MAC, dst=observer) / reply)
+    assert read(frame, len(frame), 7) == ArpReply(bytes([10, 0, 0, 100]), bytes.fromhex(MAC.replace(":", "")), 7)
     reply.hwdst = "02:00:00:00:02:01"
     frame = bytes(Ether(src=MAC) / reply)
     assert read(frame, len(frame), 7) is None

@@ -76,18 +76,16 @@ def _namespaces() -> frozenset[str]:
     return frozenset(path.name for path in NAMESPACES.glob(f"{PREFIX}*")) if NAMESPACES.is_dir() else frozenset()
 
 
-def _fail_on_new(before: frozenset[str]) -> None:
-    left = sorted(_namespaces() - before)
-    if left:
-        pytest.fail(f"network namespaces were left behind: {', '.join(left)}", pytrace=False)
+_at_start = _namespaces()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _nothing_left_by_the_session() -> Iterator[None]:
+def pytest_sessionfinish(session: pytest.Session) -> None:
     """What a fixture of a module or of the session made is gone at the end."""
-    before = _namespaces()
-    yield
-    _fail_on_new(before)
+    makes_some = any(item.get_closest_marker("netns") for item in getattr(session, "items", ()))
+    left = sorted(_namespaces() - _at_start) if makes_some else []
+    if left:
+        print(f"\nnetwork namespaces were left behind: {', '.join(left)}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(autouse=True)
@@ -98,4 +96,6 @@ def _nothing_left_by_the_test(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     before = _namespaces()
     yield
-    _fail_on_new(before)
+    left = sorted(_namespaces() - before)
+    if left:
+        pytest.fail(f"network namespaces were left behind: {', '.join(left)}", pytrace=False)

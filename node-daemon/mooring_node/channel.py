@@ -31,9 +31,16 @@ class Channel:
         return self._end.fileno()
 
     def send(self, message: dict[str, Any]) -> bool:
-        """Send at once or not at all: False (and `dropped` counts) when the other side does not read."""
+        """Send at once or not at all: False (and `dropped` counts) when the other side does not read.
+
+        A message beyond MESSAGE_BYTES is not sent either: the other side would read only its beginning.
+        """
+        data = json.dumps(message, separators=(",", ":")).encode()
+        if len(data) > MESSAGE_BYTES:
+            self.dropped += 1
+            return False
         try:
-            self._end.send(json.dumps(message, separators=(",", ":")).encode())
+            self._end.send(data)
         except OSError:
             self.dropped += 1
             return False

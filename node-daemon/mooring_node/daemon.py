@@ -65,6 +65,9 @@ def run(state: StateFolder, agent_run: AgentRun, *, priority: int = REAL_TIME_PR
         kept = _adoptable(state, board)
         undo_addresses(rtnetlink, ledger.read().addresses - kept)
         undo_settings(rtnetlink, ledger.read().settings)
+    # The VRRP process may run the last good configuration before the agent has read any.
+    entries = ledger.read()
+    ledger.write(Entries(entries.addresses | addresses_of(_groups(state)), entries.settings))
     state.kept.unlink(missing_ok=True)
     to_vrrp, vrrp_supervisor = Channel.pair()
     to_agent, agent_supervisor = Channel.pair()

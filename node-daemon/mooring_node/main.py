@@ -60,7 +60,7 @@ def _run(options: argparse.Namespace) -> int:
     if missing:
         return _complain(f"{missing}; run it as root, or grant the capability", MISSING_RIGHT)
     host, _, port = options.metrics_address.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isdecimal() or int(port) > 65535:
         return _complain(f"--metrics-address {options.metrics_address}: write HOST:PORT, such as {DEFAULT_METRICS}", 2)
 
     def agent(state: StateFolder, board: Board, child: int, vrrp: Channel, supervisor: Channel) -> None:

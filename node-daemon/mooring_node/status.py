@@ -1,18 +1,17 @@
 """The daemon's state as a person reads it at three in the morning."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mooring_node.files import read_json
+from mooring_node.agent.transitions import read_transitions
 
 SHOWN_TRANSITIONS = 10
 
 
 def transitions(path: Path) -> list[dict[str, str]]:
     """The last transitions, oldest first."""
-    raw = read_json(path) or {}
-    found = raw.get("transitions", [])
-    return found if isinstance(found, list) else []
+    return [asdict(each) for each in read_transitions(path)]
 
 
 def text(reply: dict[str, Any]) -> str:

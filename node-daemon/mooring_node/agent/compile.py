@@ -41,7 +41,8 @@ def compile_groups(
         missing = [m.name for m, interface in zip(members, interfaces, strict=True) if interface is None]
         if missing:
             problems += [
-                Problem(f"NodeConfig {node}", f"spec.instances[{each}].interface", _NO_INTERFACE) for each in missing
+                Problem(f"NodeConfig {node}", "spec.instances[].interface", _NO_INTERFACE, instance=each)
+                for each in missing
             ]
             continue
         groups.append(_group(name, members, [interface or "" for interface in interfaces]))

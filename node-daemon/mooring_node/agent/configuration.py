@@ -74,12 +74,12 @@ def accept(path: Path, state: StateFolder, facts: Callable[[], NodeFacts]) -> Ou
         groups += _kept(before.groups, groups, bad)
     if not groups and bad and before is None:
         return Outcome(None, problems, changed=False)
-    if before is not None and groups == before.groups:
-        return Outcome(before, problems, changed=False)
-    runtime = NodeRuntime(generation=before.generation + 1 if before else 1, groups=groups)
     ledger = Ledger(state.ledger)
     entries = ledger.read()
     ledger.write(Entries(entries.addresses | addresses_of(groups), entries.settings))
+    if before is not None and frozenset(groups) == frozenset(before.groups):
+        return Outcome(before, problems, changed=False)
+    runtime = NodeRuntime(generation=before.generation + 1 if before else 1, groups=groups)
     write_atomically(state.accepted, to_json(runtime))
     return Outcome(runtime, problems, changed=True)
 

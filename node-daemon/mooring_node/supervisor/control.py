@@ -40,7 +40,10 @@ class Client:
             if len(self._received) > REQUEST_BYTES:
                 raise ValueError("the request is too long")
             return None
-        value = json.loads(self._received.partition(b"\n")[0])
+        try:
+            value = json.loads(self._received.partition(b"\n")[0])
+        except RecursionError as error:
+            raise ValueError("the request is nested too deeply") from error
         if not isinstance(value, dict):
             raise ValueError("the request is not an object")
         return value

@@ -15,7 +15,7 @@ from mooring_node.channel import Channel
 from mooring_node.files import StateFolder, write_atomically
 from mooring_node.kernel.process import now_ns
 from mooring_node.supervisor.children import Child, ChildNumber, Duty
-from mooring_node.supervisor.control import Client, ControlSocket
+from mooring_node.supervisor.control import MOST_CLIENTS, Client, ControlSocket
 from mooring_node.supervisor.inquiry import Inquiry
 
 SECOND_NS = 1_000_000_000
@@ -82,7 +82,9 @@ class Supervisor:
                     self._signal(number, now)
             elif each is self._control:
                 client = self._control.accept(now)
-                if client is not None:
+                if client is not None and len(self._clients) >= MOST_CLIENTS:
+                    client.close()
+                elif client is not None:
                     self._clients.append(client)
             elif isinstance(each, Client):
                 self._serve(each, now)

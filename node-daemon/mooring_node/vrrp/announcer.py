@@ -17,6 +17,8 @@ class Announcing:
     rounds: tuple[int, ...] = ()
     cursor: int = 0
     refresh_at: int | None = None
+    not_before: int = 0
+    """The pace: no announcement earlier, whatever is due."""
 
 
 SILENT = Announcing()
@@ -30,15 +32,30 @@ def taken(config: AnnouncementConfig, now: int) -> Announcing:
     return Announcing(rounds=tuple(sorted(first + second)), refresh_at=refresh_at)
 
 
-def once_more(plan: Announcing, now: int) -> Announcing:
-    """One further round at once, before whatever is planned."""
-    return replace(plan, rounds=(now, *plan.rounds), cursor=0)
+def once_more(plan: Announcing, config: AnnouncementConfig, now: int) -> Announcing:
+    """One further round at once, before whatever is planned; from here on the refresh runs, if it did not."""
+    plan = replace(plan, rounds=(now, *plan.rounds), cursor=0)
+    return plan if plan.refresh_at is not None else refreshed_as(plan, config, now)
+
+
+def refreshed_as(plan: Announcing, config: AnnouncementConfig, now: int) -> Announcing:
+    """The plan of a holder under another configuration: only the refresh follows it."""
+    if not config.refresh_ns:
+        return replace(plan, refresh_at=None)
+    following = now + config.refresh_ns
+    return replace(plan, refresh_at=following if plan.refresh_at is None else min(plan.refresh_at, following))
 
 
 def deadline(plan: Announcing) -> int | None:
-    if plan.rounds and plan.refresh_at is not None:
-        return min(plan.rounds[0], plan.refresh_at)
-    return plan.rounds[0] if plan.rounds else plan.refresh_at
+    """When `due` has something to send."""
+    times = [] if plan.refresh_at is None else [plan.refresh_at]
+    if plan.rounds:
+        times.append(_next(plan))
+    return min(times, default=None)
+
+
+def _next(plan: Announcing) -> int:
+    return max(plan.rounds[0], plan.not_before)
 
 
 def due(plan: Announcing, config: AnnouncementConfig, units: int, now: int) -> tuple[Announcing, tuple[range, ...]]:
@@ -49,26 +66,23 @@ def due(plan: Announcing, config: AnnouncementConfig, units: int, now: int) -> t
     """
     if plan.refresh_at is not None and now >= plan.refresh_at:
         refresh = (now,) * config.refresh_count
-        plan = replace(plan, rounds=refresh + plan.rounds, refresh_at=now + config.refresh_ns)
+        following = now + config.refresh_ns if config.refresh_ns else None
+        plan = replace(plan, rounds=refresh + plan.rounds, refresh_at=following)
     sent: list[range] = []
-    while plan.rounds and now >= plan.rounds[0]:
+    while plan.rounds and now >= _next(plan):
         if config.interval_ns == 0:
             sent.append(range(plan.cursor, units))
             plan = replace(plan, rounds=plan.rounds[1:], cursor=0)
             continue
         sent.append(range(plan.cursor, plan.cursor + 1))
-        plan = _advance(plan, config, units, now)
+        last = plan.cursor + 1 >= units
+        plan = replace(
+            plan,
+            rounds=plan.rounds[1:] if last else plan.rounds,
+            cursor=0 if last else plan.cursor + 1,
+            not_before=now + config.interval_ns,
+        )
     return plan, tuple(sent)
-
-
-def _advance(plan: Announcing, config: AnnouncementConfig, units: int, now: int) -> Announcing:
-    following = now + config.interval_ns
-    if plan.cursor + 1 < units:
-        return replace(plan, rounds=(following, *plan.rounds[1:]), cursor=plan.cursor + 1)
-    rest = plan.rounds[1:]
-    if rest and rest[0] < following:
-        rest = (following, *rest[1:])
-    return replace(plan, rounds=rest, cursor=0)
 
 
 def _spread(config: AnnouncementConfig, start: int) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mooring_node.board import Slot
-from mooring_node.kernel.addresses import LeasedAddress
+from mooring_node.kernel.addresses import LeasedAddress, delete_batch
 from mooring_node.kernel.rtnetlink import Rtnetlink
 from mooring_node.vrrp import machine
 from mooring_node.vrrp.config import GroupConfig
@@ -136,8 +136,7 @@ class Group:
         if adopt:
             self.holdings.adopt(standing.lease_end_ns)
         elif ours and standing.last_advert_ns:
-            self.holdings.adopt(0)
-            self.holdings.release()
+            self._services.rtnetlink.apply(delete_batch(ours))
         if faulty:
             self._feed(FaultsChanged(faulty=True), now_ns, self._fault_text())
         self._feed(Start(adopt=adopt), now_ns, "adopted from its predecessor" if adopt else "started")
@@ -216,7 +215,10 @@ class Group:
         members = []
         for each in config.members:
             member = by_name.get(each.name) or Member(config, each, self._services.network)
+            refresh_differs = member.config.announcements.refresh_ns != each.announcements.refresh_ns
             member.reconfigure(config, each)
+            if refresh_differs and isinstance(self.router.state, Active | Doubting):
+                member.follow_refresh(now_ns)
             members.append(member)
         self.members = tuple(members)
         self._look()

@@ -127,6 +127,11 @@ def _to_active(router: Router, now: int) -> Step:
     return taken, (Effect.TAKE_ADDRESSES, Effect.ANNOUNCE, Effect.SEND_ADVERT)
 
 
+def _active_again(settings: Settings, now: int) -> Active:
+    """Active with addresses that are here already; whatever announced them has ended."""
+    return Active(advert_at=now + settings.interval_ns, since=now, reannounce_allowed_at=now + REANNOUNCE_SPACING_NS)
+
+
 def _begin(router: Router, now: int) -> Step:
     """The first state: the owner of the addresses is Active at once (RFC 9568 6.4.1)."""
     if router.settings.priority == OWNER_PRIORITY and router.settings.eligible:
@@ -139,9 +144,10 @@ def _start(router: Router, now: int, adopt: bool) -> Step:
         return router, ()
     if not adopt:
         return _begin(router, now)
-    state = Active(advert_at=now + router.settings.interval_ns, since=now)
-    adopted = replace(router, state=state)
-    return (adopted, (Effect.SEND_ADVERT,)) if router.settings.eligible else _leave(adopted, now, stopping=False)
+    adopted = replace(router, state=_active_again(router.settings, now))
+    if not router.settings.eligible:
+        return _leave(adopted, now, stopping=False)
+    return adopted, (Effect.SEND_ADVERT, Effect.REANNOUNCE)
 
 
 def _heard(router: Router, heard: Heard, now: int) -> Step:
@@ -304,8 +310,8 @@ def _reconfigured(router: Router, settings: Settings, now: int) -> Step:
             return _begin(router, now)
         case Leaving(stopping=False) if settings.eligible:
             # Asked back before a successor spoke: the addresses are still here.
-            state = Active(advert_at=now + settings.interval_ns, since=now)
-            return replace(router, state=state), (Effect.SEND_ADVERT,)
+            back = replace(router, state=_active_again(settings, now))
+            return back, (Effect.SEND_ADVERT, Effect.REANNOUNCE)
         case _:
             return router, ()
 

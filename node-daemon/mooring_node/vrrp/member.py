@@ -193,8 +193,12 @@ class Member:
         self.announce_due(now_ns)
 
     def announce_once(self, now_ns: int) -> None:
-        self._plan = announcer.once_more(self._plan, now_ns)
+        self._plan = announcer.once_more(self._plan, self.config.announcements, now_ns)
         self.announce_due(now_ns)
+
+    def follow_refresh(self, now_ns: int) -> None:
+        """The addresses stay held under another configuration, whose refresh may differ."""
+        self._plan = announcer.refreshed_as(self._plan, self.config.announcements, now_ns)
 
     def stop_announcing(self) -> None:
         self._plan = announcer.SILENT

@@ -1,7 +1,7 @@
 """What the VRRP process tells of itself when asked: plain values, in parts that fit a message."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mooring_node.kernel.addresses import AddressKey
 from mooring_node.vrrp.group import Group, visible_state
@@ -13,14 +13,17 @@ from mooring_node.vrrp.text import address_text
 if TYPE_CHECKING:
     from mooring_node.vrrp.process import Process
 
-GROUPS_IN_PART = 16
+_T = TypeVar("_T")
+#: A part stays below what a message may hold. An address weighs 1 and takes up to 50 bytes; a member's peers and
+#: refusals, of which an enemy may make 64 each, take up to 12 KiB.
+MEMBER_WEIGHT = 256
+PART_WEIGHT = 3072
 
 
 def parts(process: "Process", now_ns: int) -> Iterator[dict[str, Any]]:
     """The state as messages: `{"part": ...}` for some groups each, then `{"end": ...}` for the process."""
-    groups = list(process.groups.values())
-    for start in range(0, len(groups), GROUPS_IN_PART):
-        yield {"part": [_group(group, now_ns) for group in groups[start : start + GROUPS_IN_PART]]}
+    for groups in in_parts(process.groups.values(), _weight):
+        yield {"part": [_group(group, now_ns) for group in groups]}
     yield {
         "end": {
             "generation": process.runtime.generation,
@@ -44,6 +47,24 @@ def parts(process: "Process", now_ns: int) -> Iterator[dict[str, Any]]:
             **process.facts,
         }
     }
+
+
+def in_parts(groups: Iterable[_T], weight: Callable[[_T], int]) -> Iterator[list[_T]]:
+    """The groups in order, so many at once as PART_WEIGHT allows; one alone is never divided."""
+    part: list[_T] = []
+    room = PART_WEIGHT
+    for group in groups:
+        if part and weight(group) > room:
+            yield part
+            part, room = [], PART_WEIGHT
+        part.append(group)
+        room -= weight(group)
+    if part:
+        yield part
+
+
+def _weight(group: Group) -> int:
+    return len(group.holdings.held) + MEMBER_WEIGHT * len(group.members)
 
 
 def _group(group: Group, now_ns: int) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from mooring_lab import namespace, rights
 from mooring_lab.layout import Layout, switch_commands
 from mooring_lab.machine import Machine
 from mooring_lab.node import Node
-from mooring_lab.probe_client import Client
 from mooring_lab.rights import LabError
 from mooring_lab.store import Record, Store, leftover
 from mooring_lab.wait import wait_until
@@ -60,7 +59,7 @@ class Lab:
         self.keepalived = record.keepalived
         self.store = Store(self.name)
         self.nodes = tuple(Node(self.layout, member, self.store) for member in self.layout.nodes)
-        self.clients = tuple(Client(self.layout, member, self.store) for member in self.layout.clients)
+        self.clients = tuple(Machine(self.layout, member, self.store) for member in self.layout.clients)
 
     # -- life
 
@@ -107,7 +106,7 @@ class Lab:
         return (*self.nodes, *self.clients)
 
     @property
-    def client(self) -> Client:
+    def client(self) -> Machine:
         """The first client."""
         return self.clients[0]
 

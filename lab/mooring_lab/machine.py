@@ -2,12 +2,16 @@
 
 import os
 import subprocess
+import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from mooring_lab import namespace
 from mooring_lab.kernel import KernelAddresses
-from mooring_lab.layout import CLIENT_SETTINGS, SETTINGS, Layout, Member, member_commands, plug_commands
+from mooring_lab.layout import CLIENT_SETTINGS, SERVICE_LINK, SETTINGS, Layout, Member, member_commands, plug_commands
+from mooring_lab.measurement import Measurement
+from mooring_lab.probe import UNANSWERED
 from mooring_lab.processes import Identity
 from mooring_lab.rights import LabError
 from mooring_lab.store import Store
@@ -72,6 +76,23 @@ class Machine:
         """Run a command to its end; its exit code is in the result. LabError when the machine has no power."""
         self._require_power()
         return subprocess.run(self.command(*command), capture_output=True, text=True, timeout=timeout, check=False)
+
+    def measure(
+        self, addresses: Sequence[str], interval_ms: float = 1.0, *, requests: int = 0, interface: str = SERVICE_LINK
+    ) -> Measurement:
+        """Start to send each address one echo request every `interval_ms`, through `interface`; 0 requests: no end."""
+        self._require_power()
+        descriptor, output = tempfile.mkstemp(prefix="measurement-", suffix=".json", dir=self.folder)
+        os.close(descriptor)
+        module = [sys.executable, "-m", "mooring_lab.probe_process", "--interface", interface]
+        options = ["--interval-us", str(round(interval_ms * 1000)), "--requests", str(requests), "--output", output]
+        return Measurement(self.command(*module, *options, *addresses), Path(output))
+
+    def reach(self, address: str, requests: int = 3, interface: str = SERVICE_LINK) -> int:
+        """How many of so many echo requests, a millisecond apart, are answered."""
+        with self.measure([address], requests=requests, interface=interface) as measurement:
+            (answers,) = measurement.wait().answers
+        return sum(answer != UNANSWERED for answer in answers)
 
     @property
     def kernel(self) -> KernelAddresses:

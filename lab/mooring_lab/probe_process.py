@@ -1,7 +1,7 @@
 """The measuring process: one echo request to each address every interval, until its standard input ends.
 
 `python -m mooring_lab.probe_process --interface eth0 --interval-us 1000 --output FILE ADDRESS ...` says `ready`
-when it has begun. It runs in the client's namespace.
+when it begins; `--requests N` ends it after so many. It runs in the namespace of the machine that measures.
 """
 
 import argparse
@@ -56,12 +56,12 @@ class Probe:
         self._frame = bytearray(_FRAME)
         self._view = memoryview(self._frame)
 
-    def run(self, stop: int) -> None:
-        """Measure until the descriptor `stop` is readable."""
+    def run(self, stop: int, requests: int) -> None:
+        """Measure until the descriptor `stop` is readable, or so many requests are sent (0: no end)."""
         poll = select.poll()
         poll.register(stop, select.POLLIN | select.POLLHUP)
         due = claim_due = time.monotonic_ns()
-        while not poll.poll(0):
+        while not poll.poll(0) and not 0 < requests <= len(self.recording.sent):
             now = time.monotonic_ns()
             if now < due:
                 self._receive()
@@ -150,6 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--interface", required=True)
     parser.add_argument("--interval-us", type=int, required=True)
+    parser.add_argument("--requests", type=int, default=0)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("addresses", nargs="+")
     options = parser.parse_args(arguments)
@@ -158,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.disable()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    probe.run(sys.stdin.fileno())
+    probe.run(sys.stdin.fileno(), options.requests)
     write_atomically(options.output, json.dumps(probe.recording.to_json()))
     return 0
 

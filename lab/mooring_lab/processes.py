@@ -17,13 +17,12 @@ class Identity:
     @classmethod
     def of(cls, pid: int) -> "Identity | None":
         """The process that has this pid now; None when none has, or it is a zombie."""
-        try:
-            text = Path(f"/proc/{pid}/stat").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        # The command's name stands in brackets and may hold blanks and brackets itself.
-        fields = text[text.rindex(")") + 2 :].split()
-        return None if fields[0] in "ZX" else cls(pid, int(fields[19]))
+        state, start = _state_and_start(pid)
+        return None if state in "ZX" else cls(pid, start)
+
+    def frozen(self) -> bool:
+        """Whether it is stopped (SIGSTOP)."""
+        return _state_and_start(self.pid) == ("T", self.start)
 
     def alive(self) -> bool:
         if Identity.of(self.pid) == self:
@@ -50,13 +49,15 @@ class Identity:
         return True
 
 
-def command_line(pid: int) -> tuple[str, ...]:
-    """The arguments of a process, () when it is gone or a thread of the kernel."""
+def _state_and_start(pid: int) -> tuple[str, int]:
+    """Fields 3 and 22 of /proc/PID/stat; X (dead) when there is none."""
     try:
-        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+        text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return ()
-    return tuple(raw.decode(errors="replace").rstrip("\0").split("\0")) if raw else ()
+        return "X", 0
+    # The command's name stands in brackets and may hold blanks and brackets itself.
+    fields = text[text.rindex(")") + 2 :].split()
+    return fields[0], int(fields[19])
 
 
 def kernel_name(pid: int) -> str:

@@ -9,6 +9,9 @@ import time
 from collections.abc import Sequence
 
 from mooring_lab.processes import Identity
+from mooring_lab.wait import wait_until
+
+_FREEZE_SECONDS = 10.0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -19,6 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         for identity in frozen:
             identity.send(signal.SIGSTOP)
+        wait_until(lambda: all(i.frozen() or not i.alive() for i in frozen), _FREEZE_SECONDS, "all to be frozen")
         sys.stdout.write("stopped\n")
         sys.stdout.flush()
         time.sleep(seconds)

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from mooring_lab import rights
+from mooring_lab.lab import remove
+
 _CLONE_NEWNET = 0x40000000
 
 
@@ -36,3 +39,20 @@ def own_namespace() -> Iterator[Callable[..., None]]:
             assert libc.setns(home, _CLONE_NEWNET) == 0
     finally:
         os.close(home)
+
+
+@pytest.fixture
+def lab_name() -> Iterator[str]:
+    """A name for a lab that is removed after the test, whatever became of it."""
+    try:
+        rights.require()
+    except rights.LabError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    name = f"t{os.getpid()}"
+    remove(name)
+    try:
+        yield name
+    finally:
+        remove(name)

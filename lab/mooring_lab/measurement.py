@@ -1,16 +1,12 @@
-"""A client of the lab, and the measurement that it runs."""
+"""A measurement that runs in a machine of the lab."""
 
 import json
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from mooring_lab.layout import SERVICE_LINK
-from mooring_lab.machine import Machine
 from mooring_lab.probe import Recording, Result, analyse
 from mooring_lab.rights import LabError
 
@@ -18,7 +14,7 @@ _END_SECONDS = 30.0
 
 
 class Measurement:
-    """A running measurement; `with client.measure(addresses) as m:` ends it, and then `m.result()` is there."""
+    """A running measurement; `with lab.client.measure(addresses) as m:` ends it, and then `m.result()` is there."""
 
     def __init__(self, command: Sequence[str], output: Path) -> None:
         self._output = output
@@ -30,6 +26,11 @@ class Measurement:
         if self._process.stdout.readline() != b"ready\n":
             _, error = self._process.communicate()
             raise LabError(f"the measurement did not start: {error.decode(errors='replace').strip()}")
+
+    def wait(self) -> Recording:
+        """Wait for the end of one that has a number of requests; what it recorded."""
+        self._process.wait(_END_SECONDS)
+        return self.stop()
 
     @staticmethod
     def now() -> int:
@@ -62,16 +63,3 @@ class Measurement:
             self._process.kill()
             self._process.communicate()
             self._output.unlink(missing_ok=True)
-
-
-class Client(Machine):
-    """A machine that uses the addresses."""
-
-    def measure(self, addresses: Sequence[str], interval_ms: float = 1.0) -> Measurement:
-        """Start to send each address one echo request every `interval_ms`."""
-        self._require_power()
-        descriptor, output = tempfile.mkstemp(prefix="measurement-", suffix=".json", dir=self.folder)
-        open(descriptor).close()
-        module = [sys.executable, "-m", "mooring_lab.probe_process", "--interface", SERVICE_LINK]
-        options = ["--interval-us", str(round(interval_ms * 1000)), "--output", output]
-        return Measurement(self.command(*module, *options, *addresses), Path(output))

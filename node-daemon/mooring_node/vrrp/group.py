@@ -49,6 +49,8 @@ _TICK_REASONS = {
     Leaving: "nobody took over in time",
     Fault: "no fault any more",
 }
+#: As the time of the last advert: none yet, but the addresses may be there.
+_TAKING_NS = 1
 _STICKY = {FaultReason.ADDRESS_LOST: LOST_HOLD_NS, FaultReason.KERNEL_REFUSED: REFUSED_HOLD_NS}
 
 
@@ -330,6 +332,8 @@ class Group:
         return True
 
     def _take(self, now_ns: int) -> bool:
+        # On the board first: if we die before the first advert, our successor must know that these are ours to clear.
+        self._slot.write(_TAKING_NS, 0)
         try:
             self.holdings.take(now_ns)
         except AddressInUse as error:

@@ -238,5 +238,7 @@ class Supervisor:
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(OSError):
-        print(f"mooring-node: {text}", file=sys.stderr, flush=True)
+    """A line on standard error, unless whoever should read it has stopped to: this loop must not wait for him."""
+    with contextlib.suppress(OSError, ValueError):
+        if select.select([], [sys.stderr], [], 0)[1]:
+            print(f"mooring-node: {text}", file=sys.stderr, flush=True)

@@ -186,10 +186,18 @@ class Group:
     def refresh(self, now_ns: int) -> None:
         """The interfaces have changed, or a fault may have passed."""
         self._sticky = {reason: until for reason, until in self._sticky.items() if now_ns < until}
-        before = self.faults
+        before, prepared = self.faults, [member.prepared for member in self.members]
         faulty = self._look()
-        if self._addresses() != self.holdings.addresses and not isinstance(self.router.state, HOLDING):
-            self.holdings.prepare(self._addresses(), self.config.lease_s)
+        holding = isinstance(self.router.state, HOLDING)
+        if self._addresses() != self.holdings.addresses:
+            # The interface was made anew under the same name: what we held went with the old one.
+            if holding and not faulty:
+                self._change_addresses(now_ns)
+            else:
+                self.holdings.prepare(self._addresses(), self.config.lease_s)
+        elif holding and not faulty and prepared != [member.prepared for member in self.members]:
+            for member in self.members:
+                member.announce_once(now_ns)
         self._recheck_at_ns = now_ns + RECHECK_NS if faulty else None
         if self.faults != before or faulty != isinstance(self.router.state, Fault):
             self._feed(FaultsChanged(faulty=faulty), now_ns, self._fault_text())

@@ -260,6 +260,8 @@ class Process:
     def configure(self, now: int) -> None:
         """Run the last good configuration: what it leaves alone is not touched, what it lacks is handed over."""
         self._configure_by_ns = None
+        if self._stopping:
+            return
         try:
             runtime = from_json(self._accepted.read_text())
         except (OSError, ValueError) as error:

@@ -100,6 +100,8 @@ class AddressResult:
     outages: tuple[Outage, ...]
     held: tuple[Held, ...]
     contests: tuple[Contest, ...]
+    answered_at_the_end: bool
+    """Whether the last request of all was answered."""
 
     @property
     def longest_gap(self) -> float:
@@ -146,6 +148,7 @@ def analyse(recording: Recording, start: int = 0, end: int | None = None) -> Res
             outages,
             tuple(_held(times, answers, recording.holders)),
             tuple(_contests([claim for claim in claims if claim.address == index], recording.holders)),
+            bool(answers) and answers[-1] != UNANSWERED,
         )
     pauses = (after - before for before, after in pairwise(times))
     return Result(results, len(times), recording.skipped, max(pauses, default=0) / 1e6)

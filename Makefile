@@ -25,7 +25,7 @@ demo: ## two nodes, eleven addresses, a cut and a hand-over, measured (KEEP=1 le
 test: ## what a contributor runs: lint, unit and architecture tests, tests in network namespaces (needs root)
 	@scripts/bootstrap test
 	@$(MAKE) --no-print-directory lint
-	$(PYTEST) -q -n 2 tests/unit tests/architecture
+	$(PYTEST) -q -n 2 tests/unit tests/conformance tests/architecture
 	$(PYTEST) -q tests/netns
 
 test-all: ## the tests that need something big built first: the guest kernel with IPVS and exact time
@@ -48,7 +48,9 @@ format: ## format the sources and repair what ruff can repair
 
 bench: ## side by side with keepalived, in one run (needs root)
 	@scripts/bootstrap test
-	@set -e; for file in benchmarks/[a-z]*.py; do echo "--- $$file"; $(BIN)/python "$$file"; done
+	$(BIN)/python benchmarks/codec.py
+	$(BIN)/python benchmarks/planner.py
+	$(BIN)/python -m benchmarks.beside_keepalived
 
 crds: ## write the CRDs and the reference documentation anew from the types
 	@scripts/bootstrap setup

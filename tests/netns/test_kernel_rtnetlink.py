@@ -3,9 +3,9 @@
 import errno
 import os
 import select
-import subprocess
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
+from pathlib import Path
 from socket import AF_INET, AF_INET6
 
 import pytest
@@ -234,10 +234,7 @@ def test_settings_are_set_read_and_restored(rtnetlink: Rtnetlink) -> None:
     assert {name: before[name] for name in changed} != changed
     assert rtnetlink.apply(settings_batch(_index(rtnetlink), changed)) == ()
     assert settings() == changed
-    shown = subprocess.run(
-        ["sysctl", "-n", "net.ipv4.conf.eth0.arp_announce"], capture_output=True, text=True, check=True
-    )
-    assert shown.stdout.strip() == "2"
+    assert Path("/proc/sys/net/ipv4/conf/eth0/arp_announce").read_text().strip() == "2"
     assert rtnetlink.apply(settings_batch(_index(rtnetlink), before)) == ()
     assert settings() == before
 

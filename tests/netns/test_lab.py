@@ -253,8 +253,9 @@ def test_a_killed_command_leaves_a_lab_that_can_be_removed(lab_name: str) -> Non
 
 
 def test_missing_rights_are_named_before_anything_else(lab_name: str) -> None:
-    script = "import sys; from mooring_cli.main import main; sys.exit(main(sys.argv[1:]))"
-    drop = ["setpriv", "--reuid", "65534", "--clear-groups", "--bounding-set=-net_admin", "--inh-caps=-all"]
+    # Imported first: another user could not read a checkout in root's home.
+    script = "import os, sys; from mooring_cli.main import main; os.setuid(65534); sys.exit(main(sys.argv[1:]))"
+    drop = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-all"]
     done = subprocess.run(
         [*drop, sys.executable, "-c", script, "lab", "up", "--name", lab_name],
         capture_output=True,

@@ -124,12 +124,16 @@ class Node(Machine):
         except OSError as error:
             raise LabError(f"no daemon answers on {self.name}: {error}; see {self.log_file}") from error
 
-    def start_keepalived(self, configuration: str) -> None:
-        """Run keepalived here with this text; its files stay in the lab's folder."""
+    def start_keepalived(self, configuration: str, *, detailed_log: bool = True) -> None:
+        """Run keepalived here with this text; its files stay in the lab's folder.
+
+        A detailed log has a line for each gratuitous ARP, which costs more than sending it.
+        """
         path = self._keepalived_file
         write_atomically(path, configuration, 0o600)
         pids = [f"--{name}={self.folder / file}" for name, file in _KEEPALIVED_PIDS.items()]
-        options = ["--dont-fork", "--log-console", "--log-detail", f"--use-file={path}", "--vrrp", *pids]
+        detail = ["--log-detail"] if detailed_log else []
+        options = ["--dont-fork", "--log-console", *detail, f"--use-file={path}", "--vrrp", *pids]
         self._start(KEEPALIVED, ["keepalived", *options], self.folder / "keepalived.log")
 
     def reload_keepalived(self, configuration: str) -> None:

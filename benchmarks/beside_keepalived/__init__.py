@@ -1,0 +1,1 @@
+"""Mooring and keepalived under the same load, in turns, in one run."""

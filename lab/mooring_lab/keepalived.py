@@ -56,6 +56,8 @@ def _transport(instance: Instance) -> Iterator[str]:
         word = "unicast_src_ip" if transport.type is TransportType.UNICAST else "mcast_src_ip"
         yield f"{word} {_bare(transport.source)}"
     if transport.type is TransportType.UNICAST:
+        # Its IPv6 adverts would leave with the system's hop limit, 64, and be refused (RFC 9568 5.1.2.3).
+        yield "unicast_ttl 255"
         yield from ("unicast_peer {", *(f"  {_bare(peer)}" for peer in transport.peers), "}")
 
 

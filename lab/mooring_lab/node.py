@@ -226,6 +226,10 @@ class Node(Machine):
 
     def _start(self, role: str, command: Sequence[str], log: Path) -> None:
         self._require_power()
+        if role == KEEPALIVED:
+            # A keepalived that was killed left them, and the next one would take itself for the second.
+            for file in _KEEPALIVED_PIDS.values():
+                (self.folder / file).unlink(missing_ok=True)
         with self._store.edit() as record:
             output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:

@@ -13,7 +13,8 @@ import pytest
 IN_CI = os.environ.get("CI", "").lower() == "true"
 TESTS = Path(__file__).parent
 NAMESPACES = Path("/run/netns")
-PREFIX = "mooring-"
+# Labs of tests carry the process's id in their name. Elsewhere than in CI somebody may run a demo meanwhile.
+PREFIX = "mooring-" if IN_CI else f"mooring-t{os.getpid()}-"
 GUEST_VARIABLE = "MOORING_GUEST_SHARE"
 PACKAGES = {"ip": "iproute2", "nft": "nftables"}
 

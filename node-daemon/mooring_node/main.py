@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 the configuration is not usable; 
 
 import argparse
 import json
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -48,7 +49,14 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     commands = {"run": _run, "check": _check, "status": _status, "maintenance": _maintenance}
-    return commands[options.command](options)
+    try:
+        code = commands[options.command](options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read our output has gone (`status | head`); the interpreter's last flush must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
 
 
 def _run(options: argparse.Namespace) -> int:

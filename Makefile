@@ -39,7 +39,7 @@ lint: ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 format: ## format the sources and repair what ruff can repair
 	@scripts/bootstrap setup

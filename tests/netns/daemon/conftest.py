@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from mooring_api.nodeconfig import NodeConfig
 from mooring_api.wire import parse_object
 from mooring_lab import keepalived, namespace
 from mooring_lab.kernel import KernelAddresses
-from mooring_lab.lab import Lab
+from mooring_lab.lab import Lab, default_daemon_command
 from mooring_lab.machine import Machine
 from mooring_lab.node import Node
 from mooring_lab.wait import wait_until
@@ -193,6 +194,10 @@ class Bench:
         self.start(self.b, instance(priority=low, **changes))
         self.wait_state(self.b, "Backup")
 
+    def run(self, node: Node, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command of `mooring-node` in the node, beside its daemon."""
+        return node.exec(*default_daemon_command(), *arguments)
+
     # What the daemons say.
 
     def status(self, node: Node) -> Document | None:
@@ -243,7 +248,8 @@ class Bench:
         try:
             return wait_until(happened, within, what)
         except TimeoutError:
-            logs = "\n".join(f"--- {node.name}\n{node.log}" for node in self.nodes)
+            files = [file for node in self.nodes for file in sorted(node.folder.glob("*.log"))]
+            logs = "\n".join(f"--- {file.parent.name}/{file.name}\n{file.read_text()[-4000:]}" for file in files)
             pytest.fail(f"not within {within:g} s: {what}; held: {self.lab.holders()}\n{logs}", pytrace=False)
 
     def wait_state(self, node: Node, state: str, name: str = GROUP, within: float = SOON_S) -> None:

@@ -60,6 +60,7 @@ def _register_faults(fault: argparse.ArgumentParser) -> None:
     for kind, text in _FAULTS.items():
         parsers[kind] = kinds.add_parser(kind.value, help=text)
         parsers[kind].add_argument("node")
+        parsers[kind].add_argument("--name", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     parsers[Fault.LINK].add_argument("--silent", action="store_true", help="the node keeps its carrier")
     directions = [direction.value for direction in Direction]
     parsers[Fault.ONE_WAY].add_argument("--direction", choices=directions[:2], default=Direction.FROM.value)

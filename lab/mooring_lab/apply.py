@@ -1,7 +1,7 @@
 """`apply`: from manifests to running daemons."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_interface
 from pathlib import Path
@@ -12,6 +12,7 @@ from mooring_api.nodeconfig import InterfaceReport, NodeConfig
 from mooring_api.problems import Problem
 from mooring_lab.keepalived import configuration
 from mooring_lab.lab import Lab
+from mooring_lab.layout import MANAGEMENT_LINK, SERVICE_LINK, Member
 from mooring_lab.manifests import LabNode, passwords, planner_documents, with_passwords
 from mooring_lab.node import KEEPALIVED, Node
 from mooring_lab.rights import LabError
@@ -19,7 +20,6 @@ from mooring_operator.allocations import adopt
 from mooring_operator.planner import plan
 from mooring_operator.reading import snapshot_of
 
-_NO_POWER = "has no power, so nothing was planned for it; heal it and apply again"
 _MANIFESTS = (".yaml", ".yml", ".json")
 
 
@@ -46,18 +46,17 @@ def read_manifests(paths: Iterable[Path]) -> list[dict[str, Any]]:
 def apply(lab: Lab, paths: Sequence[Path]) -> Applied:
     """Plan the manifests for the lab's nodes and hand each node its part. What is not in the manifests is withdrawn.
 
+    A node without power keeps its place, as one that is NotReady does; it finds its part when it is healed.
     One bad object is a problem in the answer; all others are applied.
     """
     documents = read_manifests(paths)
-    powered = [node for node in lab.nodes if node.powered]
-    seen = [_report(node) for node in powered]
+    seen = [_report(node) for node in lab.nodes]
     snapshot = snapshot_of(planner_documents(documents, seen))
     planned = plan(snapshot, adopt(snapshot.virtual_ips, snapshot.configured))
     known, problems = passwords(documents)
     found = [*planned.problems, *problems]
-    found += [Problem(f"Node/{n.name}", "", _NO_POWER) for n in lab.nodes if not n.powered]
     configs = {}
-    for node in powered:
+    for node in lab.nodes:
         config, wrong = with_passwords(planned.node_configs[node.name], known)
         found.extend(wrong)
         configs[node.name] = config
@@ -67,7 +66,9 @@ def apply(lab: Lab, paths: Sequence[Path]) -> Applied:
 
 def hand_over(lab: Lab, node: Node, config: NodeConfig) -> None:
     """Give a node its configuration; its daemon is started where it does not run."""
-    if node.name in lab.keepalived:
+    if not node.powered:
+        node.write_config(config)
+    elif node.name in lab.keepalived:
         node.write_config(config)
         text = configuration(config)
         if node.running(KEEPALIVED):
@@ -82,9 +83,12 @@ def hand_over(lab: Lab, node: Node, config: NodeConfig) -> None:
 
 def _report(node: Node) -> LabNode:
     """What the node's daemon would report of its interfaces: loopback and what is held for others left out."""
-    done = node.exec("ip", "-json", "addr", "show")
-    reports = []
-    for link in json.loads(done.stdout):
+    interfaces = tuple(_seen(node)) if node.powered else _expected(node.member)
+    return LabNode(node.name, node.address, interfaces, node.read_config(), ready=node.powered)
+
+
+def _seen(node: Node) -> Iterator[InterfaceReport]:
+    for link in json.loads(node.exec("ip", "-json", "addr", "show").stdout):
         if link.get("link_type") == "loopback":
             continue
         own = [
@@ -92,13 +96,25 @@ def _report(node: Node) -> LabNode:
             for a in link["addr_info"]
             if a["local"] in node.member.base_addresses or a["scope"] == "link"
         ]
-        reports.append(
-            InterfaceReport(
-                name=link["ifname"],
-                mac=link["address"],
-                addresses=tuple(own),
-                carrier="LOWER_UP" in link["flags"],
-                mtu=link["mtu"],
-            )
+        yield InterfaceReport(
+            name=link["ifname"],
+            mac=link["address"],
+            addresses=tuple(own),
+            carrier="LOWER_UP" in link["flags"],
+            mtu=link["mtu"],
         )
-    return LabNode(node.name, node.address, tuple(reports), node.read_config())
+
+
+def _expected(member: Member) -> tuple[InterfaceReport, ...]:
+    """What a node without power last reported: a lab's node comes back with what it had."""
+    service = (f"{member.ipv4}/16", f"{member.ipv6}/64", f"{member.link_local}/64")
+    return (
+        InterfaceReport(name=SERVICE_LINK, mac=member.mac, addresses=service, carrier=False, mtu=1500),
+        InterfaceReport(
+            name=MANAGEMENT_LINK,
+            mac=member.management_mac,
+            addresses=(f"{member.management}/24",),
+            carrier=False,
+            mtu=1500,
+        ),
+    )

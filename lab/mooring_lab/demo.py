@@ -156,16 +156,10 @@ def _keep(lab: Lab, view: View) -> None:
     here = Path.cwd()
     shortest = program.relative_to(here) if program.is_relative_to(here) else program
     view.step("The lab stays up. Next:")
-    for words in (
-        "status",
-        "fault link|node|one-way|loss|kill|stop ... lb-1",
-        "heal lb-1",
-        "exec lb-1 -- ip addr",
-        "apply -f examples/dual-master",
-        "down",
-    ):
-        command, _, rest = words.partition(" ")
-        view.say(f"  {shortest} lab {command} --name {lab.name} {rest}".rstrip())
+    for words in ("status", "fault link lb-1", "heal lb-1", "exec --name NAME lb-1 -- ip addr", "down"):
+        named = words.replace("NAME", lab.name) if "NAME" in words else f"{words} --name {lab.name}"
+        view.say(f"  {shortest} lab {named}")
+    view.say("  (more faults: node, one-way, loss, kill, stop)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

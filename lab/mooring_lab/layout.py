@@ -56,6 +56,11 @@ class Member:
         return f"fd00:10::{fourth}" if third == "0" else f"fd00:10::{third}:{fourth}"
 
     @property
+    def link_local(self) -> str:
+        """What the kernel makes of the service link's MAC (RFC 4291, appendix A)."""
+        return f"fe80::ff:fe00:{self.index + 1 + (0x200 if self.is_client else 0):x}"
+
+    @property
     def management(self) -> str:
         return f"192.168.77.{self.index + 1}"
 

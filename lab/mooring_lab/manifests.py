@@ -22,6 +22,7 @@ class LabNode:
     address: str
     interfaces: tuple[InterfaceReport, ...]
     config: NodeConfig | None = None
+    ready: bool = True
 
 
 def planner_documents(documents: Sequence[Document], nodes: Iterable[LabNode]) -> list[dict[str, Any]]:
@@ -43,7 +44,7 @@ def planner_documents(documents: Sequence[Document], nodes: Iterable[LabNode]) -
                 "spec": {"unschedulable": bool(_mapping(given, "spec").get("unschedulable"))},
                 "status": {
                     "addresses": [{"type": "InternalIP", "address": node.address}],
-                    "conditions": [{"type": "Ready", "status": "True"}],
+                    "conditions": [{"type": "Ready", "status": str(node.ready)}],
                 },
             }
         )

@@ -75,6 +75,9 @@ def test_every_member_reaches_every_other(lab: Lab) -> None:
     assert lb_1.reach(lb_2.member.management, interface="mgmt0") == 3
     assert lab.client.reach(lb_1.address) == 3
     assert lab.client.reach(lb_1.member.ipv6) == 3
+    for machine in lab.machines:
+        shown = machine.exec("ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "link").stdout
+        assert f" {machine.member.link_local}/64 " in shown
     assert lb_1.carrier()
 
 

@@ -65,7 +65,8 @@ def due(plan: Announcing, config: AnnouncementConfig, units: int, now: int) -> t
     late delays the following ones (they are never sent in a burst to catch up).
     """
     if plan.refresh_at is not None and now >= plan.refresh_at:
-        refresh = (now,) * config.refresh_count
+        # A round that is under way is as good, and refreshes must not pile up behind a slow pace.
+        refresh = () if plan.rounds and plan.rounds[0] <= now else (now,) * config.refresh_count
         following = now + config.refresh_ns if config.refresh_ns else None
         plan = replace(plan, rounds=refresh + plan.rounds, refresh_at=following)
     sent: list[range] = []

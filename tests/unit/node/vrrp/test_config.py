@@ -1,0 +1,111 @@
+"""What the VRRP process runs, as it stands on disk."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mooring_node.vrrp.config import (
+    FORMAT,
+    AddressConfig,
+    AnnouncementConfig,
+    GroupConfig,
+    MemberConfig,
+    NodeRuntime,
+    from_json,
+    to_json,
+)
+
+texts = st.text(max_size=20)
+naturals = st.integers(0, 1 << 62)
+addresses = st.builds(
+    AddressConfig,
+    address=texts,
+    prefix_length=st.integers(0, 128),
+    interface=texts,
+    label=st.none() | texts,
+    scope=st.integers(0, 254),
+    advertise=st.booleans(),
+)
+members = st.builds(
+    MemberConfig,
+    name=texts,
+    interface=texts,
+    family=st.sampled_from([4, 6]),
+    virtual_router_id=st.integers(1, 255),
+    version=st.sampled_from([2, 3]),
+    addresses=st.lists(addresses, max_size=3).map(tuple),
+    source=st.none() | texts,
+    peers=st.none() | st.lists(texts, max_size=3).map(tuple),
+    alone=st.booleans(),
+    group=st.none() | texts,
+    minimum_ttl=st.integers(1, 255),
+    pseudo_header=st.booleans(),
+    password=st.none() | texts,
+    announcements=st.builds(AnnouncementConfig, naturals, naturals, naturals, naturals, naturals, naturals),
+)
+groups = st.builds(
+    GroupConfig,
+    name=texts,
+    members=st.lists(members, min_size=1, max_size=2).map(tuple),
+    virtual_ip=st.none() | texts,
+    priority=st.integers(1, 255),
+    interval_ns=naturals,
+    active_down_factor=st.integers(1, 100),
+    preempt=st.booleans(),
+    preempt_delay_ns=naturals,
+    eligible=st.booleans(),
+    lease_s=naturals,
+    keep_on_stop=st.booleans(),
+    damping_transitions=naturals,
+    damping_window_ns=naturals,
+    damping_hold_down_ns=naturals,
+)
+runtimes = st.builds(NodeRuntime, generation=naturals, groups=st.lists(groups, max_size=2).map(tuple))
+
+MEMBER = MemberConfig("web-0", "eth0", 4, 66, 2, (AddressConfig("10.0.0.100", 24, "eth0"),), peers=("10.0.0.28",))
+RUNTIME = NodeRuntime(7, (GroupConfig("web-0", (MEMBER,)),))
+
+
+@given(runtimes)
+def test_what_is_written_is_read_back(runtime: NodeRuntime) -> None:
+    assert from_json(to_json(runtime)) == runtime
+
+
+def test_every_torn_file_is_refused() -> None:
+    text = to_json(RUNTIME)
+    for size in range(len(text)):
+        with pytest.raises(ValueError, match=r"."):
+            from_json(text[:size])
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", "7", '"x"', '{"format": 1}', '{"format": 1, "groups": 3}'])
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a configuration"):
+        from_json(text)
+
+
+@given(st.recursive(st.none() | st.integers() | texts, lambda inner: st.lists(inner) | st.dictionaries(texts, inner)))
+def test_no_file_raises_anything_but_value_error(value: object) -> None:
+    for text in (json.dumps(value), json.dumps({"format": FORMAT, "generation": 1, "groups": value})):
+        try:
+            from_json(text)
+        except ValueError:
+            continue
+
+
+def test_another_version_s_file_is_refused() -> None:
+    raw = json.loads(to_json(RUNTIME))
+    with pytest.raises(ValueError, match="another version"):
+        from_json(json.dumps(raw | {"format": FORMAT + 1}))
+    raw["groups"][0]["members"][0]["colour"] = "red"
+    with pytest.raises(ValueError, match="unknown MemberConfig fields"):
+        from_json(json.dumps(raw))
+
+
+def test_a_missing_field_is_refused() -> None:
+    raw = json.loads(to_json(RUNTIME))
+    del raw["groups"][0]["members"][0]["virtual_router_id"]
+    with pytest.raises(ValueError, match="virtual_router_id"):
+        from_json(json.dumps(raw))

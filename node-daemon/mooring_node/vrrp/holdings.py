@@ -4,11 +4,13 @@ import errno
 from collections.abc import Sequence
 
 from mooring_node.kernel.addresses import AddressKey, LeasedAddress, add_batch, delete_batch, renew_batch
+from mooring_node.kernel.netlink import Batch
 from mooring_node.kernel.rtnetlink import Failure, Rtnetlink
 
 SECOND_NS = 1_000_000_000
 #: Each renewal is seen by every netlink listener of the node, so a third of the lease, not oftener.
 RENEWALS_IN_LEASE = 3
+RETRIES_IN_LEASE = 10
 
 
 class AddressInUse(Exception):  # noqa: N818 - it names what was found
@@ -30,6 +32,7 @@ class Holdings:
         self._rtnetlink = rtnetlink
         self.lease_s = lease_s
         self.lease_end_ns = 0
+        self.renew_at_ns = 0
         self.held: frozenset[AddressKey] = frozenset()
         self.addresses: tuple[LeasedAddress, ...] = ()
         self._build()
@@ -39,10 +42,16 @@ class Holdings:
         self._renew = renew_batch(self.addresses, self.lease_s)
         self._delete = delete_batch(self.addresses)
 
-    @property
-    def renew_at_ns(self) -> int:
-        """When the next renewal is due; meaningful while something is held."""
-        return self.lease_end_ns - self.lease_s * SECOND_NS * (RENEWALS_IN_LEASE - 1) // RENEWALS_IN_LEASE
+    def _lease_runs_until(self, end_ns: int) -> None:
+        self.lease_end_ns = end_ns
+        self.renew_at_ns = end_ns - self.lease_s * SECOND_NS * (RENEWALS_IN_LEASE - 1) // RENEWALS_IN_LEASE
+
+    def _apply(self, batch: Batch) -> tuple[Failure, ...]:
+        """The kernel's refusals; an exchange that failed as a whole is one of them (its first message's)."""
+        try:
+            return self._rtnetlink.apply(batch)
+        except OSError as error:
+            return (Failure(0, error.errno or errno.EIO, str(error)),)
 
     def prepare(self, addresses: Sequence[LeasedAddress], lease_s: int) -> None:
         """Build the messages for another set of addresses; what is held stays held until `change` is called."""
@@ -52,35 +61,40 @@ class Holdings:
 
     def take(self, now_ns: int) -> None:
         """Add all addresses. AddressInUse or KernelRefused: none of ours is left."""
-        failures = self._rtnetlink.apply(self._add)
+        failures = self._apply(self._add)
         if not failures:
             self.held = frozenset(address.key for address in self.addresses)
-            self.lease_end_ns = now_ns + self.lease_s * SECOND_NS
+            self._lease_runs_until(now_ns + self.lease_s * SECOND_NS)
             return
         failed = {failure.index for failure in failures}
         ours = [address for index, address in enumerate(self.addresses) if index not in failed]
-        self._rtnetlink.apply(delete_batch(ours))
+        self._apply(delete_batch(ours))
         self.held = frozenset()
         _raise(failures, self.addresses)
 
     def renew(self, now_ns: int) -> None:
-        """Let the addresses live another lease; call only while the last one runs."""
-        self._rtnetlink.apply(self._renew)
-        self.lease_end_ns = now_ns + self.lease_s * SECOND_NS
+        """Let the addresses live another lease; call only while the last one runs.
+
+        Where the kernel refuses, the lease is not longer for it: tried again soon, until it ends.
+        """
+        if self._apply(self._renew):
+            self.renew_at_ns = now_ns + self.lease_s * SECOND_NS // RETRIES_IN_LEASE
+            return
+        self._lease_runs_until(now_ns + self.lease_s * SECOND_NS)
 
     def release(self) -> None:
         """Delete what is held; one that is gone already is as it should be."""
         prepared = frozenset(address.key for address in self.addresses)
         if self.held and self.held == prepared:
-            self._rtnetlink.apply(self._delete)
+            self._apply(self._delete)
         elif self.held:
-            self._rtnetlink.apply(delete_batch([LeasedAddress(*key) for key in self.held]))
+            self._apply(delete_batch([LeasedAddress(*key) for key in self.held]))
         self.held = frozenset()
 
     def adopt(self, lease_end_ns: int) -> None:
         """The addresses are there already, from our predecessor."""
         self.held = frozenset(address.key for address in self.addresses)
-        self.lease_end_ns = lease_end_ns
+        self._lease_runs_until(lease_end_ns)
 
     def keep(self) -> None:
         """Leave the addresses to their lease; they are no longer ours to delete."""
@@ -88,17 +102,16 @@ class Holdings:
 
     def restore(self, now_ns: int) -> bool:
         """Add again what somebody deleted; False when nothing was missing after all."""
-        failures = self._rtnetlink.apply(self._add)
-        there = {failure.index for failure in failures if failure.errno == errno.EEXIST}
+        failures = self._apply(self._add)
         self.renew(now_ns)
-        return len(there) < len(self.addresses)
+        return len(failures) < len(self.addresses)
 
     def drop_all_but(self, kept: Sequence[LeasedAddress]) -> None:
         """Delete what is held and not in `kept`."""
         keys = {address.key for address in kept}
         dropped = [address for address in self.addresses if address.key in self.held and address.key not in keys]
         if dropped:
-            self._rtnetlink.apply(delete_batch(dropped))
+            self._apply(delete_batch(dropped))
             self.held -= {address.key for address in dropped}
 
     def change(self, addresses: Sequence[LeasedAddress], lease_s: int, now_ns: int) -> None:
@@ -110,13 +123,13 @@ class Holdings:
         removed = [address for address in self.addresses if address.key in self.held and address.key not in wanted]
         added = [address for address in addresses if address.key not in self.held]
         if removed:
-            self._rtnetlink.apply(delete_batch(removed))
+            self._apply(delete_batch(removed))
         self.prepare(addresses, lease_s)
-        failures = self._rtnetlink.apply(add_batch(added, lease_s)) if added else ()
+        failures = self._apply(add_batch(added, lease_s)) if added else ()
         self.held = frozenset(wanted)
         if failures:
             failed = {added[failure.index].key for failure in failures}
-            self._rtnetlink.apply(delete_batch([address for address in addresses if address.key not in failed]))
+            self._apply(delete_batch([address for address in addresses if address.key not in failed]))
             self.held = frozenset()
             _raise(failures, tuple(added))
         self.renew(now_ns)

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from mooring_api.nodeconfig import NodeConfig
 from mooring_api.wire import parse_object
 from mooring_lab import keepalived, namespace
@@ -24,6 +23,7 @@ from mooring_lab.lab import Lab, default_daemon_command
 from mooring_lab.machine import Machine
 from mooring_lab.node import Node
 from mooring_lab.wait import wait_until
+from mooring_node.kernel.rtnetlink import AddressGone, Monitor
 from mooring_node.status import transitions
 from mooring_node.supervisor.control import ask
 
@@ -132,6 +132,26 @@ class Capture:
 
     def __exit__(self, *_exception: object) -> None:
         self._socket.close()
+
+
+class Deletions:
+    """Which addresses were deleted at a node since it was made, in order; used as a context."""
+
+    def __init__(self, node: Node) -> None:
+        self._monitor = namespace.call(node.namespace, Monitor)
+        self._seen: list[str] = []
+
+    def seen(self) -> list[str]:
+        while select.select([self._monitor], [], [], 0)[0]:
+            gone = [each.address for each in self._monitor.read() if isinstance(each, AddressGone)]
+            self._seen += [str(ip_address(each.address)) for each in gone]
+        return self._seen
+
+    def __enter__(self) -> "Deletions":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._monitor.close()
 
 
 class Bench:
@@ -298,3 +318,8 @@ def overlap() -> type[Overlap]:
 @pytest.fixture
 def capture() -> type[Capture]:
     return Capture
+
+
+@pytest.fixture
+def deletions() -> type[Deletions]:
+    return Deletions

@@ -3,7 +3,6 @@
 import signal
 
 import pytest
-
 from mooring_node.ledger import Entries, Ledger, LedgerAddress
 
 pytestmark = pytest.mark.netns

@@ -1,9 +1,6 @@
 """The VRRP process: one loop over sockets and timers. Standard library only, and nothing in it may block."""
 
-import heapq
 import select
-import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +21,9 @@ from mooring_node.vrrp.ports import Port
 from mooring_node.vrrp.prepared import packed
 from mooring_node.vrrp.receive import Datagram
 from mooring_node.vrrp.refusals import Refusal, Refusals, Refused
+from mooring_node.vrrp.reports import Reports
 from mooring_node.vrrp.text import address_text
+from mooring_node.vrrp.timers import Timers
 
 SECOND_NS = 1_000_000_000
 #: The supervisor sees progress at least this often, also when there is nothing to do.
@@ -34,30 +33,6 @@ PACKETS_AT_ONCE = 256
 PACKETS_AFTER_SLEEP = 16_384
 #: Two of the shortest intervals: below that no group can have missed its turn to speak.
 OVERDUE_NS = 20_000_000
-REPORTS_WAITING = 1024
-
-
-class Reports:
-    """What happened, on its way to the agent: in order, never blocking, the oldest dropped when nobody reads."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._waiting: deque[dict[str, Any]] = deque(maxlen=REPORTS_WAITING)
-
-    def transition(self, group: str, before: str, after: str, reason: str) -> None:
-        wall = time.time()
-        self._put({"transition": {"group": group, "from": before, "to": after, "reason": reason, "time": wall}})
-
-    def log(self, level: str, message: str, group: str = "") -> None:
-        self._put({"log": {"level": level, "message": message, "group": group}})
-
-    def _put(self, report: dict[str, Any]) -> None:
-        self._waiting.append(report)
-        self.flush()
-
-    def flush(self) -> None:
-        while self._waiting and self._channel.send(self._waiting[0]):
-            self._waiting.popleft()
 
 
 class Process:
@@ -88,8 +63,7 @@ class Process:
         self._stopping = False
         self._stop_asked = False
         self._configure_by_ns: int | None = None
-        self._timers: list[tuple[int, int, Group]] = []
-        self._planned: dict[int, int] = {}
+        self._timers: Timers[Group] = Timers()
         self.facts: dict[str, Any] = {}
 
     def say(self, level: str, message: str) -> None:
@@ -107,7 +81,7 @@ class Process:
     def run(self) -> None:
         """Until a stop has been asked for and every group has handed over."""
         while not (self._stopping and not self.groups and not self._leaving):
-            deadline = self._timers[0][0] if self._timers else None
+            deadline = self._timers.earliest_ns
             before = now_ns()
             sleep_ns = LONGEST_SLEEP_NS if deadline is None else max(0, min(deadline - before, LONGEST_SLEEP_NS))
             ports = {port.fileno(): port for port in self.network.ports()}
@@ -146,43 +120,21 @@ class Process:
         return [*self.groups.values(), *self._leaving]
 
     def _overdue(self, now: int) -> bool:
-        return bool(self._timers) and now >= self._timers[0][0] + OVERDUE_NS
+        earliest = self._timers.earliest_ns
+        return earliest is not None and now >= earliest + OVERDUE_NS
 
     # Timers.
 
     def _touch(self, group: Group, now: int, action: Callable[[int], None]) -> None:
         action(now)
-        self._schedule(group)
-
-    def _schedule(self, group: Group) -> None:
-        """Plan the group's next turn. A turn that is planned earlier stays: it plans the later one when it comes.
-
-        So an advert, which only puts a Backup's deadline off, costs the heap nothing.
-        """
-        deadline = group.deadline_ns
-        planned = self._planned.get(id(group))
-        if deadline is None or (planned is not None and planned <= deadline):
-            return
-        self._planned[id(group)] = deadline
-        heapq.heappush(self._timers, (deadline, id(group), group))
+        self._timers.plan(group)
 
     def _fire(self, now: int) -> None:
-        while self._timers and self._timers[0][0] <= now:
-            deadline, key, group = heapq.heappop(self._timers)
-            if self._planned.get(key) != deadline:
-                continue
-            del self._planned[key]
-            due = group.deadline_ns
-            if due is not None and due <= now:
-                group.on_time(now)
-            self._schedule(group)
+        for group in self._timers.due(now):
+            group.on_time(now)
         for group in [each for each in self._leaving if each.stopped]:
             self._leaving.remove(group)
-            self._planned.pop(id(group), None)
-        # Entries that were overtaken are dropped when they surface; where they pile up, the heap is made anew.
-        if len(self._timers) > 64 + 4 * len(self._planned):
-            self._timers = [entry for entry in self._timers if self._planned.get(entry[1]) == entry[0]]
-            heapq.heapify(self._timers)
+            self._timers.forget(group)
 
     # The wire.
 
@@ -211,7 +163,7 @@ class Process:
         except Refused as refused:
             self._refused(member.refusals, refused.reason, datagram.source, now, group.config.name)
             return
-        self._schedule(group)
+        self._timers.plan(group)
 
     def _refused(self, counts: Refusals, reason: Refusal, source: bytes, now: int, where: str) -> None:
         if counts.record(reason, source, now):
@@ -252,10 +204,20 @@ class Process:
             case "maintenance":
                 self._set_maintenance(bool(request.get("on")), now)
             case "snapshot":
-                for part in snapshot.parts(self, now):
+                for part in snapshot.parts(self.groups.values(), self._about(), now):
                     channel.send(part | {"id": request.get("id")})
             case "stop":
                 self.stop(now)
+
+    def _about(self) -> dict[str, Any]:
+        return {
+            "generation": self.runtime.generation,
+            "maintenance": self.maintenance,
+            "refused": snapshot.refused(self.refusals),
+            "lateness": snapshot.lateness(self.lateness),
+            "foreignRouters": [snapshot.foreign_router(router) for router in self.foreign.all()],
+            **self.facts,
+        }
 
     def configure(self, now: int) -> None:
         """Run the last good configuration: what it leaves alone is not touched, what it lacks is handed over."""
@@ -286,7 +248,7 @@ class Process:
             self.groups[name].reconfigure(config, now, maintenance=self.maintenance)
             if not self.groups[name].started:
                 self.groups[name].start(now)
-            self._schedule(self.groups[name])
+            self._timers.plan(self.groups[name])
         self.runtime = runtime
         self._route()
         self._board.forget_all_but(frozenset(group.config.name for group in self._all()))
@@ -301,7 +263,7 @@ class Process:
                 group.holdings.release()
             if not group.stopped:
                 self._leaving.append(group)
-            self._schedule(group)
+            self._timers.plan(group)
 
     def _route(self) -> None:
         self._routes = {
@@ -315,14 +277,14 @@ class Process:
         self.maintenance = on
         for group in self.groups.values():
             group.reconfigure(group.config, now, maintenance=on)
-            self._schedule(group)
+            self._timers.plan(group)
 
     def stop(self, now: int) -> None:
         """Hand everything over; `run` ends when that is done."""
         self._stopping = True
         for group in self.groups.values():
             group.stop(now)
-            self._schedule(group)
+            self._timers.plan(group)
         self._leaving.extend(group for group in self.groups.values() if not group.stopped)
         self.groups.clear()
 

@@ -1,17 +1,16 @@
 """What the VRRP process tells of itself when asked: plain values, in parts that fit a message."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 from mooring_node.kernel.addresses import AddressKey
+from mooring_node.vrrp.foreign import ForeignRouter
 from mooring_node.vrrp.group import Group, visible_state
+from mooring_node.vrrp.lateness import Lateness
 from mooring_node.vrrp.member import Member
 from mooring_node.vrrp.refusals import Refusals
 from mooring_node.vrrp.states import Leaving, Observing
 from mooring_node.vrrp.text import address_text
-
-if TYPE_CHECKING:
-    from mooring_node.vrrp.process import Process
 
 _T = TypeVar("_T")
 #: A part stays below what a message may hold. An address weighs 1 and takes up to 50 bytes; a member's peers and
@@ -20,51 +19,29 @@ MEMBER_WEIGHT = 256
 PART_WEIGHT = 3072
 
 
-def parts(process: "Process", now_ns: int) -> Iterator[dict[str, Any]]:
-    """The state as messages: `{"part": ...}` for some groups each, then `{"end": ...}` for the process."""
-    for groups in in_parts(process.groups.values(), _weight):
-        yield {"part": [_group(group, now_ns) for group in groups]}
-    yield {
-        "end": {
-            "generation": process.runtime.generation,
-            "maintenance": process.maintenance,
-            "refused": _refused(process.refusals),
-            "lateness": {
-                "counts": process.lateness.counts,
-                "totalNs": process.lateness.total_ns,
-                "worstNs": process.lateness.worst_ns,
-            },
-            "foreignRouters": [
-                {
-                    "interface": router.interface,
-                    "virtualRouterID": router.virtual_router_id,
-                    "source": router.source,
-                    "priority": router.priority,
-                    "version": router.version,
-                }
-                for router in process.foreign.all()
-            ],
-            **process.facts,
-        }
+GROUPS_IN_PART = 16
+
+
+def parts(groups: Iterable[Group], about: dict[str, Any], now_ns: int) -> Iterator[dict[str, Any]]:
+    """The state as messages: `{"part": ...}` for some groups each, then `{"end": ...}` about the process."""
+    listed = list(groups)
+    for start in range(0, len(listed), GROUPS_IN_PART):
+        yield {"part": [_group(group, now_ns) for group in listed[start : start + GROUPS_IN_PART]]}
+    yield {"end": about}
+
+
+def lateness(measured: Lateness) -> dict[str, Any]:
+    return {"counts": measured.counts, "totalNs": measured.total_ns, "worstNs": measured.worst_ns}
+
+
+def foreign_router(router: ForeignRouter) -> dict[str, Any]:
+    return {
+        "interface": router.interface,
+        "virtualRouterID": router.virtual_router_id,
+        "source": router.source,
+        "priority": router.priority,
+        "version": router.version,
     }
-
-
-def in_parts(groups: Iterable[_T], weight: Callable[[_T], int]) -> Iterator[list[_T]]:
-    """The groups in order, so many at once as PART_WEIGHT allows; one alone is never divided."""
-    part: list[_T] = []
-    room = PART_WEIGHT
-    for group in groups:
-        if part and weight(group) > room:
-            yield part
-            part, room = [], PART_WEIGHT
-        part.append(group)
-        room -= weight(group)
-    if part:
-        yield part
-
-
-def _weight(group: Group) -> int:
-    return len(group.holdings.held) + MEMBER_WEIGHT * len(group.members)
 
 
 def _group(group: Group, now_ns: int) -> dict[str, Any]:
@@ -114,7 +91,7 @@ def _member(member: Member) -> dict[str, Any]:
         "advertsReceived": counters.adverts_received,
         "sendErrors": counters.send_errors,
         "announcements": counters.announcements,
-        "refused": _refused(member.refusals),
+        "refused": refused(member.refusals),
         "peers": [
             {"source": address_text(source), "priority": peer.priority, "adverts": peer.adverts}
             for source, peer in member.peers.items()
@@ -122,7 +99,7 @@ def _member(member: Member) -> dict[str, Any]:
     }
 
 
-def _refused(refusals: Refusals) -> list[dict[str, Any]]:
+def refused(refusals: Refusals) -> list[dict[str, Any]]:
     return [
         {"reason": reason, "source": address_text(source), "count": count}
         for (reason, source), count in refusals.counts().items()

@@ -44,7 +44,7 @@ class Takeover:
 
 @dataclass(frozen=True, slots=True)
 class FailBack:
-    """From the link's being up to the first reply of the node that came back."""
+    """From the command that mends the link (it takes some milliseconds) to the first reply of the node."""
 
     milliseconds: float
     lost: int
@@ -74,11 +74,10 @@ def link_up(system: System) -> FailBack:
     with system.lab.client.measure([system.load.first_address]) as measurement:
         start = measurement.now()
         system.holder.heal()
-        up = measurement.now()
         system.settle()
         time.sleep(_QUIET_SECONDS)
     seen = measurement.result(start)[system.load.first_address]
-    return FailBack((_first_reply(seen, system.holder.member.mac) - up) / 1e6, seen.lost)
+    return FailBack((_first_reply(seen, system.holder.member.mac) - start) / 1e6, seen.lost)
 
 
 def planned_stop(system: System) -> Outage:

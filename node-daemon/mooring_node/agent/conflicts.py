@@ -20,6 +20,7 @@ _FRAME_BYTES = 2048
 _ETH_P_ARP = 0x0806
 _ETH_P_IPV6 = 0x86DD
 _SO_ATTACH_FILTER = 26
+_SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
 #: Classic BPF: pass a frame whose IPv6 next header is ICMPv6 and whose type is neighbour advertisement.
 _NEIGHBOUR_ADVERTISEMENTS = (
     (0x30, 0, 0, 20),
@@ -99,6 +100,8 @@ class ClaimSocket:
         # Bound before it hears anything: protocol 0 until bind() names the interface.
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         try:
+            # Our own announcements, thousands at a takeover, are no evidence.
+            self._socket.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
             if family == 6:
                 self._attach(_NEIGHBOUR_ADVERTISEMENTS)
             self._socket.bind((interface, protocol))
@@ -108,7 +111,6 @@ class ClaimSocket:
             raise
 
     def _attach(self, program: tuple[tuple[int, int, int, int], ...]) -> None:
-
         code = b"".join(struct.pack("=HBBI", *line) for line in program)
         buffer = ctypes.create_string_buffer(code)
         header = struct.pack("@HP", len(program), ctypes.addressof(buffer))

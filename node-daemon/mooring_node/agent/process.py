@@ -65,6 +65,7 @@ class Agent:
         self._conflicts = Conflicts()
         self._claims: dict[tuple[str, int], ClaimSocket] = {}
         self._states: dict[str, str] = {}
+        self._addresses: dict[str, frozenset[bytes]] = {}
         self._outcome = Outcome(None, (), changed=False)
         self._accepted_at = now_ns()
         self._inquiries: dict[int, Inquiry] = {}
@@ -112,6 +113,10 @@ class Agent:
         if outcome.changed:
             self._accepted_at = now_ns()
         self._prepare(outcome.runtime)
+        self._addresses = {
+            group.name: frozenset(packed(each.address) for each in group.addresses())
+            for group in outcome.runtime.groups
+        }
         self._vrrp.send({"do": "configure"})
         self._log("info", f"configuration {outcome.runtime.generation}: {len(outcome.runtime.groups)} groups")
 
@@ -163,21 +168,17 @@ class Agent:
 
     def _hear_claims(self, claims: ClaimSocket) -> None:
         held = self._held()
-        found = claims.claims()
-        if not found or not held:
+        # Every ARP frame of the segment comes by here; hardly any concerns us.
+        found = [claim for claim in claims.claims() if claim.address in held]
+        if not found:
             return
         own = frozenset(link.mac for link in self._rtnetlink.links())
         for claim in found:
             self._conflicts.claimed(claim, claims.interface, own, held, now_ns())
 
     def _held(self) -> frozenset[bytes]:
-        runtime = self._outcome.runtime
-        return frozenset(
-            packed(each.address)
-            for group in (runtime.groups if runtime else ())
-            if self._states.get(group.name) == "Active"
-            for each in group.addresses()
-        )
+        active = (held for group, held in self._addresses.items() if self._states.get(group) == "Active")
+        return frozenset[bytes]().union(*active)
 
     def _kernel_changed(self, monitor: Monitor) -> None:
         if all(isinstance(change, AddressGone) for change in monitor.read()):

@@ -1,6 +1,6 @@
 """What the VRRP process tells of itself when asked: plain values, in parts that fit a message."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from mooring_node.kernel.addresses import AddressKey
@@ -19,15 +19,29 @@ MEMBER_WEIGHT = 256
 PART_WEIGHT = 3072
 
 
-GROUPS_IN_PART = 16
-
-
 def parts(groups: Iterable[Group], about: dict[str, Any], now_ns: int) -> Iterator[dict[str, Any]]:
     """The state as messages: `{"part": ...}` for some groups each, then `{"end": ...}` about the process."""
-    listed = list(groups)
-    for start in range(0, len(listed), GROUPS_IN_PART):
-        yield {"part": [_group(group, now_ns) for group in listed[start : start + GROUPS_IN_PART]]}
+    for some in in_parts(groups, _weight):
+        yield {"part": [_group(group, now_ns) for group in some]}
     yield {"end": about}
+
+
+def in_parts(groups: Iterable[_T], weight: Callable[[_T], int]) -> Iterator[list[_T]]:
+    """The groups in order, so many at once as PART_WEIGHT allows; one alone is never divided."""
+    part: list[_T] = []
+    room = PART_WEIGHT
+    for group in groups:
+        if part and weight(group) > room:
+            yield part
+            part, room = [], PART_WEIGHT
+        part.append(group)
+        room -= weight(group)
+    if part:
+        yield part
+
+
+def _weight(group: Group) -> int:
+    return len(group.holdings.held) + MEMBER_WEIGHT * len(group.members)
 
 
 def lateness(measured: Lateness) -> dict[str, Any]:

@@ -37,12 +37,12 @@ def read_file(path: Path) -> tuple[NodeConfig, tuple[Problem, ...]]:
     if len(documents) != 1:
         message = f"holds {len(documents)} documents; write exactly one NodeConfig"
         raise InvalidObject([Problem(str(path), "", message)])
+    config, problems = read_node_config(documents[0], source="file")
     spec = documents[0].get("spec")
     if not isinstance(spec, dict) or "instances" not in spec:
         # A file that was cut short must not withdraw everything.
         message = "is required; write `instances: []` to hold nothing on this node"
         raise InvalidObject([Problem(str(path), "spec.instances", message)])
-    config, problems = read_node_config(documents[0], source="file")
     whole = [problem for problem in problems if problem.severity is Severity.ERROR and not problem.instance]
     if whole:
         raise InvalidObject(whole)

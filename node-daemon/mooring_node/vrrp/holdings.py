@@ -120,8 +120,10 @@ class Holdings:
         AddressInUse or KernelRefused: nothing is held any more.
         """
         wanted = {address.key: address for address in addresses}
-        removed = [address for address in self.addresses if address.key in self.held and address.key not in wanted]
-        added = [address for address in addresses if address.key not in self.held]
+        # The kernel changes neither label nor scope of an address that is there: such a one goes and comes.
+        removed = [each for each in self.addresses if each.key in self.held and wanted.get(each.key) != each]
+        stays = self.held - {each.key for each in removed}
+        added = [address for address in addresses if address.key not in stays]
         if removed:
             self._apply(delete_batch(removed))
         self.prepare(addresses, lease_s)

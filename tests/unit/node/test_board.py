@@ -1,0 +1,61 @@
+"""The shared memory between the processes."""
+
+import os
+
+import pytest
+
+from mooring_node.board import Board, Standing
+
+
+def test_progress_is_told_by_child() -> None:
+    with Board() as board:
+        board.progress(0, 111)
+        board.progress(1, 222)
+        assert (board.last_progress(0), board.last_progress(1)) == (111, 222)
+
+
+def test_a_slot_is_found_again_by_its_group() -> None:
+    with Board() as board:
+        board.slot("web-0").write(5, 9)
+        board.slot("web-1").write(6, 10)
+        assert board.slot("web-0").read() == Standing(5, 9)
+        assert board.slot("web-1").read() == Standing(6, 10)
+        assert board.slot("web-2").read() == Standing()
+
+
+def test_names_of_80_bytes_are_told_apart() -> None:
+    with Board() as board:
+        long = "a" * 79
+        board.slot(long + "b").write(1, 1)
+        assert board.slot(long + "c").read() == Standing()
+        assert board.slot(long).read() == Standing()
+
+
+def test_progress_and_slots_do_not_share_memory() -> None:
+    with Board() as board:
+        board.slot("first").write(-1, -1)
+        assert [board.last_progress(child) for child in range(4)] == [0] * 4
+        board.progress(3, -1)
+        assert board.slot("first").read() == Standing(-1, -1)
+
+
+def test_slots_of_groups_that_are_gone_are_free_again() -> None:
+    with Board() as board:
+        for number in range(1024):
+            board.slot(f"web-{number}").write(number + 1, 1)
+        with pytest.raises(LookupError, match="1024 groups are the limit"):
+            board.slot("one-more")
+        board.forget_all_but(frozenset({"web-5", "web-7"}))
+        assert board.slot("one-more").read() == Standing()
+        assert board.slot("web-5").read() == Standing(6, 1)
+        assert board.slot("web-6").read() == Standing()
+
+
+def test_what_a_child_wrote_outlives_it() -> None:
+    with Board() as board:
+        pid = os.fork()
+        if pid == 0:
+            board.slot("web-0").write(7, 8)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        assert board.slot("web-0").read() == Standing(7, 8)

@@ -12,7 +12,8 @@ from mooring_lab.status import LabStatus, console, in_order, ranges, table
 from mooring_lab.timeline import LOST, rows
 
 _COLOURS = ("cyan", "green", "magenta", "yellow")
-_WIDTH = 48
+#: With the columns before it, what a terminal of 80 has room for.
+_WIDTH = 44
 
 
 class View:
@@ -38,9 +39,10 @@ class View:
     def measured(self, recording: Recording) -> None:
         """Each address with what the client lost, and the time line."""
         result = analyse(recording)
-        made = Table("ADDRESS", box=box.SIMPLE_HEAD)
-        made.add_column("LOST", justify="right")
-        made.add_column("GONE FOR", justify="right")
+        made = Table(box=box.SIMPLE_HEAD)
+        made.add_column("ADDRESS", no_wrap=True)
+        made.add_column("LOST", justify="right", no_wrap=True)
+        made.add_column("GONE FOR", justify="right", no_wrap=True)
         made.add_column("ANSWERED BY, FROM LEFT TO RIGHT", no_wrap=True)
         for row in rows(recording, self._macs, _WIDTH):
             seen = result[row.address]

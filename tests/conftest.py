@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 IN_CI = os.environ.get("CI", "").lower() == "true"
 TESTS = Path(__file__).parent
@@ -17,6 +18,10 @@ NAMESPACES = Path("/run/netns")
 PREFIX = "mooring-" if IN_CI else f"mooring-t{os.getpid()}-"
 GUEST_VARIABLE = "MOORING_GUEST_SHARE"
 PACKAGES = {"ip": "iproute2", "nft": "nftables"}
+
+# A shared machine stalls for tenths of seconds: how long an example took says nothing.
+settings.register_profile("mooring", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mooring")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

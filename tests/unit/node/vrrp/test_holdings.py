@@ -1,69 +1,17 @@
-"""Addresses in the kernel by lease, against a kernel of our own that keeps what a batch says."""
+"""Addresses in the kernel by lease, against a kernel that keeps what a batch says (see conftest)."""
 
 import errno
 import socket
-import struct
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from mooring_node.kernel.addresses import AddressKey, LeasedAddress
-from mooring_node.kernel.netlink import NLM_F_EXCL, NLM_F_REPLACE, Batch, attributes
-from mooring_node.kernel.rtnetlink import Failure
 from mooring_node.vrrp.holdings import AddressInUse, Holdings, KernelRefused
 
 S = 1_000_000_000
 NOW = 77 * S
-RTM_NEWADDR, RTM_DELADDR = 20, 21
-IFA_LOCAL, IFA_CACHEINFO = 2, 6
-
-
-class Kernel:
-    """Addresses by key with their lifetime in seconds, and the messages that came, in order."""
-
-    def __init__(self) -> None:
-        self.addresses: dict[AddressKey, int] = {}
-        self.refuses: dict[AddressKey, int] = {}
-        self.done: list[tuple[str, AddressKey]] = []
-        self.deaf = False
-
-    def apply(self, batch: Batch) -> tuple[Failure, ...]:
-        if self.deaf:
-            raise TimeoutError(errno.ETIMEDOUT, "no answer")
-        failures = []
-        for part in batch.parts:
-            offset = 0
-            while offset < len(part.data):
-                length, kind, flags, sequence, _ = struct.unpack_from("=IHHII", part.data, offset)
-                body = part.data[offset + 16 : offset + length]
-                offset += length + 3 & ~3
-                code = self._one(kind, flags, body)
-                if code:
-                    failures.append(Failure(sequence - 1, code))
-        return tuple(failures)
-
-    def _one(self, kind: int, flags: int, body: bytes) -> int:
-        family, prefix, _, _, index = struct.unpack_from("=BBBBI", body)
-        members = attributes(body, 8)
-        key = (index, family, members[IFA_LOCAL], prefix)
-        if kind == RTM_DELADDR:
-            self.done.append(("delete", key))
-            return 0 if self.addresses.pop(key, None) is not None else errno.EADDRNOTAVAIL
-        verb = "add" if flags & NLM_F_EXCL else "renew"
-        assert verb == "add" or flags & NLM_F_REPLACE
-        self.done.append((verb, key))
-        if key in self.refuses:
-            return self.refuses[key]
-        if verb == "add" and key in self.addresses:
-            return errno.EEXIST
-        self.addresses[key] = struct.unpack_from("=IIII", members[IFA_CACHEINFO])[1]
-        return 0
-
-    def said(self) -> list[tuple[str, int]]:
-        """What was done since the last call: verb and last byte of the address."""
-        done = [(verb, key[2][-1]) for verb, key in self.done]
-        self.done.clear()
-        return done
 
 
 def address(number: int) -> LeasedAddress:
@@ -74,13 +22,8 @@ ABC = tuple(address(number) for number in (100, 101, 102))
 
 
 @pytest.fixture
-def kernel() -> Kernel:
-    return Kernel()
-
-
-@pytest.fixture
-def holdings(kernel: Kernel) -> Holdings:
-    made = Holdings(kernel, 6)  # type: ignore[arg-type]
+def holdings(kernel: Any) -> Holdings:
+    made = Holdings(kernel, 6)
     made.prepare(ABC, 6)
     return made
 
@@ -89,14 +32,14 @@ def keys(addresses: tuple[LeasedAddress, ...]) -> frozenset[AddressKey]:
     return frozenset(each.key for each in addresses)
 
 
-def test_all_are_taken_with_a_lease(kernel: Kernel, holdings: Holdings) -> None:
+def test_all_are_taken_with_a_lease(kernel: Any, holdings: Holdings) -> None:
     holdings.take(NOW)
     assert kernel.addresses == dict.fromkeys(keys(ABC), 6)
     assert holdings.held == keys(ABC)
     assert holdings.lease_end_ns == NOW + 6 * S
 
 
-def test_a_third_of_the_lease_later_it_is_renewed(kernel: Kernel, holdings: Holdings) -> None:
+def test_a_third_of_the_lease_later_it_is_renewed(kernel: Any, holdings: Holdings) -> None:
     holdings.take(NOW)
     assert holdings.renew_at_ns == NOW + 2 * S
     kernel.addresses = dict.fromkeys(kernel.addresses, 4)
@@ -107,7 +50,7 @@ def test_a_third_of_the_lease_later_it_is_renewed(kernel: Kernel, holdings: Hold
     assert kernel.said() == [("renew", 100), ("renew", 101), ("renew", 102)]
 
 
-def test_one_in_use_leaves_nothing_of_ours_and_the_other_s_untouched(kernel: Kernel, holdings: Holdings) -> None:
+def test_one_in_use_leaves_nothing_of_ours_and_the_other_s_untouched(kernel: Any, holdings: Holdings) -> None:
     kernel.addresses = {ABC[1].key: 0xFFFFFFFF}
     with pytest.raises(AddressInUse) as error:
         holdings.take(NOW)
@@ -117,7 +60,7 @@ def test_one_in_use_leaves_nothing_of_ours_and_the_other_s_untouched(kernel: Ker
     assert ("delete", 101) not in kernel.said()
 
 
-def test_one_refused_leaves_nothing(kernel: Kernel, holdings: Holdings) -> None:
+def test_one_refused_leaves_nothing(kernel: Any, holdings: Holdings) -> None:
     kernel.refuses = {ABC[2].key: errno.EACCES}
     with pytest.raises(KernelRefused, match="EACCES"):
         holdings.take(NOW)
@@ -125,7 +68,7 @@ def test_one_refused_leaves_nothing(kernel: Kernel, holdings: Holdings) -> None:
     assert holdings.held == frozenset()
 
 
-def test_release_deletes_the_last_first(kernel: Kernel, holdings: Holdings) -> None:
+def test_release_deletes_the_last_first(kernel: Any, holdings: Holdings) -> None:
     holdings.take(NOW)
     kernel.said()
     holdings.release()
@@ -135,7 +78,7 @@ def test_release_deletes_the_last_first(kernel: Kernel, holdings: Holdings) -> N
     assert kernel.said() == []
 
 
-def test_release_deletes_what_was_held_also_when_something_else_is_prepared(kernel: Kernel, holdings: Holdings) -> None:
+def test_release_deletes_what_was_held_also_when_something_else_is_prepared(kernel: Any, holdings: Holdings) -> None:
     holdings.take(NOW)
     kernel.addresses[address(200).key] = 0xFFFFFFFF
     holdings.prepare((ABC[0], address(200)), 6)
@@ -143,7 +86,7 @@ def test_release_deletes_what_was_held_also_when_something_else_is_prepared(kern
     assert kernel.addresses == {address(200).key: 0xFFFFFFFF}
 
 
-def test_adopted_addresses_are_held_and_kept_ones_are_not(kernel: Kernel, holdings: Holdings) -> None:
+def test_adopted_addresses_are_held_and_kept_ones_are_not(kernel: Any, holdings: Holdings) -> None:
     holdings.adopt(NOW + 5 * S)
     assert (holdings.held, holdings.lease_end_ns) == (keys(ABC), NOW + 5 * S)
     assert kernel.said() == []
@@ -152,7 +95,7 @@ def test_adopted_addresses_are_held_and_kept_ones_are_not(kernel: Kernel, holdin
     assert kernel.said() == []
 
 
-def test_a_change_touches_only_what_differs(kernel: Kernel, holdings: Holdings) -> None:
+def test_a_change_touches_only_what_differs(kernel: Any, holdings: Holdings) -> None:
     holdings.take(NOW)
     kernel.said()
     holdings.change((ABC[0], ABC[2], address(103)), 9, NOW + S)
@@ -162,7 +105,7 @@ def test_a_change_touches_only_what_differs(kernel: Kernel, holdings: Holdings) 
     assert holdings.lease_end_ns == NOW + 10 * S
 
 
-def test_a_change_that_fails_leaves_nothing_of_ours(kernel: Kernel, holdings: Holdings) -> None:
+def test_a_change_that_fails_leaves_nothing_of_ours(kernel: Any, holdings: Holdings) -> None:
     holdings.take(NOW)
     kernel.addresses[address(103).key] = 0xFFFFFFFF
     with pytest.raises(AddressInUse):
@@ -171,14 +114,14 @@ def test_a_change_that_fails_leaves_nothing_of_ours(kernel: Kernel, holdings: Ho
     assert holdings.held == frozenset()
 
 
-def test_a_change_of_nothing_renews_alone(kernel: Kernel, holdings: Holdings) -> None:
+def test_a_change_of_nothing_renews_alone(kernel: Any, holdings: Holdings) -> None:
     holdings.take(NOW)
     kernel.said()
     holdings.change(ABC, 6, NOW)
     assert {verb for verb, _ in kernel.said()} == {"renew"}
 
 
-def test_a_deleted_address_is_put_back(kernel: Kernel, holdings: Holdings) -> None:
+def test_a_deleted_address_is_put_back(kernel: Any, holdings: Holdings) -> None:
     holdings.take(NOW)
     del kernel.addresses[ABC[1].key]
     assert holdings.restore(NOW + S)
@@ -187,7 +130,7 @@ def test_a_deleted_address_is_put_back(kernel: Kernel, holdings: Holdings) -> No
     assert not holdings.restore(NOW + S)
 
 
-def test_what_another_group_needs_is_dropped(kernel: Kernel, holdings: Holdings) -> None:
+def test_what_another_group_needs_is_dropped(kernel: Any, holdings: Holdings) -> None:
     holdings.take(NOW)
     kernel.said()
     holdings.drop_all_but([ABC[0], replace(ABC[2], prefix_length=32)])
@@ -197,7 +140,7 @@ def test_what_another_group_needs_is_dropped(kernel: Kernel, holdings: Holdings)
     assert kernel.said() == []
 
 
-def test_another_label_goes_and_comes(kernel: Kernel, holdings: Holdings) -> None:
+def test_another_label_goes_and_comes(kernel: Any, holdings: Holdings) -> None:
     holdings.take(NOW)
     kernel.said()
     holdings.change((replace(ABC[0], label="eth0:7"), *ABC[1:]), 6, NOW)
@@ -206,7 +149,7 @@ def test_another_label_goes_and_comes(kernel: Kernel, holdings: Holdings) -> Non
     assert {verb for verb, _ in said[2:]} == {"renew"}
 
 
-def test_a_refused_renewal_lengthens_no_lease_and_is_tried_again_soon(kernel: Kernel, holdings: Holdings) -> None:
+def test_a_refused_renewal_lengthens_no_lease_and_is_tried_again_soon(kernel: Any, holdings: Holdings) -> None:
     holdings.take(NOW)
     kernel.deaf = True
     holdings.renew(NOW + 2 * S)
@@ -217,7 +160,7 @@ def test_a_refused_renewal_lengthens_no_lease_and_is_tried_again_soon(kernel: Ke
     assert holdings.lease_end_ns == NOW + 9 * S
 
 
-def test_a_kernel_that_does_not_answer_is_a_refusal(kernel: Kernel, holdings: Holdings) -> None:
+def test_a_kernel_that_does_not_answer_is_a_refusal(kernel: Any, holdings: Holdings) -> None:
     kernel.deaf = True
     with pytest.raises(KernelRefused, match="ETIMEDOUT"):
         holdings.take(NOW)

@@ -1,0 +1,511 @@
+"""A group at work, on a network, a kernel and a clock of the test's own."""
+
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from mooring_node.board import Board, Standing
+from mooring_node.kernel.addresses import KernelAddress
+from mooring_node.kernel.links import Link
+from mooring_node.vrrp.config import AddressConfig, AnnouncementConfig, GroupConfig, MemberConfig
+from mooring_node.vrrp.faults import FaultReason
+from mooring_node.vrrp.group import LOST_HOLD_NS, REFUSED_HOLD_NS, Group, Services, visible_state
+from mooring_node.vrrp.losses import INCIDENT_NS, LIMIT
+from mooring_node.vrrp.machine import active_down_ns, deadline
+from mooring_node.vrrp.packet import Advert, encode, ipv4_packet
+from mooring_node.vrrp.receive import parse_ipv4
+from mooring_node.vrrp.refusals import Refused
+from mooring_node.vrrp.states import Active, Backup, Doubting, Leaving, Observing
+
+S = 1_000_000_000
+MS = 1_000_000
+NOW = 100 * S
+HERE, PEER = ip_address("10.0.0.18").packed, ip_address("10.0.0.28").packed
+QUIET = AnnouncementConfig(count=1, spread_ns=0, delay_ns=0)
+MEMBER = MemberConfig(
+    "web-0",
+    "eth0",
+    4,
+    66,
+    3,
+    tuple(AddressConfig(f"10.0.0.{number}", 24, "eth0") for number in (100, 101)),
+    peers=("10.0.0.28",),
+    announcements=QUIET,
+)
+CONFIG = GroupConfig("web-0", (MEMBER,), priority=128, interval_ns=S, lease_s=6)
+KEYS = tuple((2, socket.AF_INET, ip_address(f"10.0.0.{number}").packed, 24) for number in (100, 101))
+UP = Link(2, "eth0", b"\2\0\0\0\0\1", True, 1500, None)
+
+
+@dataclass
+class Wire:
+    """A network of one interface; it notes what is sent as priorities, and counts frames."""
+
+    kernel: Any
+    link_now: Link | None = UP
+    source_now: bytes | None = HERE
+    foreign: set[bytes] = field(default_factory=set)
+    sent: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._frames, self._other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._other.setblocking(False)
+
+    def close(self) -> None:
+        self._frames.close()
+        self._other.close()
+
+    def frames(self) -> int:
+        """How many frames went out since the last call."""
+        count = 0
+        while True:
+            try:
+                self._other.recv(2048)
+            except BlockingIOError:
+                return count
+            count += 1
+
+    # As Network.
+
+    def link(self, interface: str) -> Link | None:
+        return self.link_now if interface == "eth0" else None
+
+    def source(self, _interface: str, _family: int, _wanted: bytes | None) -> bytes | None:
+        return self.source_now
+
+    def port(self, _interface: str, _family: int) -> "Wire":
+        return self
+
+    def frame_port(self, _interface: str) -> socket.socket:
+        return self._frames
+
+    def permanent_addresses(self) -> frozenset[bytes]:
+        return frozenset(self.foreign)
+
+    def read_again(self, _now: int) -> None:
+        """Nothing is remembered."""
+
+    read = read_again
+
+    def present(self, index: int, address: bytes) -> KernelAddress | None:
+        for key, lifetime_s in self.kernel.addresses.items():
+            if (key[0], key[2]) == (index, address):
+                return KernelAddress(*key, None, 0, lifetime_s or None, 0, lifetime_s == 0)
+        return None
+
+    # As Port.
+
+    def join(self, _group: bytes) -> None:
+        """Nothing to join."""
+
+    def send(self, packet: bytes, _source: bytes, _destination: bytes) -> None:
+        self.sent.append(parse_ipv4(packet).message[2])
+
+
+class Reports:
+    def __init__(self) -> None:
+        self.transitions: list[tuple[str, str, str]] = []
+        self.logs: list[tuple[str, str]] = []
+
+    def transition(self, _group: str, before: str, after: str, reason: str) -> None:
+        self.transitions.append((before, after, reason))
+
+    def log(self, level: str, message: str, _group: str) -> None:
+        self.logs.append((level, message))
+
+
+class Bench:
+    """A group and everything around it."""
+
+    def __init__(self, kernel: Any, board: Board, config: GroupConfig = CONFIG, *, maintenance: bool = False) -> None:
+        self.kernel, self.board = kernel, board
+        self.wire, self.reports, self.now = Wire(kernel), Reports(), NOW
+        services = Services(kernel, self.wire, self.reports, lambda: self.now)  # type: ignore[arg-type]
+        self.group = Group(config, services, board.slot(config.name), maintenance=maintenance)
+
+    def start(self) -> None:
+        self.group.start(self.now)
+
+    def run(self, until: int) -> None:
+        """On time at each deadline, up to `until`."""
+        while (due := self.group.deadline_ns) is not None and due <= until:
+            self.now = max(self.now, due)
+            self.group.on_time(self.now)
+        self.now = until
+
+    def hear(self, priority: int, interval_ns: int = S) -> None:
+        listed = tuple(ip_address(each.address).packed for each in MEMBER.addresses)
+        message = encode(Advert(3, 66, priority, interval_ns, listed), source=PEER, destination=HERE)
+        packet = ipv4_packet(message, source=PEER, destination=HERE)
+        self.group.heard(self.group.members[0], parse_ipv4(packet), self.now)
+
+    @property
+    def shown(self) -> str:
+        return visible_state(self.group.router)
+
+
+@pytest.fixture
+def board() -> Iterator[Board]:
+    with Board() as made:
+        yield made
+
+
+@pytest.fixture
+def bench(kernel: Any, board: Board) -> Iterator[Bench]:
+    made = Bench(kernel, board)
+    yield made
+    made.wire.close()
+
+
+@pytest.fixture
+def active(bench: Bench) -> Bench:
+    bench.start()
+    bench.run(NOW + 4 * S)
+    assert isinstance(bench.group.router.state, Active)
+    bench.wire.sent.clear()
+    bench.reports.transitions.clear()
+    bench.wire.frames()
+    return bench
+
+
+def test_it_takes_the_role_when_nobody_speaks(bench: Bench) -> None:
+    bench.start()
+    assert bench.shown == "Backup"
+    bench.run(NOW + 3 * S)
+    assert bench.kernel.addresses == {}
+    bench.run(NOW + 3500 * MS)
+    assert bench.kernel.addresses == dict.fromkeys(KEYS, 6)
+    assert bench.wire.sent == [128]
+    assert bench.wire.frames() == 4  # request and reply, for two addresses
+    assert [each[:2] for each in bench.reports.transitions] == [("Initialize", "Backup"), ("Backup", "Active")]
+    assert bench.board.slot("web-0").read() == Standing(NOW + 3500 * MS, NOW + 9500 * MS)
+
+
+def test_the_lease_is_renewed_at_a_third_and_the_board_knows(active: Bench) -> None:
+    active.kernel.said()
+    active.run(NOW + 5499 * MS)
+    assert active.kernel.said() == []
+    active.run(NOW + 5500 * MS)
+    assert active.kernel.said() == [("renew", 100), ("renew", 101)]
+    assert active.board.slot("web-0").read().lease_end_ns == NOW + 11500 * MS
+
+
+# Starting where a predecessor was.
+
+
+def held(kernel: Any, lifetime_s: int = 4) -> None:
+    kernel.addresses = dict.fromkeys(KEYS, lifetime_s)
+
+
+def test_a_fresh_predecessor_is_adopted(bench: Bench) -> None:
+    held(bench.kernel)
+    bench.board.slot("web-0").write(NOW - 3 * S + 1, NOW + 1)
+    bench.start()
+    assert bench.shown == "Active"
+    assert bench.wire.sent == [128]
+    assert bench.wire.frames() == 4
+    assert bench.kernel.said() == []
+    assert bench.group.holdings.held == frozenset(KEYS)
+    assert [each[:2] for each in bench.reports.transitions] == [("Initialize", "Active")]
+
+
+@pytest.mark.parametrize(
+    ("last_advert_ns", "lease_end_ns"), [(NOW - 3 * S, NOW + S), (NOW - 1, NOW), (NOW - 10 * S, NOW - 5 * S)]
+)
+def test_one_that_spoke_too_long_ago_is_cleared_away(bench: Bench, last_advert_ns: int, lease_end_ns: int) -> None:
+    held(bench.kernel)
+    bench.board.slot("web-0").write(last_advert_ns, lease_end_ns)
+    bench.start()
+    assert bench.shown == "Backup"
+    assert bench.kernel.addresses == {}
+    assert bench.wire.sent == []
+    assert bench.board.slot("web-0").read() == Standing()
+
+
+def test_half_of_the_addresses_is_nothing_to_adopt(bench: Bench) -> None:
+    bench.kernel.addresses = {KEYS[0]: 4}
+    bench.board.slot("web-0").write(NOW - 1, NOW + S)
+    bench.start()
+    assert bench.shown == "Backup"
+    assert bench.kernel.addresses == {}
+
+
+def test_without_a_predecessor_nothing_is_touched(bench: Bench) -> None:
+    held(bench.kernel)
+    bench.start()
+    assert bench.shown == "Backup"
+    assert bench.kernel.said() == []
+
+
+def test_clearing_away_spares_what_somebody_set_for_good(bench: Bench) -> None:
+    bench.kernel.addresses = {KEYS[0]: 4, KEYS[1]: 0}
+    bench.board.slot("web-0").write(NOW - 1, NOW + S)
+    bench.start()
+    assert bench.kernel.addresses == {KEYS[1]: 0}
+
+
+def test_with_a_fault_nothing_is_adopted(bench: Bench) -> None:
+    held(bench.kernel)
+    bench.board.slot("web-0").write(NOW - 1, NOW + S)
+    bench.wire.link_now = replace(UP, up=False)
+    bench.start()
+    assert bench.shown == "Fault"
+    assert bench.kernel.addresses == {}
+    assert bench.wire.sent == []
+
+
+# Faults.
+
+
+def test_an_address_in_use_is_a_fault_until_it_is_gone(bench: Bench) -> None:
+    bench.kernel.addresses = {KEYS[1]: 0}
+    bench.start()
+    bench.run(NOW + 3500 * MS)
+    assert bench.shown == "Fault"
+    assert bench.kernel.addresses == {KEYS[1]: 0}
+    assert bench.wire.frames() == 0
+    assert 128 not in bench.wire.sent
+    assert FaultReason.ADDRESS_IN_USE in bench.group.faults
+    assert bench.reports.transitions[-1][2].startswith("AddressInUse: ")
+    bench.wire.foreign = {KEYS[1][2]}
+    bench.run(NOW + 60 * S)
+    assert bench.shown == "Fault"
+    bench.wire.foreign = set()
+    bench.kernel.addresses = {}
+    bench.run(NOW + 70 * S)
+    assert bench.shown == "Active"
+    assert bench.group.faults == frozenset()
+
+
+def test_an_address_in_use_elsewhere_on_the_node_is_seen_before_it_is_taken(bench: Bench) -> None:
+    bench.wire.foreign = {KEYS[0][2]}
+    bench.start()
+    assert bench.group.faults == {FaultReason.ADDRESS_IN_USE}
+    assert bench.kernel.said() == []
+
+
+def test_a_refusal_of_the_kernel_is_waited_out(bench: Bench) -> None:
+    bench.kernel.refuses = {KEYS[0]: 13}
+    bench.start()
+    bench.run(NOW + 3500 * MS)
+    assert bench.group.faults == {FaultReason.KERNEL_REFUSED}
+    assert bench.kernel.addresses == {}
+    assert any("EACCES" in message for _, message in bench.reports.logs)
+    bench.kernel.refuses = {}
+    bench.run(NOW + 3500 * MS + REFUSED_HOLD_NS - 1)
+    assert bench.shown == "Fault"
+    bench.run(NOW + 3500 * MS + REFUSED_HOLD_NS + 6 * S)
+    assert bench.shown == "Active"
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ({"link_now": None}, FaultReason.INTERFACE_MISSING),
+        ({"link_now": replace(UP, up=False)}, FaultReason.INTERFACE_DOWN),
+        ({"source_now": None}, FaultReason.NO_SOURCE_ADDRESS),
+    ],
+)
+def test_what_is_missing_is_named_and_lets_go_at_once(active: Bench, what: dict[str, Any], reason: FaultReason) -> None:
+    for name, value in what.items():
+        setattr(active.wire, name, value)
+    active.group.refresh(active.now)
+    assert active.shown == "Fault"
+    assert active.group.faults == {reason}
+    assert active.kernel.addresses == {}
+    (told,) = active.reports.transitions
+    assert told == ("Active", "Fault", f"{reason}: {reason.remedy}")
+    active.wire.link_now, active.wire.source_now = UP, HERE
+    active.run(active.now + 7 * S)
+    assert active.shown == "Active"
+
+
+@pytest.mark.parametrize(("alone", "faults"), [(False, {FaultReason.NO_PEERS}), (True, set())])
+def test_no_peers_is_a_fault_unless_it_is_meant(
+    kernel: Any, board: Board, alone: bool, faults: set[FaultReason]
+) -> None:
+    bench = Bench(kernel, board, replace(CONFIG, members=(replace(MEMBER, peers=(), alone=alone),)))
+    bench.start()
+    assert bench.group.faults == faults
+    bench.wire.close()
+
+
+# Late.
+
+
+def test_late_and_nobody_spoke(active: Bench) -> None:
+    active.now += 3 * S
+    assert active.group.is_late(active.now)
+    active.group.late(active.now)
+    active.group.on_time(active.now)
+    active.group.drained(active.now)
+    assert isinstance(active.group.router.state, Active)
+    assert active.wire.sent == [128]
+
+
+@pytest.mark.parametrize("priority", [1, 200])
+def test_late_and_another_claims_the_role(active: Bench, priority: int) -> None:
+    active.now += 3 * S
+    active.group.late(active.now)
+    assert isinstance(active.group.router.state, Doubting)
+    active.hear(priority)
+    active.group.on_time(active.now)
+    active.group.drained(active.now)
+    assert isinstance(active.group.router.state, Backup)
+    assert active.kernel.addresses == {}
+    assert active.wire.sent == []
+
+
+def test_a_lease_that_ended_in_sleep_is_not_renewed(active: Bench) -> None:
+    active.kernel.said()
+    active.now += 20 * S
+    active.group.late(active.now)
+    active.group.on_time(active.now)
+    active.group.drained(active.now)
+    assert active.shown == "Backup"
+    assert active.wire.sent == []
+    assert {verb for verb, _ in active.kernel.said()} == {"delete"}
+
+
+def test_the_lease_is_judged_by_a_clock_that_is_read_again(active: Bench) -> None:
+    due = active.group.holdings.renew_at_ns
+    active.now = active.group.holdings.lease_end_ns
+    active.kernel.said()
+    active.group.on_time(due)
+    assert active.shown == "Backup"
+    assert ("renew", 100) not in active.kernel.said()
+
+
+# Losses, changes, maintenance, stopping.
+
+
+def test_a_deleted_address_is_back_and_announced(active: Bench) -> None:
+    del active.kernel.addresses[KEYS[0]]
+    active.group.address_gone(active.now)
+    assert set(active.kernel.addresses) == set(KEYS)
+    assert active.wire.frames() == 4
+    assert [level for level, _ in active.reports.logs] == ["warning"]
+    active.group.address_gone(active.now)
+    assert active.wire.frames() == 0
+
+
+def test_a_fight_for_an_address_ends_in_fault(active: Bench) -> None:
+    for _ in range(LIMIT + 1):
+        assert active.shown == "Active"
+        active.now += INCIDENT_NS + 1
+        active.kernel.addresses.pop(KEYS[0])
+        active.group.address_gone(active.now)
+    assert active.group.faults == {FaultReason.ADDRESS_LOST}
+    assert active.kernel.addresses == {}
+    since = active.now
+    active.run(since + LOST_HOLD_NS - 1)
+    assert active.shown == "Fault"
+    active.run(since + LOST_HOLD_NS + 7 * S)
+    assert active.shown == "Active"
+
+
+def test_a_change_touches_only_what_changed(active: Bench) -> None:
+    active.kernel.said()
+    timer = deadline(active.group.router)
+    added = AddressConfig("10.0.0.102", 24, "eth0")
+    changed = replace(CONFIG, members=(replace(MEMBER, addresses=(MEMBER.addresses[0], added)),))
+    active.group.reconfigure(changed, active.now, maintenance=False)
+    said = active.kernel.said()
+    assert said[:2] == [("delete", 101), ("add", 102)]
+    assert {verb for verb, _ in said[2:]} == {"renew"}
+    assert deadline(active.group.router) == timer
+    assert active.wire.frames() == 4
+    assert active.reports.transitions == []
+    active.wire.sent.clear()
+    active.group.reconfigure(changed, active.now, maintenance=False)
+    assert active.kernel.said() == []
+    assert active.wire.sent == []
+
+
+def test_a_refresh_that_is_turned_off_while_held_ends(kernel: Any, board: Board) -> None:
+    refreshing = replace(CONFIG, members=(replace(MEMBER, announcements=replace(QUIET, refresh_ns=10 * S)),))
+    bench = Bench(kernel, board, refreshing)
+    bench.start()
+    bench.run(NOW + 14 * S)
+    assert bench.wire.frames() == 8
+    bench.group.reconfigure(CONFIG, bench.now, maintenance=False)
+    bench.run(NOW + 60 * S)
+    assert bench.wire.frames() == 0
+    bench.group.reconfigure(refreshing, bench.now, maintenance=False)
+    bench.run(NOW + 71 * S)
+    assert bench.wire.frames() == 4
+    bench.wire.close()
+
+
+def test_in_maintenance_it_hands_over_and_stays_backup(active: Bench) -> None:
+    active.group.reconfigure(CONFIG, active.now, maintenance=True)
+    assert isinstance(active.group.router.state, Leaving)
+    assert active.wire.sent == [0]
+    assert set(active.kernel.addresses) == set(KEYS)
+    active.hear(100)
+    assert isinstance(active.group.router.state, Observing)
+    assert active.kernel.addresses == {}
+    active.run(active.now + 60 * S)
+    assert active.shown == "Backup"
+    active.group.reconfigure(CONFIG, active.now, maintenance=False)
+    active.run(active.now + 4 * S)
+    assert active.shown == "Active"
+
+
+def test_a_stop_hands_over(active: Bench) -> None:
+    active.group.stop(active.now)
+    assert not active.group.stopped
+    assert active.wire.sent == [0]
+    active.run(active.now + 60 * S)
+    assert active.group.stopped
+    assert active.wire.sent == [0, 0, 0]
+    assert active.kernel.addresses == {}
+    assert active.group.deadline_ns is None
+
+
+def test_a_stop_that_keeps_leaves_fresh_addresses_in_silence(active: Bench) -> None:
+    active.kernel.addresses = dict.fromkeys(KEYS, 1)
+    active.group.stop(active.now, keep=True)
+    assert active.group.stopped
+    assert active.kernel.addresses == dict.fromkeys(KEYS, 6)
+    assert active.wire.sent == []
+    standing = active.board.slot("web-0").read()
+    assert standing.lease_end_ns == active.now + 6 * S
+    assert standing.last_advert_ns > 0
+
+
+def test_another_group_gets_what_this_one_gives_up(active: Bench) -> None:
+    active.kernel.said()
+    active.group.give_up(replace(CONFIG, members=(replace(MEMBER, addresses=MEMBER.addresses[1:]),)))
+    assert active.kernel.said() == [("delete", 100)]
+
+
+# What is heard.
+
+
+def test_a_loser_says_one_last_word(active: Bench) -> None:
+    active.hear(200)
+    assert active.shown == "Backup"
+    assert active.kernel.addresses == {}
+    assert active.wire.sent == [128]
+    assert active.group.last_heard == (PEER, 200)
+    assert deadline(active.group.router) == active.now + active_down_ns(active.group.router.settings, S)
+
+
+def test_a_tie_goes_to_the_higher_address(active: Bench) -> None:
+    active.hear(128)
+    assert active.shown == "Backup"
+
+
+def test_what_is_refused_changes_nothing(active: Bench) -> None:
+    message = os.urandom(20)
+    datagram = parse_ipv4(ipv4_packet(message, source=PEER, destination=HERE))
+    with pytest.raises(Refused):
+        active.group.heard(active.group.members[0], datagram, active.now)
+    assert active.shown == "Active"
+    assert active.group.last_heard is None

@@ -29,6 +29,7 @@ SHELLS = {
     "mooring_node.vrrp.ports",
     "mooring_node.vrrp.prepared",
     "mooring_node.vrrp.process",
+    "mooring_node.vrrp.reports",
     "mooring_node.vrrp.snapshot",
 }
 

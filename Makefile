@@ -56,6 +56,7 @@ crds: ## write the CRDs and the reference documentation anew from the types
 	@scripts/bootstrap setup
 	$(BIN)/python -m mooring_api.crd
 	$(BIN)/python -m mooring_api.reference
+	$(BIN)/python -m mooring_node.reference
 
 guest-kernel: ## build the guest kernel once (20 minutes), kept in .cache/guest
 	@scripts/guest-kernel

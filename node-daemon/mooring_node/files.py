@@ -46,7 +46,6 @@ class StateFolder:
         self.ledger = path / "ledger.json"
         self.kept = path / "kept.json"
         self.transitions = path / "transitions.json"
-        self.configuration = path / "configuration.json"
         self.maintenance = path / "maintenance"
         self.control = path / "control.sock"
         self.lock = path / "lock"

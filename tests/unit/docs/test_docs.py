@@ -1,0 +1,173 @@
+"""What the documentation shows is there: links, commands, flags, YAML, metrics, files and codes."""
+
+import argparse
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mooring_api.documents import parse_documents
+from mooring_api.reading import read_node_config
+from mooring_api.virtualip import VirtualIP
+from mooring_api.wire import parse_object
+from mooring_cli.main import main as mooring
+from mooring_cli.main import parser as mooring_parser
+from mooring_node import main as daemon
+from mooring_node.files import StateFolder
+from mooring_node.reference import metrics
+
+ROOT = Path(__file__).parents[3]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"    mooring(?:-node)? ")
+PARSERS = {"mooring": mooring_parser, "mooring-node": daemon.parser}
+#: What stands for a value in running text: FILE, NODE, DIR.
+PLACEHOLDER = re.compile(r"[A-Z][A-Z:]*")
+
+
+def _id(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    return [body for kind, body in FENCE.findall(page.read_text(encoding="utf-8")) if kind == language]
+
+
+def _prose(page: Path) -> str:
+    return FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def _shown() -> Iterator[tuple[str, str]]:
+    """Page and command line of everything that a reader is shown to type."""
+    for page in PAGES:
+        lines = [line[2:] for block in _blocks(page, "console") for line in block.splitlines() if line[:2] == "$ "]
+        lines += [line[4:] for line in _prose(page).splitlines() if INDENTED.match(line)]
+        yield from ((_id(page), line) for line in lines)
+
+
+def _mentioned() -> Iterator[tuple[str, str]]:
+    """Page and command line of everything that running text names in code letters."""
+    for page in PAGES:
+        for span in re.findall(r"`(mooring(?:-node)? [^`]+)`", _prose(page)):
+            yield _id(page), span
+
+
+def _anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", _prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_id)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", _prose(page)):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        assert found.exists(), target
+        assert not anchor or anchor in _anchors(found), target
+
+
+def test_each_page_is_linked_from_another() -> None:
+    linked = {(p.parent / t).resolve() for p in PAGES for t in re.findall(r"\]\(([^)#\s]+)", _prose(p))}
+    folders = {path for path in linked if path.is_dir()}
+    lost = [_id(p) for p in PAGES if p.name != "README.md" and p not in linked and p.parent not in folders]
+    assert lost == []
+
+
+@pytest.mark.parametrize(("page", "line"), list(_shown()), ids=str)
+def test_what_is_shown_can_be_typed(page: str, line: str) -> None:
+    program, *arguments = shlex.split(line)
+    assert program in PARSERS, f"{page}: {line}"
+    try:
+        PARSERS[program]().parse_args(arguments)
+    except SystemExit:
+        pytest.fail(f"{page} shows `{line}`, which is wrong usage")
+
+
+def test_something_is_shown_and_mentioned() -> None:
+    assert len(list(_shown())) > 10
+    assert len(list(_mentioned())) > 20
+
+
+@pytest.mark.parametrize(("page", "span"), list(_mentioned()), ids=str)
+def test_what_is_mentioned_is_there(page: str, span: str) -> None:
+    program, *words = span.split()
+    at = PARSERS[program]()
+    for word in words:
+        if word.startswith("-"):
+            assert word == "--" or word in at._option_string_actions, f"{page}: {word} in {span}"
+        elif (below := _subcommands(at)) is not None:
+            if PLACEHOLDER.fullmatch(word):
+                break
+            assert word in below, f"{page}: {word} in {span}"
+            at = below[word]
+
+
+def _subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser] | None:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return None
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if _blocks(p, "yaml")], ids=_id)
+def test_yaml_is_good(page: Path) -> None:
+    for block in _blocks(page, "yaml"):
+        documents = parse_documents(block, _id(page))
+        assert documents, block
+        for document in documents:
+            if document["kind"] == "NodeConfig":
+                assert read_node_config(document, source="file")[1] == ()
+            else:
+                parse_object(VirtualIP, document, _id(page))
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if _blocks(p, "python")], ids=_id)
+def test_python_is_python(page: Path) -> None:
+    for block in _blocks(page, "python"):
+        compile(block, _id(page), "exec")
+
+
+def test_the_plan_is_as_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = _blocks(ROOT / "docs/concepts.md", "console")[:1]
+    command, *shown = block.splitlines()
+    monkeypatch.chdir(ROOT)
+    assert mooring(shlex.split(command.removeprefix("$ mooring "))) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.rstrip() for line in printed if line.strip()] == [line for line in shown if line]
+
+
+def test_the_check_is_as_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = ROOT / "docs/node-daemon.md"
+    (good,) = _blocks(page, "yaml")
+    (shown,) = (block for block in _blocks(page, "console") if "check" in block)
+    file = tmp_path / "node.yaml"
+    file.write_text(good)
+    assert daemon.main(["check", "--config", str(file)]) == 0
+    assert capsys.readouterr().out.replace(f"{tmp_path}/", "") in shown
+
+
+def test_metrics_have_their_names() -> None:
+    known = set(re.findall(r"`(mooring_\w+)`", metrics()))
+    known |= {"mooring_api", "mooring_operator", "mooring_node", "mooring_cli", "mooring_lab"}
+    for page in PAGES:
+        for name in re.findall(r"\bmooring_\w+", page.read_text(encoding="utf-8")):
+            assert name.removesuffix("_bucket") in known, f"{_id(page)}: {name}"
+
+
+def test_the_daemon_is_described_whole(tmp_path: Path) -> None:
+    """Its flags, its exit codes and its files."""
+    text = (ROOT / "docs/node-daemon.md").read_text(encoding="utf-8")
+    commands = _subcommands(daemon.parser())
+    assert commands is not None
+    for name, command in commands.items():
+        assert f"`{name}" in text
+        for flag in command._option_string_actions:
+            assert flag in text or flag in ("-h", "--help", "--output"), f"{name} {flag}"
+    for code in (0, 1, 2, daemon.UNUSABLE, daemon.MISSING_RIGHT, daemon.ALREADY_RUNNING, daemon.NO_DAEMON):
+        assert f"\n| {code} | " in text
+    for file in vars(StateFolder(tmp_path)).values():
+        assert file == tmp_path or f"\n| `{file.name}` | " in text

@@ -1,5 +1,6 @@
 """Addresses as users write them: canonical text, or a ValueError that says what to write instead."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
 _HELD_REMEDY = "write an address that a host can have"
@@ -87,6 +88,7 @@ def _refuse_ends_of_network(interface: IPv4Interface | IPv6Interface) -> None:
         )
 
 
+@lru_cache(maxsize=16384)  # a plan asks for each address once for every node that may hold it
 def address_key(address: str, interface: str | None) -> str:
     """What makes a held address one and the same on a node: itself, and for link-local IPv6 its interface."""
     host = ip_interface(address).ip

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from mooring_api.addresses import address_key
 from mooring_api.nodeconfig import HeldAddress
 from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIP
@@ -26,10 +27,10 @@ def own_addresses(
         name = virtual_ip.metadata.name
         own = []
         for place, address in enumerate(virtual_ip.spec.addresses):
-            text = bare(address)
-            owner = owners.get(text)
+            key = address_key(address.address, address.interface or virtual_ip.spec.interface)
+            owner = owners.get(key)
             if owner is None:
-                owners[text] = name
+                owners[key] = name
                 own.append(address)
                 continue
             where = (
@@ -37,7 +38,7 @@ def own_addresses(
                 if owner == name
                 else f"belongs to {virtual_ip_name(owner)}, which is older; remove it from one of the two"
             )
-            problem = Problem(virtual_ip_name(name), f"spec.addresses[{place}].address", f"{text} {where}")
+            problem = Problem(virtual_ip_name(name), f"spec.addresses[{place}].address", f"{bare(address)} {where}")
             findings.setdefault(name, []).append(Finding(Reason.DUPLICATE_ADDRESS, problem))
         kept[name] = tuple(own)
     return kept, findings

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_interface
 
 from mooring_api.nodeconfig import HeldAddress, Instance
 from mooring_api.virtualip import Distribution, VirtualIP
@@ -52,8 +51,8 @@ def group_name(virtual_ip: str, index: int) -> str:
 
 
 def bare(address: HeldAddress) -> str:
-    """The address without its prefix, canonical."""
-    return str(ip_interface(address.address).ip)
+    """The address without its prefix; the model has made it canonical."""
+    return address.address.partition("/")[0]
 
 
 def version_of(address: HeldAddress | str) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_interface
 
 from mooring_api.nodeconfig import HeldAddress
 from mooring_api.problems import Problem, Severity
@@ -11,7 +10,7 @@ from mooring_api.vrrp import Family
 from mooring_operator.allocations import Allocation, bare, group_name, shape, version_of
 from mooring_operator.findings import Finding, Reason
 from mooring_operator.ranking import Ring, Seat, decreasing, homes, ladder, order
-from mooring_operator.segments import Attachment, attach
+from mooring_operator.segments import Attachment, attach, parsed
 from mooring_operator.snapshot import Node, virtual_ip_name
 
 NOT_REPORTED = "not reported: its daemon has not told its interfaces yet"
@@ -62,9 +61,9 @@ class Placed:
     allocation: Allocation
     groups: tuple[Group, ...]
     findings: tuple[Finding, ...]
-    eligible: int
     watched: frozenset[str]
-    """The nodes on whose facts this rests, beside the set of eligible nodes and who is cordoned."""
+    """The nodes that were looked at. Another one matters only when it joins those eligible, or is uncordoned: the
+    search ended before it, or it would be here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class _Taking:
             written = source if source and (":" in source) == (family is Family.IPV6) else None
             anchor = anchors[family] if anchors else None
             near = anchor.source.network if anchor else None
-            taken = attach(node, ip_interface(addresses[0].address), interface, written, near)
+            taken = attach(node, parsed(addresses[0].address), interface, written, near)
             if isinstance(taken, str):
                 return taken
             if anchor and not taken.reaches(anchor):
@@ -114,12 +113,12 @@ def place(
     spec = virtual_ip.spec
     preferred = tuple(p.node for p in spec.nodes.preferred)
     allocation = shape(virtual_ip, [bare(a) for a in addresses], len(eligible), prior)
-    ranked = ring.of(eligible.difference(preferred))
-    cordoned = {name for name in eligible if nodes[name].cordoned}
-    allocation = replace(allocation, groups=homes(virtual_ip, allocation, ranked, cordoned))
+    ranked = ring.of(eligible.difference(preferred) if preferred else eligible)
+    allocation = replace(allocation, groups=homes(virtual_ip, allocation, ranked, nodes))
     fixed, findings = _written_priorities(virtual_ip)
     overrides = {o.node: o for o in spec.nodes.overrides}
     groups: list[Group] = []
+    watched: set[str] = set()
     for index, group in enumerate(allocation.groups):
         name = group_name(virtual_ip.metadata.name, index)
         own = _by_family(a for a in addresses if allocation.assignment[bare(a)] == index)
@@ -127,17 +126,16 @@ def place(
             continue
         seats = order(preferred, index, group.home, ring, ranked, name)
         taking = _Taking(virtual_ip, own, overrides)
-        there = (seat for seat in seats if seat.node in eligible)
+        there = _seen((seat for seat in seats if seat.node in eligible), watched)
         chosen, silent, left_out = _members(taking, there, nodes, spec.nodes.max_candidates)
         lead = len(preferred) + (group.home is not None)
         members, fits = _with_priorities(chosen, fixed, lead, spec.nodes.max_candidates)
         if not fits:
             findings.append(_no_room(virtual_ip))
         groups.append(Group(name, index, own, members, silent, left_out))
-    watched = frozenset(name for g in groups for name in (*(m.node for m in g.members), *g.silent, *g.left_out))
     findings += _of_members(virtual_ip, groups, len(eligible))
     unique = tuple(dict.fromkeys(findings))
-    return Placed(virtual_ip, allocation, tuple(groups), unique, len(eligible), watched)
+    return Placed(virtual_ip, allocation, tuple(groups), unique, frozenset(watched))
 
 
 def _by_family(addresses: Iterable[HeldAddress]) -> dict[Family, tuple[HeldAddress, ...]]:
@@ -181,6 +179,12 @@ def _members(
     return chosen, silent, left_out
 
 
+def _seen(seats: Iterable[Seat], watched: set[str]) -> Iterable[Seat]:
+    for seat in seats:
+        watched.add(seat.node)
+        yield seat
+
+
 def _cordoned_last(seats: Iterable[Seat], nodes: Mapping[str, Node]) -> Iterable[Seat]:
     last = []
     for seat in seats:
@@ -203,7 +207,7 @@ def _neighbours(
 
     def holds_address(candidate: _Chosen) -> bool:
         return all(
-            ip_interface(addresses[0].address).ip in candidate.attachments[family].source.network
+            parsed(addresses[0].address).ip in candidate.attachments[family].source.network
             for family, addresses in taking.addresses.items()
         )
 

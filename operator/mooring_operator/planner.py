@@ -37,7 +37,7 @@ class _Memory:
     placed: Placed
     addresses: Sequence[HeldAddress]
     eligible: frozenset[str]
-    prior: tuple[Allocation | None, ...]
+    prior: Allocation | None
     vrids: Mapping[str, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     made: Made = field(default_factory=dict)
@@ -63,14 +63,14 @@ class Planner:
 
     def plan(self, snapshot: Snapshot, allocations: Allocations) -> Plan:
         """Equal to plan(snapshot, allocations); NodeConfigs that did not change are the same objects as before."""
-        changed, cordons = self._see(snapshot.nodes)
+        changed, freed = self._see(snapshot.nodes)
         oldest_first = sorted(snapshot.virtual_ips, key=age)
         addresses, findings = own_addresses(oldest_first)
         memories: dict[str, _Memory] = {}
         for virtual_ip in oldest_first:
             name = virtual_ip.metadata.name
             prior = allocations.virtual_ips.get(name)
-            memories[name] = self._place(virtual_ip, addresses[name], prior, changed, cordons)
+            memories[name] = self._place(virtual_ip, addresses[name], prior, changed, freed)
         vrids, told = self._virtual_router_ids(oldest_first, memories, allocations, snapshot)
         for name, finding in told:
             findings.setdefault(name, []).append(finding)
@@ -85,7 +85,7 @@ class Planner:
         return self._result(snapshot, allocations)
 
     def _see(self, nodes: Sequence[Node]) -> tuple[set[str], set[str]]:
-        """Take the nodes in; the names of those that differ from the last ones, and of those cordoned or freed."""
+        """Take the nodes in; the names of those that differ from the last ones, and of those uncordoned."""
         before = self._nodes
         changed = {node.name for node in nodes if before.get(node.name) is not node}
         self._nodes = {
@@ -94,15 +94,15 @@ class Planner:
         }
         changed = {name for name in changed if before.get(name) is not self._nodes[name]}
         changed |= before.keys() - self._nodes.keys()
-        cordons = {
+        freed = {
             name
             for name in changed & before.keys() & self._nodes.keys()
-            if before[name].cordoned != self._nodes[name].cordoned
+            if before[name].cordoned and not self._nodes[name].cordoned
         }
         self._selection.see(self._nodes, changed)
         if any(_reported(before.get(name)) != _reported(self._nodes.get(name)) for name in changed):
             self._segments = segments_of(self._nodes.values())
-        return changed, cordons
+        return changed, freed
 
     def _place(
         self,
@@ -110,7 +110,7 @@ class Planner:
         addresses: Sequence[HeldAddress],
         prior: Allocation | None,
         changed: set[str],
-        cordons: set[str],
+        freed: set[str],
     ) -> _Memory:
         name = virtual_ip.metadata.name
         eligible = self._selection.of(virtual_ip.spec.nodes.selector)
@@ -118,19 +118,37 @@ class Planner:
         if (
             known
             and _same(known.placed.virtual_ip, virtual_ip)
-            and known.eligible is eligible
             and known.addresses == addresses
-            and prior in known.prior
+            and prior in (known.prior, known.allocation)
             and known.placed.watched.isdisjoint(changed)
-            and eligible.isdisjoint(cordons)
+            and not self._widened(known, eligible, prior, changed, freed)
         ):
+            if prior is not None and prior == known.allocation:
+                # Planning with what came out changes nothing, and from now on that is what was planned with.
+                known.prior, known.placed = prior, replace(known.placed, allocation=prior)
+            known.eligible = eligible
             return known
         ring = known.ring if known else Ring(name)
         placed = place(virtual_ip, addresses, eligible, self._nodes, prior, ring)
-        memory = _Memory(ring, placed, addresses, eligible, (prior,))
-        if known:
-            memory.made = known.made
-        return memory
+        if known and _renders_alike(known.placed, placed):
+            return replace(known, placed=placed, addresses=addresses, eligible=eligible, prior=prior)
+        return _Memory(ring, placed, addresses, eligible, prior, made=known.made if known else {})
+
+    def _widened(
+        self,
+        known: _Memory,
+        eligible: frozenset[str],
+        prior: Allocation | None,
+        changed: set[str],
+        freed: set[str],
+    ) -> bool:
+        """Whether a node that was not looked at may now come before one that was, or there is one at all."""
+        if not eligible.isdisjoint(freed) or bool(eligible) != bool(known.eligible):
+            return True
+        if known.eligible is eligible:
+            return False
+        # Until groups and homes are allocated, they follow from the number of nodes and from each of them.
+        return prior != known.allocation or any(n in eligible and n not in known.eligible for n in changed)
 
     def _virtual_router_ids(
         self,
@@ -221,6 +239,15 @@ def _same(one: VirtualIP, other: VirtualIP) -> bool:
     return one is other or (one.spec == other.spec and one.metadata == other.metadata)
 
 
+def _renders_alike(one: Placed, other: Placed) -> bool:
+    return (
+        _same(one.virtual_ip, other.virtual_ip)
+        and one.allocation == other.allocation
+        and one.groups == other.groups
+        and one.findings == other.findings
+    )
+
+
 def _reported(node: Node | None) -> object:
     return node.interfaces if node else None
 
@@ -235,7 +262,6 @@ def _render(memory: _Memory, vrids: Mapping[str, int], findings: tuple[Finding, 
     memory.vrids, memory.findings, memory.failed = vrids, findings, tuple(failed)
     memory.status = status_of(memory.placed, vrids, [*memory.placed.findings, *findings, *failed])
     memory.allocation = _with_vrids(memory.placed, vrids)
-    memory.prior = (memory.prior[0], memory.allocation)
     return {*before, *made}
 
 

@@ -1,12 +1,13 @@
 """In which order nodes come for a group, and which priority belongs to each place."""
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
 from mooring_api.virtualip import Distribution, LabelSelector, LabelSelectorOperator, VirtualIP
 from mooring_operator.allocations import Allocation, GroupAllocation
+from mooring_operator.snapshot import Node
 
 #: A node's score and name. Scores are as good as random, so a node that goes moves only what it had.
 Ranked = tuple[bytes, str]
@@ -59,9 +60,9 @@ class Ring:
             gone = self._members - members
             joined = members - self._members
             for name in gone:
-                self._scores.pop(name, None)
-            ranked = [entry for entry in self._ranked if entry[1] not in gone] if gone else self._ranked
-            self._ranked = sorted([*ranked, *((self._score(name), name) for name in joined)])
+                del self._ranked[bisect_left(self._ranked, (self._scores.pop(name), name))]
+            self._ranked.extend((self._score(name), name) for name in joined)
+            self._ranked.sort()
             self._members = members
         return self._ranked
 
@@ -82,7 +83,7 @@ class Seat:
 
 
 def homes(
-    virtual_ip: VirtualIP, allocation: Allocation, ranked: Sequence[Ranked], cordoned: Collection[str]
+    virtual_ip: VirtualIP, allocation: Allocation, ranked: Sequence[Ranked], nodes: Mapping[str, Node]
 ) -> tuple[GroupAllocation, ...]:
     """The groups with the homes of a Balanced VirtualIP filled in.
 
@@ -96,6 +97,8 @@ def homes(
         group.home if needed and group.home not in preferred else None
         for group, needed in zip(allocation.groups, needs_home, strict=True)
     ]
+    if not any(needed and home is None for needed, home in zip(needs_home, kept, strict=True)):
+        return tuple(_at_home(group, home) for group, home in zip(allocation.groups, kept, strict=True))
     count = {name: 0 for _, name in ranked}
     for home in kept:
         if home in count:
@@ -103,11 +106,14 @@ def homes(
     found = []
     for group, home, needed in zip(allocation.groups, kept, needs_home, strict=True):
         if needed and home is None and count:
-            home = min(count, key=lambda name: (count[name], name in cordoned))
+            home = min(count, key=lambda name: (count[name], nodes[name].cordoned))
             count[home] += 1
-        same = home == group.home
-        found.append(group if same else GroupAllocation(group.virtual_router_id, home))
+        found.append(_at_home(group, home))
     return tuple(found)
+
+
+def _at_home(group: GroupAllocation, home: str | None) -> GroupAllocation:
+    return group if home == group.home else GroupAllocation(group.virtual_router_id, home)
 
 
 def order(

@@ -129,10 +129,12 @@ def _not_made(virtual_ip: VirtualIP, node: str, instance: str, error: Validation
 def status_of(placed: Placed, vrids: Mapping[str, int], findings: Sequence[Finding]) -> VirtualIPStatus:
     """What the plan says of a VirtualIP. Who holds it and since when comes from the nodes, later."""
     virtual_ip = placed.virtual_ip
+    written = virtual_ip.spec.vrrp.virtual_router_ids
+    # A group that lost its written VRID to another stays in the status, with nobody in it: its addresses are its own.
     groups = tuple(
-        _group_status(placed, group, family, vrids[group.name])
+        _group_status(placed, group, family, vrid, planned=group.name in vrids)
         for group in placed.groups
-        if group.name in vrids
+        if (vrid := vrids.get(group.name) or dict(enumerate(written)).get(group.index)) is not None
         for family in group.addresses
     )
     return VirtualIPStatus(
@@ -143,13 +145,13 @@ def status_of(placed: Placed, vrids: Mapping[str, int], findings: Sequence[Findi
     )
 
 
-def _group_status(placed: Placed, group: Group, family: Family, vrid: int) -> GroupStatus:
+def _group_status(placed: Placed, group: Group, family: Family, vrid: int, planned: bool) -> GroupStatus:
     return GroupStatus(
         name=group.name if len(group.addresses) == 1 else f"{group.name}-{family.lower()}",
         family=family.value,
         virtual_router_id=vrid,
         addresses=tuple(bare(address) for address in group.addresses[family]),
-        order=tuple(PlacedNode(node=member.node, priority=member.priority) for member in group.members),
+        order=tuple(PlacedNode(node=m.node, priority=m.priority) for m in group.members) if planned else (),
         home=placed.allocation.groups[group.index].home,
     )
 

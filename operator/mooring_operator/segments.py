@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_interface, ip_network
 
 from mooring_api.vrrp import Family
 from mooring_operator.snapshot import Link, Node
@@ -17,6 +18,8 @@ class Attachment:
 
     interface: str
     source: Interface
+    address: str
+    """The source's text without prefix and zone."""
     networks: frozenset[str]
 
     @property
@@ -25,8 +28,7 @@ class Attachment:
 
     def address_for(self, interface: str) -> str:
         """The source as a node with that interface writes it: a link-local address needs the zone of its reader."""
-        text = str(self.source.ip)
-        return f"{text}%{interface}" if self.link_local else text
+        return f"{self.address}%{interface}" if self.link_local else self.address
 
     def reaches(self, other: "Attachment") -> bool:
         """Whether the two are neighbours, as far as their addresses say: each lies in the other's network."""
@@ -39,6 +41,13 @@ class Attachment:
         return other.source.ip in self.source.network and self.source.ip in other.source.network
 
 
+@lru_cache(maxsize=16384)
+def parsed(address: str) -> Interface:
+    """An address with prefix, parsed; the same few are asked for again and again."""
+    return ip_interface(address)
+
+
+@lru_cache(maxsize=16384)
 def attach(
     node: Node,
     first: Interface,
@@ -63,7 +72,8 @@ def attach(
         return _as_written(link, own, source)
     if not own:
         return f"{link.name} has no {Family.IPV4 if first.version == 4 else Family.IPV6} address to speak from"
-    return Attachment(link.name, _source(node, own, first, near), link.networks)
+    source_address = _source(node, own, first, near)
+    return Attachment(link.name, source_address, str(source_address.ip), link.networks)
 
 
 def _own_addresses(link: Link, version: int) -> tuple[Interface, ...]:
@@ -74,7 +84,7 @@ def _as_written(link: Link, own: tuple[Interface, ...], source: str) -> Attachme
     wanted = ip_address(source.partition("%")[0])
     for address in own:
         if address.ip == wanted:
-            return Attachment(link.name, address, link.networks)
+            return Attachment(link.name, address, str(address.ip), link.networks)
     return f"{source} is no address of {link.name}; correct nodes.overrides, or give the node that address"
 
 

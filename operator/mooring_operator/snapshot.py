@@ -49,6 +49,10 @@ class Node:
     interfaces: tuple[InterfaceReport, ...] | None = None
     foreign_routers: tuple[ForeignRouter, ...] = ()
 
+    def __hash__(self) -> int:
+        """Equal nodes have one name; labels could not be hashed."""
+        return hash(self.name)
+
     @cached_property
     def links(self) -> Mapping[str, Link]:
         """The reported interfaces by name, without loopback; empty when nothing is reported."""

@@ -1,0 +1,328 @@
+"""The whole plan: the installation of the documentation, and each rule that crosses modules."""
+
+import pytest
+
+from mooring_api.problems import Severity
+
+BALANCED = {"distribution": "Balanced"}
+
+
+def shape_of(config):
+    return {
+        i.name: (i.virtual_router_id, i.priority, i.transport.source, i.transport.peers, len(i.addresses))
+        for i in config.spec.instances
+    }
+
+
+def condition(result, name, kind):
+    return next(c for c in result.statuses[name].conditions if c.type == kind)
+
+
+def test_dual_master_of_the_documentation(cluster, dual_master):
+    result = cluster.plan(dual_master)
+    assert result.problems == ()
+    assert shape_of(result.node_configs["lb-1"]) == {
+        "web-0": (66, 100, "10.0.0.18", ("10.0.0.28",), 6),
+        "web-1": (88, 80, "10.0.0.18", ("10.0.0.28",), 5),
+    }
+    assert shape_of(result.node_configs["lb-2"]) == {
+        "web-0": (66, 80, "10.0.0.28", ("10.0.0.18",), 6),
+        "web-1": (88, 100, "10.0.0.28", ("10.0.0.18",), 5),
+    }
+    assert result.node_configs["w-1"].spec.instances == ()
+    first, second = result.node_configs["lb-1"].spec.instances
+    assert [a.address for a in first.addresses] == [f"10.0.0.{i}/24" for i in range(100, 106)]
+    assert [a.label for a in second.addresses] == [f"eth0:{i}" for i in range(6, 11)]
+    assert first.sync_group == "web-0"
+    assert first.authentication.secret_ref.name == "web-vrrp"
+    status = result.statuses["web"]
+    assert status.address_count == 11
+    assert [(g.name, g.virtual_router_id, [p.node for p in g.order]) for g in status.groups] == [
+        ("web-0", 66, ["lb-1", "lb-2"]),
+        ("web-1", 88, ["lb-2", "lb-1"]),
+    ]
+    assert condition(result, "web", "Accepted").status == "True"
+    assert result.allocations.virtual_router_ids == {"web-0": 66, "web-1": 88}
+
+
+def test_two_families_are_two_instances_in_one_sync_group(cluster):
+    vip = cluster.virtual_ip("in", ["10.0.5.1/16", "2001:db8::10/64"])
+    result = cluster.plan([vip, *cluster.nodes(2)])
+    assert result.problems == ()
+    four, six = result.node_configs["n-1"].spec.instances
+    assert (four.name, six.name) == ("in-0-ipv4", "in-0-ipv6")
+    assert four.sync_group == six.sync_group == "in-0"
+    assert four.virtual_router_id == six.virtual_router_id
+    assert six.transport.source == "fe80::1%eth0"
+    assert six.transport.peers == ("fe80::2%eth0",)
+    assert {g.family for g in result.statuses["in"].groups} == {"IPv4", "IPv6"}
+
+
+def test_link_local_peers_carry_the_zone_of_the_node_that_reads_them(cluster):
+    vip = cluster.virtual_ip("in", ["2001:db8::10/64"])
+    nodes = [cluster.node("a", "2001:db8::1"), cluster.node("b", "2001:db8::2")]
+    reports = [
+        cluster.report("a", {"eth0": ["fe80::1/64", "2001:db8::1/64"]}),
+        cluster.report("b", {"ens3": ["fe80::2/64", "2001:db8::2/64"]}),
+    ]
+    result = cluster.plan([vip, *nodes, *reports])
+    assert result.node_configs["a"].spec.instances[0].transport.peers == ("fe80::2%eth0",)
+    assert result.node_configs["b"].spec.instances[0].transport.peers == ("fe80::1%ens3",)
+
+
+def test_a_single_member_says_that_it_is_alone(cluster):
+    result = cluster.plan([cluster.virtual_ip("one", ["10.0.5.1/16"]), *cluster.nodes(1)])
+    transport = result.node_configs["n-1"].spec.instances[0].transport
+    assert transport.alone
+    assert transport.peers == ()
+
+
+def test_multicast_has_a_source_and_no_peers(cluster):
+    vip = cluster.virtual_ip("m", ["10.0.5.1/16"], vrrp={"transport": {"type": "Multicast", "group": "224.0.0.99"}})
+    result = cluster.plan([vip, *cluster.nodes(2)])
+    transport = result.node_configs["n-2"].spec.instances[0].transport
+    assert (transport.type, transport.group, transport.source) == ("Multicast", "224.0.0.99", "10.0.1.2")
+    assert transport.peers == ()
+    assert not transport.alone
+
+
+def test_a_node_that_has_not_reported_gets_nothing_and_the_condition_says_so(cluster):
+    documents = [cluster.virtual_ip("v", ["10.0.5.1/16"]), *cluster.nodes(2), cluster.node("n-3", "10.0.1.3")]
+    result = cluster.plan(documents)
+    assert result.problems == ()
+    assert result.node_configs["n-3"].spec.instances == ()
+    assert "n-3: not reported" in condition(result, "v", "Programmed").message
+    assert result.reasons["v-0"]["n-3"].startswith("not reported")
+
+
+def test_nothing_is_planned_while_nobody_has_reported(cluster):
+    result = cluster.plan([cluster.virtual_ip("v", ["10.0.5.1/16"]), cluster.node("a", "10.0.1.1")])
+    assert condition(result, "v", "Programmed").status == "False"
+    assert condition(result, "v", "Programmed").reason == "NotReported"
+    assert condition(result, "v", "Accepted").status == "True"
+    assert "1 have not reported" in result.problems[0].message
+
+
+def test_no_eligible_node_is_told(cluster):
+    vip = cluster.virtual_ip("v", ["10.0.5.1/16"], nodes={"selector": {"matchLabels": {"a": "b"}}})
+    result = cluster.plan([vip, *cluster.nodes(2)])
+    assert condition(result, "v", "Programmed").reason == "NoEligibleNode"
+    assert result.problems[0].path == "spec.nodes.selector"
+
+
+def test_a_node_of_another_segment_is_left_out_with_a_warning(cluster):
+    other = [cluster.node("far", "10.9.0.1"), cluster.report("far", {"eth0": ["10.9.0.1/16"]})]
+    vip = cluster.virtual_ip("v", ["10.0.5.1/16"], interface="eth0")
+    result = cluster.plan([vip, *cluster.nodes(2), *other])
+    assert result.node_configs["far"].spec.instances == ()
+    assert result.node_configs["n-1"].spec.instances[0].transport.peers == ("10.0.1.2",)
+    (problem,) = result.problems
+    assert problem.severity is Severity.WARNING
+    assert "far: 10.9.0.1 on eth0 is not on the segment" in problem.message
+
+
+def test_an_interface_that_is_not_there_is_named(cluster):
+    vip = cluster.virtual_ip("v", ["10.0.5.1/16"], nodes={"overrides": [{"node": "n-2", "interface": "eth7"}]})
+    result = cluster.plan([vip, *cluster.nodes(3)])
+    assert "n-2: has no interface eth7 (it reports eth0)" in result.problems[0].message
+    assert result.node_configs["n-1"].spec.instances[0].transport.peers == ("10.0.1.3",)
+
+
+def test_overrides_of_interface_and_source_and_label(cluster):
+    vip = cluster.virtual_ip(
+        "v",
+        [{"address": "10.0.5.1/16", "label": "{interface}:0"}],
+        interface="eth0",
+        nodes={"overrides": [{"node": "b", "interface": "ens3", "source": "10.0.2.22"}]},
+    )
+    documents = [
+        vip,
+        cluster.node("a", "10.0.2.1"),
+        cluster.report("a", {"eth0": ["10.0.2.1/16"]}),
+        cluster.node("b", "10.0.2.2"),
+        cluster.report("b", {"eth0": ["192.168.0.1/24"], "ens3": ["10.0.2.2/16", "10.0.2.22/16"]}),
+    ]
+    result = cluster.plan(documents)
+    (own,) = result.node_configs["b"].spec.instances
+    assert (own.interface, own.transport.source, own.addresses[0].label) == ("ens3", "10.0.2.22", "ens3:0")
+    (other,) = result.node_configs["a"].spec.instances
+    assert (other.transport.peers, other.addresses[0].label) == (("10.0.2.22",), "eth0:0")
+
+
+def test_a_host_address_goes_where_the_internal_ip_is(cluster):
+    documents = [
+        cluster.virtual_ip("v", ["192.0.2.10/32"]),
+        cluster.node("a", "10.0.1.1"),
+        cluster.report("a", {"mgmt": ["172.16.0.1/24"], "eth0": ["10.0.1.1/16"]}),
+    ]
+    assert cluster.plan(documents).node_configs["a"].spec.instances[0].interface == "eth0"
+
+
+def test_duplicate_address_stays_with_the_older(cluster):
+    documents = [
+        cluster.virtual_ip("young", ["10.0.5.1/16", "10.0.5.2/16"], created=9),
+        cluster.virtual_ip("old", ["10.0.5.1/24"], created=1),
+        *cluster.nodes(2),
+    ]
+    result = cluster.plan(documents)
+    held = {i.virtual_ip: [a.address for a in i.addresses] for i in result.node_configs["n-1"].spec.instances}
+    assert held == {"old": ["10.0.5.1/24"], "young": ["10.0.5.2/16"]}
+    (problem,) = result.problems
+    assert (problem.object, problem.path) == ("VirtualIP/young", "spec.addresses[0].address")
+    assert "VirtualIP/old" in problem.message
+    assert condition(result, "young", "Accepted").reason == "DuplicateAddress"
+    assert condition(result, "old", "Accepted").status == "True"
+
+
+def test_clash_of_written_vrids_is_won_by_the_older(cluster):
+    documents = [
+        cluster.virtual_ip("young", ["10.0.5.1/16"], created=9, vrrp={"virtualRouterIDs": [66]}),
+        cluster.virtual_ip("old", ["10.0.5.2/16"], created=1, vrrp={"virtualRouterIDs": [66]}),
+        cluster.virtual_ip("other", ["10.0.5.3/16"], created=5),
+        *cluster.nodes(2),
+    ]
+    result = cluster.plan(documents)
+    assert {i.virtual_ip for i in result.node_configs["n-1"].spec.instances} == {"old", "other"}
+    (problem,) = result.problems
+    assert (problem.object, problem.path) == ("VirtualIP/young", "spec.vrrp.virtualRouterIDs[0]")
+    assert "VirtualIP/old" in problem.message
+    assert condition(result, "young", "Accepted").reason == "VirtualRouterIDConflict"
+
+
+def test_ties_of_age_go_by_uid(cluster):
+    first = cluster.virtual_ip("b", ["10.0.5.1/16"], vrrp={"virtualRouterIDs": [66]})
+    second = cluster.virtual_ip("a", ["10.0.5.2/16"], vrrp={"virtualRouterIDs": [66]})
+    first["metadata"]["uid"], second["metadata"]["uid"] = "1", "2"
+    result = cluster.plan([second, first, *cluster.nodes(2)])
+    assert [p.object for p in result.problems] == ["VirtualIP/a"]
+
+
+def test_a_written_vrid_takes_the_place_of_an_allocated_one(cluster):
+    old = cluster.virtual_ip("old", ["10.0.5.1/16"], created=1)
+    before = cluster.plan([old, *cluster.nodes(2)])
+    vrid = before.allocations.virtual_router_ids["old-0"]
+    young = cluster.virtual_ip("young", ["10.0.5.2/16"], created=2, vrrp={"virtualRouterIDs": [vrid]})
+    after = cluster.plan([old, young, *cluster.nodes(2)], before.allocations)
+    assert after.problems == ()
+    assert after.allocations.virtual_router_ids["young-0"] == vrid
+    assert after.allocations.virtual_router_ids["old-0"] != vrid
+
+
+def test_one_vrid_may_serve_two_segments(cluster):
+    def site(name, third):
+        address = f"10.{third}.0.1"
+        return [
+            cluster.node(name, address, {"site": name}),
+            cluster.report(name, {"eth0": [f"{address}/16"]}),
+            cluster.virtual_ip(
+                f"v-{name}",
+                [f"10.{third}.5.1/16"],
+                nodes={"selector": {"matchLabels": {"site": name}}},
+                vrrp={"virtualRouterIDs": [7]},
+            ),
+        ]
+
+    assert cluster.plan([*site("a", 1), *site("b", 2)]).problems == ()
+
+
+def test_vrids_heard_from_strangers_are_avoided_and_an_allocated_one_stays(cluster):
+    documents = [cluster.virtual_ip("v", ["10.0.5.1/16"]), cluster.node("a", "10.0.1.1")]
+    quiet = cluster.plan([*documents, cluster.report("a", {"eth0": ["10.0.1.1/16"]})])
+    vrid = quiet.allocations.virtual_router_ids["v-0"]
+    heard = [*documents, cluster.report("a", {"eth0": ["10.0.1.1/16"]}, [("eth0", vrid)])]
+    assert cluster.plan(heard).allocations.virtual_router_ids["v-0"] != vrid
+    assert cluster.plan(heard, quiet.allocations).allocations.virtual_router_ids["v-0"] == vrid
+
+
+def test_256_groups_on_a_segment_are_one_clear_problem(cluster):
+    ips = [
+        cluster.virtual_ip(f"v{i:03d}", [f"10.0.{5 + i // 200}.{i % 200 + 1}/16"], created=i // 5) for i in range(256)
+    ]
+    result = cluster.plan([*ips, *cluster.nodes(1)])
+    assert len(set(result.allocations.virtual_router_ids.values())) == 255
+    (problem,) = result.problems
+    assert problem.object == "VirtualIP/v255"
+    assert "all 255 virtual router IDs" in problem.message
+
+
+def test_an_object_that_cannot_be_read_keeps_what_was_allocated(cluster):
+    good = cluster.virtual_ip("good", ["10.0.5.1/16"])
+    bad = cluster.virtual_ip("bad", ["10.0.5.2/16"])
+    before = cluster.plan([good, bad, *cluster.nodes(2)])
+    broken = {**bad, "spec": {"addresses": "10.0.5.2"}}
+    after = cluster.plan([good, broken, *cluster.nodes(2)], before.allocations)
+    assert after.allocations == before.allocations
+    assert {p.object for p in after.problems} == {"VirtualIP/bad"}
+    assert condition(after, "bad", "Accepted").reason == "Invalid"
+    assert after.statuses["bad"].groups[0].addresses == ("10.0.5.2",)
+    assert [i.virtual_ip for i in after.node_configs["n-1"].spec.instances] == ["good"]
+
+
+def test_balanced_without_preference_gives_every_node_a_group(cluster):
+    vip = cluster.virtual_ip("v", [f"10.0.5.{i}/16" for i in range(1, 8)], **BALANCED)
+    result = cluster.plan([vip, *cluster.nodes(3)])
+    groups = result.statuses["v"].groups
+    assert sorted(g.order[0].node for g in groups) == ["n-1", "n-2", "n-3"]
+    assert [len(g.addresses) for g in groups] == [3, 2, 2]
+    assert [p.priority for p in groups[0].order] == [250, 240, 230]
+
+
+def test_a_node_that_joins_a_balanced_virtual_ip_moves_no_address(cluster):
+    vip = cluster.virtual_ip("v", [f"10.0.5.{i}/16" for i in range(1, 8)], **BALANCED)
+    before = cluster.plan([vip, *cluster.nodes(3)])
+    after = cluster.plan([vip, *cluster.nodes(6)], before.allocations)
+
+    def leaders(result):
+        return [(g.addresses, g.order[0].node) for g in result.statuses["v"].groups]
+
+    assert leaders(after) == leaders(before)
+
+
+def test_a_share_comes_back_with_its_node(cluster):
+    vip = cluster.virtual_ip("v", [f"10.0.5.{i}/16" for i in range(1, 8)], **BALANCED)
+    before = cluster.plan([vip, *cluster.nodes(3)])
+    away = cluster.plan([vip, *cluster.nodes(2)], before.allocations)
+    leaders = [g.order[0].node for g in away.statuses["v"].groups]
+    expected = [g.order[0].node for g in before.statuses["v"].groups]
+    assert [a for a, b in zip(leaders, expected, strict=True) if b != "n-3"] == [b for b in expected if b != "n-3"]
+    back = cluster.plan([vip, *cluster.nodes(3)], away.allocations)
+    assert back.node_configs == before.node_configs
+
+
+def test_cordoned_nodes_go_last_and_others_keep_their_priorities(cluster, dual_master):
+    for document in dual_master:
+        if document["kind"] == "Node" and document["metadata"]["name"] == "lb-1":
+            document["spec"]["unschedulable"] = True
+    result = cluster.plan(dual_master)
+    first, second = result.statuses["web"].groups
+    assert [p.node for p in first.order] == ["lb-2", "lb-1"]
+    assert first.order[0].priority == 80
+    assert first.order[1].priority < 80
+    assert [(p.node) for p in second.order] == ["lb-2", "lb-1"]
+    assert second.order[0].priority == 100
+    assert result.reasons["web-0"]["lb-1"].startswith("cordoned, placed last")
+
+
+def test_a_node_that_is_not_ready_keeps_its_place(cluster, dual_master):
+    before = cluster.plan(dual_master)
+    for document in dual_master:
+        if document["kind"] == "Node":
+            document["status"]["conditions"] = [{"type": "Ready", "status": "Unknown"}]
+    assert cluster.plan(dual_master).node_configs == before.node_configs
+
+
+def test_max_candidates_bounds_a_group(cluster):
+    vip = cluster.virtual_ip("v", ["10.0.5.1/16"], nodes={"maxCandidates": 3})
+    result = cluster.plan([vip, *cluster.nodes(10)])
+    assert len(result.statuses["v"].groups[0].order) == 3
+    assert sum(bool(c.spec.instances) for c in result.node_configs.values()) == 3
+
+
+@pytest.mark.parametrize("field", ["status", "kind"])
+def test_other_kinds_and_bad_statuses_cost_nothing(cluster, dual_master, field):
+    expected = cluster.plan(dual_master).node_configs
+    if field == "kind":
+        dual_master.append({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "web-vrrp"}})
+    else:
+        dual_master[0]["status"] = {"groups": "nonsense"}
+    assert cluster.plan(dual_master).node_configs == expected

@@ -1,0 +1,146 @@
+"""Metrics from a recorded answer of the daemon, as Prometheus reads them."""
+
+import copy
+import urllib.request
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from mooring_node.agent.metrics import NodeCollector, serve
+from mooring_node.vrrp.lateness import BOUNDS_NS
+
+MEMBER = {
+    "name": "web-0",
+    "advertsSent": 7,
+    "releasesSent": 1,
+    "advertsReceived": 5,
+    "sendErrors": 2,
+    "announcements": 44,
+    "refused": [
+        {"reason": "WrongPassword", "source": "10.0.0.9", "count": 3},
+        {"reason": "WrongPassword", "source": "10.0.0.8", "count": 4},
+        {"reason": "TooShort", "source": "unknown", "count": 1},
+    ],
+}
+ANSWER: dict[str, Any] = {
+    "groups": [
+        {
+            "name": "web-0",
+            "virtualIP": None,
+            "state": "Active",
+            "priority": 150,
+            "transitions": 3,
+            "heldAddresses": ["10.0.0.100/24", "10.0.0.101/24"],
+            "members": [MEMBER],
+        }
+    ],
+    "vrrp": {
+        "lateness": {"counts": [5, 0, 1, 0, 0, 0, 0, 2], "totalNs": 3_500_000_000, "worstNs": 1},
+        "scheduling": "nice",
+        "foreignRouters": [{}, {}],
+        "maintenance": True,
+        "refused": [{"reason": "UnknownVirtualRouter", "source": "10.0.0.9", "count": 6}],
+    },
+    "agent": {
+        "version": "0.1.0",
+        "configuration": {"generation": 4, "ageSeconds": 17, "problems": ["a", "b"]},
+        "conflictsTotal": 9,
+    },
+}
+
+
+def scrape(answer: dict[str, Any]) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(NodeCollector(lambda: answer))
+    text = generate_latest(registry).decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_each_family_has_its_value() -> None:
+    found = scrape(ANSWER)
+    group, instance = (("group", "web-0"), ("virtual_ip", "")), (("instance", "web-0"),)
+    expected = {
+        ("mooring_vrrp_up", ()): 1,
+        ("mooring_vrrp_state", group): 2,
+        ("mooring_vrrp_priority", group): 150,
+        ("mooring_vrrp_transitions_total", group): 3,
+        ("mooring_addresses_held", group): 2,
+        ("mooring_vrrp_adverts_sent_total", instance): 7,
+        ("mooring_vrrp_releases_sent_total", instance): 1,
+        ("mooring_vrrp_adverts_received_total", instance): 5,
+        ("mooring_vrrp_send_errors_total", instance): 2,
+        ("mooring_announcements_sent_total", instance): 44,
+        ("mooring_vrrp_adverts_refused_total", (*instance, ("reason", "WrongPassword"))): 7,
+        ("mooring_vrrp_adverts_refused_total", (*instance, ("reason", "TooShort"))): 1,
+        ("mooring_vrrp_adverts_refused_total", (("instance", ""), ("reason", "UnknownVirtualRouter"))): 6,
+        ("mooring_vrrp_scheduling", ()): 1,
+        ("mooring_foreign_routers", ()): 2,
+        ("mooring_maintenance", ()): 1,
+        ("mooring_configuration_generation", ()): 4,
+        ("mooring_configuration_age_seconds", ()): 17,
+        ("mooring_configuration_problems", ()): 2,
+        ("mooring_address_conflicts_total", ()): 9,
+        ("mooring_node_info", (("version", "0.1.0"),)): 1,
+    }
+    assert {key: found.get(key) for key in expected} == expected
+    # Sources are not labels: whoever invents addresses must not make time series.
+    assert not any(name == "source" for _, labels in found for name, _ in labels)
+
+
+def test_lateness_is_a_cumulative_histogram() -> None:
+    found = scrape(ANSWER)
+    buckets = {dict(labels)["le"]: value for (name, labels), value in found.items() if name.endswith("seconds_bucket")}
+    assert len(buckets) == len(BOUNDS_NS) + 1
+    assert (buckets["0.001"], buckets["0.01"], buckets["1.0"], buckets["+Inf"]) == (5, 6, 6, 8)
+    assert found["mooring_vrrp_lateness_seconds_sum", ()] == 3.5
+    assert found["mooring_vrrp_lateness_seconds_count", ()] == 8
+
+
+@pytest.mark.parametrize("silent", [{}, {"groups": [], "vrrp": {}, "agent": {}}, ANSWER | {"vrrp": {}, "groups": []}])
+def test_a_dead_vrrp_process_is_seen(silent: dict[str, Any]) -> None:
+    found = scrape(silent)
+    assert found["mooring_vrrp_up", ()] == 0
+    assert not any(name == "mooring_vrrp_state" for name, _ in found)
+
+
+def test_no_name_breaks_the_format() -> None:
+    answer = copy.deepcopy(ANSWER)
+    wild = 'a"b\\c\nd{}#'
+    answer["groups"][0]["name"] = wild
+    answer["groups"][0]["members"][0]["name"] = wild
+    found = scrape(answer)
+    assert found["mooring_vrrp_state", (("group", wild), ("virtual_ip", ""))] == 2
+
+
+@pytest.mark.parametrize(("state", "number"), [("Initialize", 0), ("Backup", 1), ("Active", 2), ("Fault", 3)])
+def test_states_are_numbers(state: str, number: int) -> None:
+    answer = copy.deepcopy(ANSWER)
+    answer["groups"][0]["state"] = state
+    assert scrape(answer)["mooring_vrrp_state", (("group", "web-0"), ("virtual_ip", ""))] == number
+
+
+def test_it_is_served_and_ends() -> None:
+    port = _free_port()
+    stop = serve("127.0.0.1", port, lambda: ANSWER)
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
+            assert b"mooring_vrrp_up 1.0" in reply.read()
+        with pytest.raises(OSError, match=r"."):
+            serve("127.0.0.1", port, lambda: ANSWER)
+    finally:
+        stop()
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        port: int = opened.getsockname()[1]
+        return port

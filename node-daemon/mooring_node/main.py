@@ -146,9 +146,11 @@ def _maintenance(options: argparse.Namespace) -> int:
 
     state = StateFolder(options.state_dir)
     try:
-        ask(state.control, {"do": "maintenance", "on": options.switch == "on"})
+        reply = ask(state.control, {"do": "maintenance", "on": options.switch == "on"})
     except OSError as error:
         return _complain(f"no daemon answers at {state.control}: {error}", NO_DAEMON)
+    if "error" in reply:
+        return _complain(reply["error"], 1)
     print(f"maintenance is {options.switch}")
     return 0
 

@@ -51,6 +51,7 @@ class Supervisor:
         self._exit_code = 0
         self._wakeup, self._signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._last_turn_ns = now_ns()
+        self._excused_ns = 0
 
     def run(self) -> int:
         """Until everything has ended; the exit code."""
@@ -134,19 +135,21 @@ class Supervisor:
             for child in self._children.values():
                 if child.running:
                     child.kill()
-        slept = now - self._last_turn_ns > OWN_LATENESS_NS
+        if now - self._last_turn_ns > OWN_LATENESS_NS:
+            # What stopped us has stopped them too, and they need not have woken before us.
+            self._excused_ns = now
         for child in self._children.values():
             if child.start_at_ns is not None and now >= child.start_at_ns and not stopping:
                 self._board.progress(child.duty.number, now)
                 child.start(now)
-            elif child.running and not slept and now - self._progress(child) > child.duty.stall_ns:
+            elif child.running and now - self._progress(child) > child.duty.stall_ns:
                 stalled_s = child.duty.stall_ns // SECOND_NS
                 _say(f"the {child.duty.name} process has made no progress for {stalled_s}s; killing it")
                 child.kill()
                 self._board.progress(child.duty.number, now)
 
     def _progress(self, child: Child) -> int:
-        return max(self._board.last_progress(child.duty.number), child.started_ns)
+        return max(self._board.last_progress(child.duty.number), child.started_ns, self._excused_ns)
 
     def _died(self, child: Child, now: int) -> None:
         code = child.reap(now)
@@ -186,18 +189,21 @@ class Supervisor:
             case "status":
                 self._inquire(now, client.answer)
             case "maintenance":
-                self._set_maintenance(bool(request.get("on")))
-                client.answer({"maintenance": bool(request.get("on"))})
+                client.answer(self._set_maintenance(bool(request.get("on"))))
             case other:
                 client.answer({"error": f"unknown request {other!r}"})
 
-    def _set_maintenance(self, on: bool) -> None:
+    def _set_maintenance(self, on: bool) -> dict[str, Any]:
         """On disk first: a node in maintenance must not take the role after a restart."""
-        if on:
-            write_atomically(self._state.maintenance, "on\n")
-        else:
-            self._state.maintenance.unlink(missing_ok=True)
+        try:
+            if on:
+                write_atomically(self._state.maintenance, "on\n")
+            else:
+                self._state.maintenance.unlink(missing_ok=True)
+        except OSError as error:
+            return {"error": f"nothing has changed: {self._state.maintenance}: {error}"}
         self._vrrp.send({"do": "maintenance", "on": on})
+        return {"maintenance": on}
 
     def _inquire(self, now: int, done: Callable[[dict[str, Any]], None]) -> None:
         self._numbers += 1

@@ -41,9 +41,9 @@ def test_progress_and_slots_do_not_share_memory() -> None:
 
 def test_slots_of_groups_that_are_gone_are_free_again() -> None:
     with Board() as board:
-        for number in range(1024):
+        for number in range(2048):
             board.slot(f"web-{number}").write(number + 1, 1)
-        with pytest.raises(LookupError, match="1024 groups are the limit"):
+        with pytest.raises(LookupError, match="2048 groups are the limit"):
             board.slot("one-more")
         board.forget_all_but(frozenset({"web-5", "web-7"}))
         assert board.slot("one-more").read() == Standing()

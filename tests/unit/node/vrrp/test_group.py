@@ -13,14 +13,15 @@ from mooring_node.board import Board, Standing
 from mooring_node.kernel.addresses import KernelAddress
 from mooring_node.kernel.links import Link
 from mooring_node.vrrp.config import AddressConfig, AnnouncementConfig, GroupConfig, MemberConfig
-from mooring_node.vrrp.faults import FaultReason
-from mooring_node.vrrp.group import LOST_HOLD_NS, REFUSED_HOLD_NS, Group, Services, visible_state
+from mooring_node.vrrp.faults import COOLING_NS, FaultReason
+from mooring_node.vrrp.group import Group, Services
 from mooring_node.vrrp.losses import INCIDENT_NS, LIMIT
 from mooring_node.vrrp.machine import active_down_ns, deadline
 from mooring_node.vrrp.packet import Advert, encode, ipv4_packet
 from mooring_node.vrrp.receive import parse_ipv4
 from mooring_node.vrrp.refusals import Refused
 from mooring_node.vrrp.states import Active, Backup, Doubting, Leaving, Observing
+from mooring_node.vrrp.translation import visible_state
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -297,9 +298,9 @@ def test_a_refusal_of_the_kernel_is_waited_out(bench: Bench) -> None:
     assert bench.kernel.addresses == {}
     assert any("EACCES" in message for _, message in bench.reports.logs)
     bench.kernel.refuses = {}
-    bench.run(NOW + 3500 * MS + REFUSED_HOLD_NS - 1)
+    bench.run(NOW + 3500 * MS + COOLING_NS[FaultReason.KERNEL_REFUSED] - 1)
     assert bench.shown == "Fault"
-    bench.run(NOW + 3500 * MS + REFUSED_HOLD_NS + 6 * S)
+    bench.run(NOW + 3500 * MS + COOLING_NS[FaultReason.KERNEL_REFUSED] + 6 * S)
     assert bench.shown == "Active"
 
 
@@ -403,9 +404,9 @@ def test_a_fight_for_an_address_ends_in_fault(active: Bench) -> None:
     assert active.group.faults == {FaultReason.ADDRESS_LOST}
     assert active.kernel.addresses == {}
     since = active.now
-    active.run(since + LOST_HOLD_NS - 1)
+    active.run(since + COOLING_NS[FaultReason.ADDRESS_LOST] - 1)
     assert active.shown == "Fault"
-    active.run(since + LOST_HOLD_NS + 7 * S)
+    active.run(since + COOLING_NS[FaultReason.ADDRESS_LOST] + 7 * S)
     assert active.shown == "Active"
 
 

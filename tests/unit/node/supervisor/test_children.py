@@ -1,0 +1,125 @@
+"""Children that are really forked, with duties of a line."""
+
+import os
+import select
+import signal
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from mooring_node.supervisor.children import (
+    FIRST_WAIT_NS,
+    GOOD_LIFE_NS,
+    LONGEST_WAIT_NS,
+    Child,
+    ChildNumber,
+    Duty,
+)
+
+NOW = 10**12
+
+
+def child_of(run: Callable[[bool], None]) -> Child:
+    return Child(Duty(ChildNumber.VRRP, "test", run, 1))
+
+
+def fail(_restarted: bool) -> None:
+    os._exit(7)
+
+
+def hang(_restarted: bool) -> None:
+    signal.pause()
+
+
+@pytest.fixture
+def hanging() -> Iterator[Child]:
+    child = child_of(hang)
+    child.start(NOW)
+    yield child
+    if child.running:
+        child.kill()
+        child.reap(NOW)
+
+
+def ended(child: Child) -> bool:
+    return bool(select.select([child.pidfd], [], [], 10)[0])
+
+
+def live_and_die(child: Child, now: int) -> int:
+    child.start(now)
+    assert ended(child)
+    return child.reap(now)
+
+
+def test_a_child_that_has_done_its_duty_ends_with_0() -> None:
+    child = child_of(lambda _: None)
+    assert live_and_die(child, NOW) == 0
+    assert not child.running
+    assert child.last_exit == "exit code 0"
+
+
+def test_what_a_child_raises_is_seen_and_ends_it_with_1(capfd: pytest.CaptureFixture[str]) -> None:
+    def wrong(_restarted: bool) -> None:
+        raise RuntimeError("the reason")
+
+    assert live_and_die(child_of(wrong), NOW) == 1
+    assert "RuntimeError: the reason" in capfd.readouterr().err
+
+
+def test_a_signal_is_named(hanging: Child) -> None:
+    hanging.kill()
+    assert ended(hanging)
+    assert hanging.reap(NOW) == -signal.SIGKILL
+    assert hanging.last_exit == "signal 9"
+
+
+def test_a_child_ends_on_sigterm_and_only_its_supervisor_hears_of_sighup(hanging: Child) -> None:
+    os.kill(hanging.pid, 0)
+    hanging.terminate()
+    assert ended(hanging)
+    assert hanging.reap(NOW) == -signal.SIGTERM
+
+
+def test_only_the_first_is_not_a_restart() -> None:
+    read, write = os.pipe()
+
+    def tell(restarted: bool) -> None:
+        os.write(write, b"again" if restarted else b"first")
+
+    child = child_of(tell)
+    for expected in (b"first", b"again", b"again"):
+        live_and_die(child, NOW)
+        assert os.read(read, 16) == expected
+    assert child.restarts == 3
+    os.close(read)
+    os.close(write)
+
+
+def test_the_first_death_is_answered_at_once_and_the_next_ones_later_and_later() -> None:
+    child, waits = child_of(fail), []
+    for _ in range(9):
+        assert live_and_die(child, NOW) == 7
+        assert child.start_at_ns is not None
+        waits.append(child.start_at_ns - NOW)
+    doubling = [FIRST_WAIT_NS << step for step in range(6)]
+    assert waits == [0, *doubling, LONGEST_WAIT_NS, LONGEST_WAIT_NS]
+
+
+def test_a_good_life_is_remembered_and_the_failures_before_it_are_not() -> None:
+    child = child_of(fail)
+    for _ in range(5):
+        live_and_die(child, NOW)
+    assert child.dies_often
+    child.start(NOW)
+    assert ended(child)
+    child.reap(NOW + GOOD_LIFE_NS + 1)
+    assert not child.dies_often
+    assert child.start_at_ns == NOW + GOOD_LIFE_NS + 1
+
+
+def test_no_handle_is_left_open() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    child = child_of(lambda _: None)
+    for _ in range(3):
+        live_and_die(child, NOW)
+    assert len(os.listdir("/proc/self/fd")) == before

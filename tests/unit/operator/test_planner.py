@@ -189,6 +189,18 @@ def test_clash_of_written_vrids_is_won_by_the_older(cluster):
     assert condition(result, "young", "Accepted").reason == "VirtualRouterIDConflict"
 
 
+def test_the_loser_of_a_clash_is_planned_when_the_winner_goes(cluster):
+    old = cluster.virtual_ip("old", ["10.0.5.1/16"], created=1, vrrp={"virtualRouterIDs": [66]})
+    young = cluster.virtual_ip("young", ["10.0.5.2/16"], created=2, vrrp={"virtualRouterIDs": [66]})
+    third = cluster.virtual_ip("third", ["10.0.5.3/16"], created=3)
+    first = cluster.plan([old, young, third, *cluster.nodes(2)])
+    after = cluster.plan([young, third, *cluster.nodes(2)], first.allocations)
+    assert after.problems == ()
+    held = {i.virtual_ip: i for i in after.node_configs["n-1"].spec.instances}
+    assert held["young"].virtual_router_id == 66
+    assert held["third"] in first.node_configs["n-1"].spec.instances
+
+
 def test_ties_of_age_go_by_uid(cluster):
     first = cluster.virtual_ip("b", ["10.0.5.1/16"], vrrp={"virtualRouterIDs": [66]})
     second = cluster.virtual_ip("a", ["10.0.5.2/16"], vrrp={"virtualRouterIDs": [66]})

@@ -125,11 +125,11 @@ def test_removing_one_object_changes_no_instance_of_the_others(data, documents):
     names = [d["metadata"]["name"] for d in documents if d["kind"] == "VirtualIP"]
     gone = data.draw(st.sampled_from(names))
     after = planned([d for d in documents if d["metadata"]["name"] != gone], first.allocations)
+    if any(f"VirtualIP/{gone}," in p.message or f"VirtualIP/{gone} " in p.message for p in first.problems):
+        # It had won a clash: what lost to it is planned now, and may be older than others that it meets.
+        return
     for name in set(names) - {gone}:
-        # What lost a clash to the removed object is planned now; what ran goes on as it was.
-        before = [p for p in first.problems if p.object == f"VirtualIP/{name}" and gone in p.message]
-        if not before:
-            assert of_virtual_ip(after, name) == of_virtual_ip(first, name)
+        assert of_virtual_ip(after, name) == of_virtual_ip(first, name)
 
 
 @FEW

@@ -1,0 +1,168 @@
+"""The command line: exit codes and what is said with them."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mooring_node import main as module
+from mooring_node.main import main
+
+GOOD = """\
+apiVersion: mooring.dev/v1alpha1
+kind: NodeConfig
+metadata: {name: lb-1}
+spec:
+  instances:
+    - {name: a, virtualRouterID: 1, interface: eth0, addresses: [{address: 10.0.0.1/24}]}
+    - {name: b, virtualRouterID: 2, addresses: [{address: 10.0.0.2/24}]}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "node.yaml"
+    path.write_text(GOOD)
+    return path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["dance"],
+        ["run"],
+        ["run", "--config", "x", "--log-format", "xml"],
+        ["maintenance"],
+        ["maintenance", "perhaps"],
+        ["status", "-o", "yaml"],
+    ],
+)
+def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: mooring-node" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["9650", ":9650", "localhost:", "localhost:http", "127.0.0.1:65536", "a:-1"])
+def test_a_wrong_metrics_address_is_2(
+    address: str, config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "missing_right", lambda: None)
+    assert main(["run", "--config", str(config), "--metrics-address", address]) == 2
+    assert "write HOST:PORT" in capsys.readouterr().err
+
+
+def test_a_missing_right_is_4_and_named(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: Any) -> socket.socket:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    assert main(["run", "--config", str(config)]) == 4
+    assert "CAP_NET_RAW is missing" in capsys.readouterr().err
+
+
+def test_without_rights_it_says_so_and_touches_nothing(
+    config: Path, tmp_path: Path, require_tool: Callable[[str], str]
+) -> None:
+    """For root the rights are given away first; for others they are missing anyhow."""
+    prefix = [require_tool("setpriv"), "--bounding-set=-all", "--inh-caps=-all"] if _is_root() else []
+    done = subprocess.run(
+        [*prefix, sys.executable, "-m", "mooring_node.main", "run", "--config", str(config), "--state-dir", "state"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 4, done.stderr
+    assert "is missing" in done.stderr
+    assert not (tmp_path / "state").exists()
+
+
+def _is_root() -> bool:
+    import os
+
+    return os.geteuid() == 0
+
+
+def test_check_says_what_is_good(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--config", str(config)]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{config}: 2 instances are good, in ")
+    assert err == ""
+
+
+def test_check_names_file_field_and_remedy(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text(GOOD.replace("virtualRouterID: 2", "virtualRouterID: 2, priority: banana"))
+    assert main(["check", "--config", str(config)]) == 3
+    out, err = capsys.readouterr()
+    assert "1 instances are good" in out
+    assert err.startswith(f"{config}: NodeConfig lb-1: spec.instances[1].priority (instance b): ")
+
+
+@pytest.mark.parametrize("text", ["", "banana", "a: [", "kind: Pod"])
+def test_check_of_junk_is_3(text: str, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text(text)
+    assert main(["check", "--config", str(config)]) == 3
+    assert capsys.readouterr().err.startswith(f"{config}: ")
+
+
+def test_check_of_no_file_is_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--config", str(tmp_path / "none.yaml")]) == 3
+    assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["status"], ["maintenance", "on"]])
+def test_no_daemon_is_6(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command, "--state-dir", str(tmp_path)]) == 6
+    assert f"no daemon answers at {tmp_path}/control.sock" in capsys.readouterr().err
+
+
+def _answer_once(folder: Path, reply: dict[str, Any]) -> threading.Thread:
+    """A daemon that answers one request."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(folder / "control.sock"))
+    listener.listen(1)
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        connection.recv(4096)
+        connection.sendall(json.dumps(reply).encode() + b"\n")
+        connection.close()
+        listener.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    return thread
+
+
+def test_maintenance_is_done_or_the_reason_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for reply, code, words in (
+        ({"maintenance": True}, 0, "maintenance is on"),
+        ({"error": "nothing has changed: disk full"}, 1, "nothing has changed: disk full"),
+    ):
+        serving = _answer_once(tmp_path, reply)
+        assert main(["maintenance", "on", "--state-dir", str(tmp_path)]) == code
+        serving.join(timeout=10)
+        told = capsys.readouterr()
+        assert words in told.out + told.err
+        (tmp_path / "control.sock").unlink()
+
+
+def test_status_as_json_is_the_daemon_s_answer_and_the_transitions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serving = _answer_once(tmp_path, {"groups": []})
+    assert main(["status", "-o", "json", "--state-dir", str(tmp_path)]) == 0
+    serving.join(timeout=10)
+    assert json.loads(capsys.readouterr().out) == {"groups": [], "transitions": []}

@@ -1,0 +1,112 @@
+"""What a person reads on the node."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mooring_node import status
+from mooring_node.vrrp.faults import FaultReason
+
+IN_USE = FaultReason.ADDRESS_IN_USE
+
+
+def group(name: str, state: str, held: list[str], **more: Any) -> dict[str, Any]:
+    member = {"name": name, "virtualRouterID": 66, "refused": []}
+    plain = {
+        "name": name,
+        "state": state,
+        "detail": "",
+        "forSeconds": 42,
+        "priority": 100,
+        "faults": [],
+        "remedies": [],
+        "lastHeard": None,
+        "heldAddresses": held,
+        "members": [member],
+    }
+    return plain | more
+
+
+FAULTED = {
+    "groups": [
+        group("web-0", "Active", ["10.0.0.100/24"], lastHeard={"source": "10.0.0.28", "priority": 80}),
+        group(
+            "web-1",
+            "Fault",
+            [],
+            forSeconds=7200,
+            faults=[str(IN_USE)],
+            remedies=[IN_USE.remedy],
+            members=[
+                {
+                    "name": "web-1",
+                    "virtualRouterID": 88,
+                    "refused": [{"reason": "WrongPassword", "source": "10.0.0.9", "count": 3}],
+                }
+            ],
+        ),
+    ],
+    "agent": {
+        "configuration": {"file": "/etc/mooring/node.yaml", "generation": 4, "problems": ["NodeConfig lb-1: wrong"]},
+        "conflicts": [{"mac": "02:00:00:00:00:09", "address": "10.0.0.100", "interface": "eth0", "count": 2}],
+    },
+    "vrrp": {"scheduling": "nice", "lateness": {"worstNs": 1_234_567}},
+    "silent": [],
+    "maintenance": False,
+    "processes": [
+        {"name": "vrrp", "pid": 11, "restarts": 2, "lastExit": "signal 9", "forSeconds": 90},
+        {"name": "agent", "pid": 12, "restarts": 0, "lastExit": "", "forSeconds": 86400},
+    ],
+    "transitions": [
+        {"time": f"2026-11-21T04:00:{second:02}.000Z", "group": "web-1", "before": "Backup", "after": "Fault"}
+        | {"reason": "AddressInUse"}
+        for second in range(11)
+    ],
+}
+
+TEXT = f"""\
+GROUP  STATE   FOR  VRID  PRIORITY  HELD  LAST HEARD
+web-0  Active  42s  66    100       1     10.0.0.28 (80)
+web-1  Fault   2h   88    100       0     nobody
+
+! web-1: AddressInUse: {IN_USE.remedy}
+! web-1: 3 adverts from 10.0.0.9 refused: WrongPassword
+! 02:00:00:00:00:09 claimed 10.0.0.100 on eth0 2 times while it was held here
+! /etc/mooring/node.yaml: NodeConfig lb-1: wrong
+! real-time priority was refused: grant CAP_SYS_NICE
+
+Configuration 4, maintenance off
+  vrrp: pid 11, up 1m, started again 2 times (signal 9)
+  agent: pid 12, up 1d
+  latest wake-up of the VRRP loop: 1.2 ms
+
+Last transitions:
+""" + "\n".join(f"  2026-11-21T04:00:{second:02}.000Z  web-1  Backup -> Fault  AddressInUse" for second in range(1, 11))
+
+
+def test_a_faulted_node_tells_what_is_wrong_and_what_to_do() -> None:
+    assert status.text(FAULTED) == TEXT
+
+
+def test_a_silent_process_is_named_and_the_rest_is_told() -> None:
+    silent = FAULTED | {"groups": [], "vrrp": {}, "agent": {}, "silent": ["vrrp", "agent"]}
+    lines = status.text(silent).splitlines()
+    assert lines[0] == "No groups are configured."
+    assert "! the vrrp process did not answer in time" in lines
+    assert "Configuration unknown, maintenance off" in lines
+    assert not any("real-time" in line for line in lines)
+
+
+def test_a_well_node_has_nothing_wrong() -> None:
+    agent = {"configuration": {"file": "node.yaml", "generation": 1, "problems": []}, "conflicts": []}
+    well = FAULTED | {"groups": FAULTED["groups"][:1], "agent": agent, "vrrp": {"scheduling": "real-time"}}  # type: ignore[index]
+    assert "!" not in status.text(well)
+
+
+def test_a_torn_file_of_transitions_tells_none(tmp_path: Path) -> None:
+    path = tmp_path / "transitions.json"
+    assert status.transitions(path) == []
+    path.write_text('{"transitions": [{"time": 3}]}')
+    assert status.transitions(path) == []
+    path.write_text(json.dumps({"transitions": FAULTED["transitions"]}))
+    assert status.transitions(path) == FAULTED["transitions"]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Self
 
 _CHILDREN = 4
-_GROUPS = 1024
+#: Twice what a configuration may have: while it is replaced, its groups keep their slots and the new ones take theirs.
+_GROUPS = 2048
 #: Names of groups are at most 80 bytes long.
 _KEY_BYTES = 80
 _PROGRESS = struct.Struct("=q")

@@ -8,8 +8,8 @@ from typing import Any
 from prometheus_client.core import Metric
 
 from mooring_node.agent.metrics import NodeCollector
-from mooring_node.vrrp.faults import FaultReason
-from mooring_node.vrrp.group import LOST_HOLD_NS, RECHECK_NS, REFUSED_HOLD_NS
+from mooring_node.vrrp.faults import COOLING_NS, FaultReason
+from mooring_node.vrrp.group import RECHECK_NS
 from mooring_node.vrrp.lateness import BOUNDS_NS
 from mooring_node.vrrp.refusals import LOG_EVERY_NS, Refusal
 
@@ -56,8 +56,7 @@ EVERYTHING: Mapping[str, Any] = {
 
 def faults() -> str:
     """The page of the reasons for the state Fault, Markdown."""
-    holds = {FaultReason.ADDRESS_LOST: LOST_HOLD_NS, FaultReason.KERNEL_REFUSED: REFUSED_HOLD_NS}
-    rows = ((f"`{each}`", each.remedy, _lasts(holds.get(each))) for each in FaultReason)
+    rows = ((f"`{each}`", each.remedy, _lasts(COOLING_NS.get(each))) for each in FaultReason)
     return _page(
         "Faults",
         "mooring_node/vrrp/faults.py",

@@ -62,6 +62,10 @@ class Conflicts:
         if key in self._pending or len(self._pending) < MOST_CONFLICTS:
             self._pending.setdefault(key, now + GRACE_NS)
 
+    def let_go(self, addresses: frozenset[bytes]) -> None:
+        """They are not held any more: who claimed them just now was right, also if they come back within the grace."""
+        self._pending = {key: due for key, due in self._pending.items() if key[0] not in addresses}
+
     def confirm(self, held: frozenset[bytes], now: int) -> tuple[Conflict, ...]:
         """Count the claims whose grace is over and whose address is still held; those that should be logged."""
         to_log = []

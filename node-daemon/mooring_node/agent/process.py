@@ -205,6 +205,8 @@ class Agent:
 
     def _transition(self, told: dict[str, Any]) -> None:
         self._states[told["group"]] = told["to"]
+        if told["from"] == "Active":
+            self._conflicts.let_go(self._addresses.get(told["group"], frozenset()))
         entry = Transition(timestamp(told["time"]), told["group"], told["from"], told["to"], told["reason"])
         self._transitions.add(entry)
         level = "error" if told["to"] == "Fault" else "info"

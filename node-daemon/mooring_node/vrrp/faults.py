@@ -37,3 +37,33 @@ class FaultReason(StrEnum):
         "something on this host keeps deleting the addresses; tell it (NetworkManager, networkd) to leave them alone",
     )
     KERNEL_REFUSED = "KernelRefused", "the kernel refused an address; the log has its words"
+
+
+SECOND_NS = 1_000_000_000
+#: What no event ends is tried again after so long.
+COOLING_NS = {FaultReason.ADDRESS_LOST: 30 * SECOND_NS, FaultReason.KERNEL_REFUSED: 10 * SECOND_NS}
+
+
+class Faults:
+    """What keeps a group from holding: what its members see now, and what has to cool down first."""
+
+    def __init__(self) -> None:
+        self.present: frozenset[FaultReason] = frozenset()
+        self._cooling: dict[FaultReason, int] = {}
+
+    def saw(self, seen: frozenset[FaultReason]) -> bool:
+        """Note what a look at the interfaces found; whether anything is in the way."""
+        self.present = seen | frozenset(self._cooling)
+        return bool(self.present)
+
+    def add(self, reason: FaultReason, now_ns: int) -> None:
+        if reason in COOLING_NS:
+            self._cooling[reason] = now_ns + COOLING_NS[reason]
+        self.present |= {reason}
+
+    def cool(self, now_ns: int) -> None:
+        """Forget what has cooled down; the next look tells whether it is there again."""
+        self._cooling = {reason: until for reason, until in self._cooling.items() if now_ns < until}
+
+    def text(self) -> str:
+        return "; ".join(f"{reason}: {reason.remedy}" for reason in sorted(self.present)) or "no fault any more"

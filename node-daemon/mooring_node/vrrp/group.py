@@ -9,7 +9,7 @@ from mooring_node.kernel.addresses import LeasedAddress, delete_batch
 from mooring_node.kernel.rtnetlink import Rtnetlink
 from mooring_node.vrrp import machine
 from mooring_node.vrrp.config import GroupConfig
-from mooring_node.vrrp.faults import FaultReason
+from mooring_node.vrrp.faults import FaultReason, Faults
 from mooring_node.vrrp.holdings import AddressInUse, Holdings, KernelRefused
 from mooring_node.vrrp.losses import Losses
 from mooring_node.vrrp.member import Member
@@ -32,18 +32,16 @@ from mooring_node.vrrp.states import (
     Leaving,
     Reconfigured,
     Router,
-    Settings,
     Start,
     Stop,
     Stopped,
     Tick,
 )
+from mooring_node.vrrp.translation import settings_of, visible_state
 
 SECOND_NS = 1_000_000_000
 #: An unmet condition that no event announces is looked at again this often.
 RECHECK_NS = SECOND_NS
-LOST_HOLD_NS = 30 * SECOND_NS
-REFUSED_HOLD_NS = 10 * SECOND_NS
 _TICK_REASONS = {
     Backup: "the Active router fell silent",
     Leaving: "nobody took over in time",
@@ -51,7 +49,6 @@ _TICK_REASONS = {
 }
 #: As the time of the last advert: none yet, but the addresses may be there.
 _TAKING_NS = 1
-_STICKY = {FaultReason.ADDRESS_LOST: LOST_HOLD_NS, FaultReason.KERNEL_REFUSED: REFUSED_HOLD_NS}
 
 
 class Reporter(Protocol):
@@ -72,36 +69,6 @@ class Services:
     clock: Callable[[], int]
 
 
-def visible_state(router: Router) -> str:
-    """The state as users know it (RFC 9568's words, and Fault)."""
-    match router.state:
-        case Active() | Doubting() | Leaving():
-            return "Active"
-        case Fault():
-            return "Fault"
-        case Initialize() | Stopped():
-            return "Initialize"
-        case _:
-            return "Backup"
-
-
-def settings_of(config: GroupConfig, maintenance: bool) -> Settings:
-    """The machine's part of a configuration."""
-    return Settings(
-        version=config.version,
-        priority=config.priority,
-        interval_ns=config.interval_ns,
-        active_down_factor=config.active_down_factor,
-        preempt=config.preempt,
-        preempt_delay_ns=config.preempt_delay_ns,
-        eligible=config.eligible and not maintenance,
-        alone=all(member.alone for member in config.members),
-        damping_transitions=config.damping_transitions,
-        damping_window_ns=config.damping_window_ns,
-        damping_hold_down_ns=config.damping_hold_down_ns,
-    )
-
-
 class Group:
     """The shell around one Router; every public call may change `deadline_ns`."""
 
@@ -110,7 +77,6 @@ class Group:
         self.router = Router(settings_of(config, maintenance))
         self.members = tuple(Member(config, member, services.network) for member in config.members)
         self.holdings = Holdings(services.rtnetlink, config.lease_s)
-        self.faults: frozenset[FaultReason] = frozenset()
         self.since_ns = 0
         self._shown = visible_state(self.router)
         self.transitions = 0
@@ -119,9 +85,14 @@ class Group:
         self._slot = slot
         self._maintenance = maintenance
         self._losses = Losses()
-        self._sticky: dict[FaultReason, int] = {}
+        self._faults = Faults()
         self._recheck_at_ns: int | None = None
         self._last_advert_ns = 0
+
+    @property
+    def faults(self) -> frozenset[FaultReason]:
+        """Why the group cannot hold its addresses; empty: it can."""
+        return self._faults.present
 
     # What happens to the group.
 
@@ -140,7 +111,7 @@ class Group:
         elif ours and standing.last_advert_ns:
             self._services.rtnetlink.apply(delete_batch(ours))
         if faulty:
-            self._feed(FaultsChanged(faulty=True), now_ns, self._fault_text())
+            self._feed(FaultsChanged(faulty=True), now_ns, self._faults.text())
         self._feed(Start(adopt=adopt), now_ns, "adopted from its predecessor" if adopt else "started")
 
     def heard(self, member: Member, datagram: Datagram, now_ns: int) -> None:
@@ -185,7 +156,7 @@ class Group:
 
     def refresh(self, now_ns: int) -> None:
         """The interfaces have changed, or a fault may have passed."""
-        self._sticky = {reason: until for reason, until in self._sticky.items() if now_ns < until}
+        self._faults.cool(now_ns)
         before, prepared = self.faults, [member.prepared for member in self.members]
         faulty = self._look()
         holding = isinstance(self.router.state, HOLDING)
@@ -200,7 +171,7 @@ class Group:
                 member.announce_once(now_ns)
         self._recheck_at_ns = now_ns + RECHECK_NS if faulty else None
         if self.faults != before or faulty != isinstance(self.router.state, Fault):
-            self._feed(FaultsChanged(faulty=faulty), now_ns, self._fault_text())
+            self._feed(FaultsChanged(faulty=faulty), now_ns, self._faults.text())
 
     def address_gone(self, now_ns: int) -> None:
         """Somebody deleted one of our addresses: put it back, unless that has become a fight."""
@@ -290,18 +261,12 @@ class Group:
         # The kernel refuses a second add only for the same prefix on the same interface; the rest is found here.
         if not self._services.network.permanent_addresses().isdisjoint(each.address for each in self._addresses()):
             seen |= {FaultReason.ADDRESS_IN_USE}
-        self.faults = seen | frozenset(self._sticky)
-        return bool(self.faults)
+        return self._faults.saw(seen)
 
     def _fault(self, reason: FaultReason, now_ns: int) -> None:
-        if reason in _STICKY:
-            self._sticky[reason] = now_ns + _STICKY[reason]
-        self.faults |= {reason}
+        self._faults.add(reason, now_ns)
         self._recheck_at_ns = now_ns + RECHECK_NS
-        self._feed(FaultsChanged(faulty=True), now_ns, self._fault_text())
-
-    def _fault_text(self) -> str:
-        return "; ".join(f"{reason}: {reason.remedy}" for reason in sorted(self.faults)) or "no fault any more"
+        self._feed(FaultsChanged(faulty=True), now_ns, self._faults.text())
 
     def _feed(self, event: Event, now_ns: int, reason: str) -> None:
         self.router, effects = machine.step(self.router, event, now_ns)

@@ -62,8 +62,8 @@ def deadline(router: Router) -> int | None:
     match router.state:
         case Backup(active_down_at=at):
             return at
-        case Active(advert_at=at):
-            return at
+        case Active(advert_at=at, reannounce_at=again):
+            return at if again is None else min(at, again)
         case Leaving(until=until, repeat_at=repeat_at):
             return min(until, repeat_at)
         case Fault(recover_at=recover):
@@ -221,8 +221,11 @@ def _heard_as_active(router: Router, state: Active, heard: Heard, now: int) -> S
         state = replace(state, answer_allowed_at=now + ANSWER_SPACING_NS, advert_at=now + settings.interval_ns)
         effects = (Effect.SEND_ADVERT,)
     if now >= state.reannounce_allowed_at:
-        state = replace(state, reannounce_allowed_at=now + REANNOUNCE_SPACING_NS)
+        state = replace(state, reannounce_allowed_at=now + REANNOUNCE_SPACING_NS, reannounce_at=None)
         effects = (*effects, Effect.REANNOUNCE)
+    else:
+        # Later rather than not at all: this may be a loser's last word, and the clients still believe it.
+        state = replace(state, reannounce_at=state.reannounce_allowed_at)
     return replace(router, state=state), effects
 
 
@@ -234,11 +237,7 @@ def _tick(router: Router, now: int) -> Step:
         case Backup():
             return _to_active(router, now)
         case Active() as state:
-            # From the last deadline, not from now: a little lateness must not add up to a longer interval.
-            following = state.advert_at + router.settings.interval_ns
-            if following <= now:
-                following = now + router.settings.interval_ns
-            return replace(router, state=replace(state, advert_at=following)), (Effect.SEND_ADVERT,)
+            return _tick_as_active(router, state, now)
         case Leaving(until=until, stopping=stopping) as state:
             if now >= until:
                 return _left(router, stopping)
@@ -249,6 +248,21 @@ def _tick(router: Router, now: int) -> Step:
         case Initialize() | Observing() | Doubting() | Stopped():
             return router, ()
     assert_never(router.state)
+
+
+def _tick_as_active(router: Router, state: Active, now: int) -> Step:
+    effects: tuple[Effect, ...] = ()
+    if now >= state.advert_at:
+        # From the last deadline, not from now: a little lateness must not add up to a longer interval.
+        following = state.advert_at + router.settings.interval_ns
+        if following <= now:
+            following = now + router.settings.interval_ns
+        state = replace(state, advert_at=following)
+        effects = (Effect.SEND_ADVERT,)
+    if state.reannounce_at is not None and now >= state.reannounce_at:
+        state = replace(state, reannounce_allowed_at=now + REANNOUNCE_SPACING_NS, reannounce_at=None)
+        effects = (*effects, Effect.REANNOUNCE)
+    return replace(router, state=state), effects
 
 
 def _drained(router: Router, now: int) -> Step:

@@ -231,6 +231,8 @@ class Process:
             return
         self.network.read()
         wanted = {group.name: group for group in runtime.groups}
+        # A predecessor may have died with slots of groups that are gone.
+        self._board.forget_all_but(frozenset(wanted).union(group.config.name for group in self._all()))
         self.network.never_as_source(
             frozenset(packed(each.address) for group in runtime.groups for each in group.addresses())
         )

@@ -5,12 +5,13 @@ from typing import Any, TypeVar
 
 from mooring_node.kernel.addresses import AddressKey
 from mooring_node.vrrp.foreign import ForeignRouter
-from mooring_node.vrrp.group import Group, visible_state
+from mooring_node.vrrp.group import Group
 from mooring_node.vrrp.lateness import Lateness
 from mooring_node.vrrp.member import Member
 from mooring_node.vrrp.refusals import Refusals
 from mooring_node.vrrp.states import Leaving, Observing
 from mooring_node.vrrp.text import address_text
+from mooring_node.vrrp.translation import visible_state
 
 _T = TypeVar("_T")
 #: A part stays below what a message may hold. An address weighs 1 and takes up to 50 bytes; a member's peers and

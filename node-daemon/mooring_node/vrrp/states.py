@@ -58,6 +58,8 @@ class Active:
     since: int
     answer_allowed_at: int = 0
     reannounce_allowed_at: int = 0
+    reannounce_at: int | None = None
+    """When to announce once more because of a losing advert that came before that was allowed again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ ADDRESS = "10.0.0.100"
 SHORT_HOLD = """
 import sys
 from mooring_node import main
-from mooring_node.vrrp import group
-group._STICKY[group.FaultReason.ADDRESS_LOST] = 3_000_000_000
+from mooring_node.vrrp import faults
+faults.COOLING_NS[faults.FaultReason.ADDRESS_LOST] = 3_000_000_000
 sys.exit(main.main())
 """
 PATIENT = """

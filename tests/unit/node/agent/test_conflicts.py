@@ -33,6 +33,14 @@ def test_a_hand_over_is_no_conflict() -> None:
     assert (conflicts.total, conflicts.all()) == (0, ())
 
 
+def test_an_address_that_went_and_came_back_within_the_grace_was_claimed_by_right() -> None:
+    conflicts = Conflicts()
+    claim(conflicts, NOW)
+    conflicts.let_go(HELD)
+    assert conflicts.confirm(HELD, NOW + GRACE_NS) == ()
+    assert conflicts.total == 0
+
+
 def test_our_own_claims_and_those_of_other_addresses_are_none() -> None:
     conflicts = Conflicts()
     claim(conflicts, NOW, mac=OWN)

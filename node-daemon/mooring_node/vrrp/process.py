@@ -233,6 +233,8 @@ class Process:
         wanted = {group.name: group for group in runtime.groups}
         # A predecessor may have died with slots of groups that are gone.
         self._board.forget_all_but(frozenset(wanted).union(group.config.name for group in self._all()))
+        # A predecessor may have died with slots of groups that are gone.
+        self._board.forget_all_but(frozenset(wanted).union(group.config.name for group in self._all()))
         self.network.never_as_source(
             frozenset(packed(each.address) for group in runtime.groups for each in group.addresses())
         )

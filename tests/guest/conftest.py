@@ -156,7 +156,7 @@ class Kernel:
 
     def _watch(self) -> None:
         while True:
-            ready = select.select([self._end, *self._sockets], [], [])[0]
+            ready: list[Any] = select.select([self._end, *self._sockets], [], [])[0]
             at = time.time_ns()
             if self._end in ready:
                 return

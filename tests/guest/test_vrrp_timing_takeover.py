@@ -5,7 +5,7 @@ keepalived, whose own times show that the measuring is right. The holder is cut 
 is healed, and is told to stop.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -90,7 +90,7 @@ def story(
     make_bench: Callable[[], Any],
     router: Callable[..., Any],
     pass_time: Callable[[float], int],
-) -> Iterator[Story]:
+) -> Story:
     keywords, steady_s, chapter_s = (SLOW, 103.0, 12.0) if request.param == "slow" else (FAST, 11.0, 7.0)
     routers = [router(virtual_router_id=number, **each) for number, each in enumerate(keywords, start=1)]
     bench = make_bench()

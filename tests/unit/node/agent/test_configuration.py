@@ -122,11 +122,20 @@ def test_a_bad_instance_that_was_never_good_is_left_out(node: Node) -> None:
     assert names(node.accept(BAD_A, B)) == ["b"]
 
 
-@pytest.mark.parametrize("other", [instance("c", 9, "10.0.0.1/24"), instance("c", 1, "10.0.0.9/24")])
+@pytest.mark.parametrize(
+    "other",
+    [
+        instance("c", 9, "10.0.0.1/24"),
+        instance("c", 1, "10.0.0.9/24"),
+        instance("c", 9, "10.0.0.9/24", syncGroup="a"),
+    ],
+    ids=["its address", "its router", "its name"],
+)
 def test_what_is_good_now_comes_before_what_was_good_once(node: Node, other: dict[str, Any]) -> None:
     node.accept(A)
-    outcome = node.accept(BAD_A, other)
-    assert names(outcome) == ["c"]
+    outcome = node.accept(BAD_A | {"syncGroup": "elsewhere"}, other)
+    assert outcome.runtime is not None
+    assert [[member.name for member in group.members] for group in outcome.runtime.groups] == [["c"]]
     assert outcome.errors
 
 

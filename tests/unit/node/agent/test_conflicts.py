@@ -77,5 +77,6 @@ def test_a_flood_of_invented_macs_is_bounded() -> None:
             claim(conflicts, now, mac=bytes([2, 0, 0, wave, *number.to_bytes(2, "big")]))
         conflicts.confirm(HELD, now + GRACE_NS)
         assert len(conflicts.all()) <= MOST_CONFLICTS
+        assert conflicts.total <= (wave + 1) * MOST_CONFLICTS
     # Those heard last are the ones that are told.
     assert {each.mac.split(":")[3] for each in conflicts.all()} == {"04"}

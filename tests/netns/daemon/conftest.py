@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from mooring_api.nodeconfig import NodeConfig
 from mooring_api.wire import parse_object
 from mooring_lab import keepalived, namespace
@@ -283,9 +284,8 @@ class Bench:
         self.wait(lambda: text in node.log, f"{text!r} in the log of {node.name}", within)
 
 
-@pytest.fixture
-def make_bench() -> Iterator[Callable[..., Bench]]:
-    """`make_bench(nodes=3)` builds a lab; it goes with the test."""
+@contextlib.contextmanager
+def _benches() -> Iterator[Callable[..., Bench]]:
     made: list[Lab] = []
 
     def make(**options: Any) -> Bench:
@@ -293,9 +293,25 @@ def make_bench() -> Iterator[Callable[..., Bench]]:
         made.append(lab)
         return Bench(lab.up())
 
-    yield make
-    for lab in made:
-        lab.down()
+    try:
+        yield make
+    finally:
+        for lab in made:
+            lab.down()
+
+
+@pytest.fixture
+def make_bench() -> Iterator[Callable[..., Bench]]:
+    """`make_bench(nodes=3)` builds a lab; it goes with the test."""
+    with _benches() as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def make_shared_bench() -> Iterator[Callable[..., Bench]]:
+    """The same; it goes with the module."""
+    with _benches() as make:
+        yield make
 
 
 @pytest.fixture

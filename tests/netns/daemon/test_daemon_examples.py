@@ -1,9 +1,12 @@
 """Every file of examples/node: good in the daemon's own eyes, and run until its node holds what it should."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+
+from mooring_lab.lab import default_daemon_command
 
 pytestmark = pytest.mark.netns
 
@@ -22,17 +25,32 @@ def test_there_are_examples_and_the_readme_names_each():
     assert [file.name for file in FILES if f"`{file.name}`" not in readme] == []
 
 
+@pytest.fixture(scope="module")
+def running(make_shared_bench):
+    """Each file in a lab of its own, all at the same time: what they wait for is the same second."""
+    started = {}
+    for file in FILES:
+        bench = make_shared_bench()
+        node = bench.lab.node(yaml.safe_load(file.read_text())["metadata"]["name"])
+        node.start_daemon(file.read_text())
+        started[file] = (bench, node)
+    return started
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_an_example_runs(bench, file):
+def test_an_example_runs(running, file):
     """Alone on its segment, the node holds everything."""
-    checked = bench.run(bench.a, "check", "--config", str(file))
-    assert (checked.returncode, checked.stderr) == (0, "")
-    node = bench.lab.node(yaml.safe_load(file.read_text())["metadata"]["name"])
-    node.start_daemon(file.read_text())
+    bench, node = running[file]
     bench.wait_held(node, *addresses_of(file))
     status = bench.status(node)
     assert {each["state"] for each in status["groups"]} == {"Active"}
     assert bench.problems(node) == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_an_example_is_good_by_the_check_command(file):
+    done = subprocess.run([*default_daemon_command(), "check", "--config", str(file)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_dual_master_shares_and_survives(bench):

@@ -3,6 +3,7 @@
 import signal
 
 import pytest
+
 from mooring_node.ledger import Entries, Ledger, LedgerAddress
 
 pytestmark = pytest.mark.netns

@@ -8,9 +8,6 @@ import pytest
 
 pytestmark = pytest.mark.netns
 
-#: In each test we are preferred on one virtual router, keepalived on the other.
-OURS, THEIRS = "10.0.0.100", "10.0.0.101"
-OURS6, THEIRS6 = "2001:db8::100", "2001:db8::101"
 FAST = {"version": 3, "advertisementInterval": "100ms"}
 OLD = {
     "version": 2,
@@ -27,11 +24,14 @@ def bench(make_bench, require_tool):
     return make_bench(keepalived=["lb-2"])
 
 
-def both_ways(instance_of, settings, *, preempt="Always"):
-    """The instances of our node and of keepalived's: on one we have the higher priority, on the other it has."""
+def both_ways(instance_of, settings, *, preempt="Always", start=0):
+    """The instances of our node and of keepalived's: on one we have the higher priority, on the other it has.
+
+    `start` moves addresses and virtual routers, for a second pair beside the first.
+    """
     six = settings.get("family") == "IPv6"
-    ours, theirs = (OURS6, THEIRS6) if six else (OURS, THEIRS)
-    length = 64 if six else 24
+    prefix, length = ("2001:db8::", 64) if six else ("10.0.0.", 24)
+    ours, theirs = f"{prefix}{100 + start}", f"{prefix}{101 + start}"
 
     def made(name: str, router: int, address: str, priority: int) -> dict[str, Any]:
         held = [{"address": f"{address}/{length}"}]
@@ -43,43 +43,48 @@ def both_ways(instance_of, settings, *, preempt="Always"):
             name, virtualRouterID=router, addresses=held, priority=priority, preemption=preemption, **settings
         )
 
-    node = [made("ours", 51, ours, 150), made("theirs", 52, theirs, 100)]
-    peer = [made("ours", 51, ours, 100), made("theirs", 52, theirs, 150)]
+    more = f"-{start}" if start else ""
+    node = [made(f"ours{more}", 51 + start, ours, 150), made(f"theirs{more}", 52 + start, theirs, 100)]
+    peer = [made(f"ours{more}", 51 + start, ours, 100), made(f"theirs{more}", 52 + start, theirs, 150)]
     return node, peer, ours, theirs
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        pytest.param(FAST, id="v3-ipv4-unicast"),
-        pytest.param(FAST | MULTICAST, id="v3-ipv4-multicast"),
-        pytest.param(SIX, id="v3-ipv6-unicast"),
-        pytest.param(SIX | MULTICAST, id="v3-ipv6-multicast"),
-        pytest.param(OLD, id="v2-password-unicast"),
-        pytest.param(OLD | MULTICAST, id="v2-password-multicast"),
+        pytest.param((FAST,), id="v3-ipv4-unicast"),
+        pytest.param((FAST | MULTICAST,), id="v3-ipv4-multicast"),
+        pytest.param((SIX,), id="v3-ipv6-unicast"),
+        pytest.param((SIX | MULTICAST,), id="v3-ipv6-multicast"),
+        # Whole seconds: both transports in one run.
+        pytest.param((OLD, OLD | MULTICAST), id="v2-password-unicast-and-multicast"),
     ],
 )
 def test_the_roles_move_between_keepalived_and_us(bench, instance_of, settings):
-    node, peer, ours, theirs = both_ways(instance_of, settings)
+    pairs = [both_ways(instance_of, each, start=2 * number) for number, each in enumerate(settings)]
+    node = [instance for pair in pairs for instance in pair[0]]
+    peer = [instance for pair in pairs for instance in pair[1]]
+    ours, theirs = [pair[2] for pair in pairs], [pair[3] for pair in pairs]
     bench.start(bench.a, *node)
     bench.start_keepalived(bench.b, *peer)
-    bench.wait_held(bench.a, ours)
-    bench.wait_held(bench.b, theirs)
+    bench.wait_held(bench.a, *ours)
+    bench.wait_held(bench.b, *theirs)
     # It stops: priority 0, and all is ours; it comes back and preempts.
     bench.b.stop_keepalived()
-    bench.wait_held(bench.a, ours, theirs)
+    bench.wait_held(bench.a, *ours, *theirs)
     bench.start_keepalived(bench.b, *peer)
-    bench.wait_held(bench.b, theirs)
-    bench.wait_held(bench.a, ours)
+    bench.wait_held(bench.b, *theirs)
+    bench.wait_held(bench.a, *ours)
     # We stop: priority 0, and all is its; we come back and preempt.
     bench.a.stop_daemon()
-    bench.wait_held(bench.b, ours, theirs)
+    bench.wait_held(bench.b, *ours, *theirs)
     bench.wait_held(bench.a)
     bench.a.start_daemon()
-    bench.wait_held(bench.a, ours)
-    bench.wait_held(bench.b, theirs)
-    refused = [each for name in ("ours", "theirs") for each in bench.group(bench.a, name)["members"][0]["refused"]]
-    assert refused == []
+    bench.wait_held(bench.a, *ours)
+    bench.wait_held(bench.b, *theirs)
+    groups = bench.status(bench.a)["groups"]
+    assert len(groups) == len(node)
+    assert [each for group in groups for each in group["members"][0]["refused"]] == []
 
 
 @pytest.mark.parametrize(

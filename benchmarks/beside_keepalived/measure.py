@@ -18,7 +18,7 @@ from mooring_lab.probe import AddressResult
 from mooring_lab.wait import wait_until
 
 #: Below this the phase of an advert can't be met by a command that takes milliseconds itself.
-_PHASED_FROM_MS = 50
+PHASED_FROM_MS = 50
 _QUIET_SECONDS = 0.3
 _PATIENCE_SECONDS = 30.0
 _RTMGRP_IPV4_IFADDR, _RTM_NEWADDR = 0x10, 20
@@ -36,10 +36,14 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Takeover:
-    """`since_advert`: from the old holder's last advert to the first reply of the new one; no phase is in it."""
+    """Times from the old holder's last advert to the new one's first announcement and first reply: no phase in them.
+
+    `announced` is None where no announcement came after that advert (a takeover by mistake had just been undone).
+    """
 
     outage: Outage
-    since_advert: float
+    announced: float | None
+    replied: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +65,13 @@ def link_down(system: System) -> Takeover:
             system.settle(system.other)
             time.sleep(_QUIET_SECONDS)
         seen = measurement.result(start)[system.load.first_address]
-        mine = socket.inet_aton(system.holder.address)
-        last = max(frame.time for frame in (*frames, *capture.read()) if frame.advertiser == mine)
+        frames += capture.read()
+        mine, wanted = socket.inet_aton(system.holder.address), socket.inet_aton(system.load.first_address)
+        last = max(frame.time for frame in frames if frame.advertiser == mine)
+        after = [frame.time for frame in frames if frame.announced == wanted and frame.time > last]
+        announced = (min(after) - last) / 1e6 if after else None
         replied = _first_reply(seen, system.other.member.mac)
-        return Takeover(_outage(seen), (replied - last) / 1e6)
+        return Takeover(_outage(seen), announced, (replied - last) / 1e6)
     finally:
         capture.close()
 
@@ -119,7 +126,7 @@ def _first_reply(seen: AddressResult, mac: str) -> int:
 def _wait_for_phase(capture: Capture, interval_ms: int) -> list[Frame]:
     """Return half an interval after an advert, where that can be met; what was read until then."""
     time.sleep(_QUIET_SECONDS)
-    if interval_ms < _PHASED_FROM_MS:
+    if interval_ms < PHASED_FROM_MS:
         return []
     capture.read()
 

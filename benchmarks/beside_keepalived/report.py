@@ -10,12 +10,16 @@ OURS, THEIRS = "Mooring", "keepalived"
 
 @dataclass(slots=True)
 class Row:
-    """One figure of both systems; less is better. `bound` is a promise of ours, where there is one."""
+    """One figure of both systems; less is better. `bound` is a promise of ours, where there is one.
+
+    A difference within `resolution` is none.
+    """
 
     title: str
     unit: str
     bound: float | None = None
     compared: bool = False
+    resolution: float = 0.0
     samples: dict[str, list[float]] = field(default_factory=lambda: {OURS: [], THEIRS: []})
     pressure: float | None = None
     """The share of time in which something waited for a CPU, in percent, when the row was complete."""
@@ -33,7 +37,8 @@ class Row:
             said.append(f"within {self.bound:g}: {met}")
         if self.compared and ours and theirs:
             slower = median(ours) - median(theirs)
-            said.append("no slower: yes" if slower <= 0 else f"no slower: NO, by {_figure(slower)}")
+            same = f" (the same within {self.resolution:g})" if 0 < slower <= self.resolution else ""
+            said.append(f"no slower: {'yes' if slower <= self.resolution else 'NO, by ' + _figure(slower)}{same}")
         return "; ".join(said)
 
     def cells(self) -> tuple[str, ...]:
@@ -54,6 +59,7 @@ class Row:
             "samples": self.samples,
             "median": {name: median(values) if values else None for name, values in self.samples.items()},
             "bound": self.bound,
+            "resolution": self.resolution,
             "verdict": self.verdict,
             "cpuPressurePercent": self.pressure,
         }

@@ -21,6 +21,14 @@ def test_a_slower_median_says_by_how_much() -> None:
     assert _row([13, 14, 15], [12, 12, 12]).verdict == "no slower: NO, by 2"
 
 
+def test_a_difference_that_cannot_be_told_is_none_and_is_named() -> None:
+    row = _row([12.1], [12.0])
+    row.resolution = 1.0
+    assert row.verdict == "no slower: yes (the same within 1)"
+    row.add(OURS, 15.0)
+    assert row.verdict == "no slower: NO, by 1.55"
+
+
 @pytest.mark.parametrize(("ours", "said"), [([19, 20, 21], "within 20: yes"), ([19, 20.5, 21], "within 20: NO")])
 def test_a_promise_is_held_against_the_median(ours: list[float], said: str) -> None:
     assert _row(ours, [1], 20, compared=False).verdict == said

@@ -156,7 +156,8 @@ class Kernel:
 
     def _watch(self) -> None:
         while True:
-            ready: list[Any] = select.select([self._end, *self._sockets], [], [])[0]
+            watched: list[Any] = [self._end, *self._sockets]
+            ready = select.select(watched, [], [])[0]
             at = time.time_ns()
             if self._end in ready:
                 return

@@ -66,11 +66,12 @@ class Story:
 def story(make_bench: Callable[[], Any], router: Callable[..., Any], pass_time: Callable[[float], int]) -> Story:
     tables = (ALWAYS, WITH_DELAY, WITHOUT)
     numbers = iter(range(1, 255))
-    groups = [[router(virtual_router_id=next(numbers), **each) for each in table] for table in tables]
+    always, delayed, never = ([router(virtual_router_id=next(numbers), **each) for each in table] for table in tables)
+    routers = [*always, *delayed, *never]
     bench = make_bench()
-    bench.start([each for group in groups for each in group], only=["n1"])
+    bench.start(routers, only=["n1"])
     pass_time(10)  # where nobody preempts, the first to come is the holder
-    bench.start([each for group in groups for each in group], only=["n2", "ka"])
+    bench.start(routers, only=["n2", "ka"])
     pass_time(10)
     bench.nodes["n1"].fault_link()
     pass_time(AWAY_S)
@@ -78,7 +79,7 @@ def story(make_bench: Callable[[], Any], router: Callable[..., Any], pass_time: 
     pass_time(BACK_S)
     (down,) = bench.kernel.changes("n1", "down")
     up = next(at for at in bench.kernel.changes("n1", "up") if at > down)
-    return Story(bench, *groups, down, up)
+    return Story(bench, always, delayed, never, down, up)
 
 
 def test_a_lost_carrier_is_a_fault_at_once(story: Story, figures: Any) -> None:

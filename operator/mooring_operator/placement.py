@@ -62,8 +62,8 @@ class Placed:
     groups: tuple[Group, ...]
     findings: tuple[Finding, ...]
     watched: frozenset[str]
-    """The nodes that were looked at. Another one matters only when it joins those eligible, or is uncordoned: the
-    search ended before it, or it would be here."""
+    """The nodes that were looked at. Another eligible one comes behind them, cordoned or not: the search ended
+    before it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,14 +63,14 @@ class Planner:
 
     def plan(self, snapshot: Snapshot, allocations: Allocations) -> Plan:
         """Equal to plan(snapshot, allocations); NodeConfigs that did not change are the same objects as before."""
-        changed, freed = self._see(snapshot.nodes)
+        changed = self._see(snapshot.nodes)
         oldest_first = sorted(snapshot.virtual_ips, key=age)
         addresses, findings = own_addresses(oldest_first)
         memories: dict[str, _Memory] = {}
         for virtual_ip in oldest_first:
             name = virtual_ip.metadata.name
             prior = allocations.virtual_ips.get(name)
-            memories[name] = self._place(virtual_ip, addresses[name], prior, changed, freed)
+            memories[name] = self._place(virtual_ip, addresses[name], prior, changed)
         vrids, told = self._virtual_router_ids(oldest_first, memories, allocations, snapshot)
         for name, finding in told:
             findings.setdefault(name, []).append(finding)
@@ -84,8 +84,8 @@ class Planner:
         self._write(dirty)
         return self._result(snapshot, allocations)
 
-    def _see(self, nodes: Sequence[Node]) -> tuple[set[str], set[str]]:
-        """Take the nodes in; the names of those that differ from the last ones, and of those uncordoned."""
+    def _see(self, nodes: Sequence[Node]) -> set[str]:
+        """Take the nodes in; the names of those that differ from the last ones, are new or gone."""
         before = self._nodes
         changed = {node.name for node in nodes if before.get(node.name) is not node}
         self._nodes = {
@@ -94,15 +94,10 @@ class Planner:
         }
         changed = {name for name in changed if before.get(name) is not self._nodes[name]}
         changed |= before.keys() - self._nodes.keys()
-        freed = {
-            name
-            for name in changed & before.keys() & self._nodes.keys()
-            if before[name].cordoned and not self._nodes[name].cordoned
-        }
         self._selection.see(self._nodes, changed)
         if any(_reported(before.get(name)) != _reported(self._nodes.get(name)) for name in changed):
             self._segments = segments_of(self._nodes.values())
-        return changed, freed
+        return changed
 
     def _place(
         self,
@@ -110,7 +105,6 @@ class Planner:
         addresses: Sequence[HeldAddress],
         prior: Allocation | None,
         changed: set[str],
-        freed: set[str],
     ) -> _Memory:
         name = virtual_ip.metadata.name
         eligible = self._selection.of(virtual_ip.spec.nodes.selector)
@@ -121,7 +115,7 @@ class Planner:
             and known.addresses == addresses
             and prior in (known.prior, known.allocation)
             and known.placed.watched.isdisjoint(changed)
-            and not self._widened(known, eligible, prior, changed, freed)
+            and not self._widened(known, eligible, prior, changed)
         ):
             if prior is not None and prior == known.allocation:
                 # Planning with what came out changes nothing, and from now on that is what was planned with.
@@ -140,15 +134,17 @@ class Planner:
         eligible: frozenset[str],
         prior: Allocation | None,
         changed: set[str],
-        freed: set[str],
     ) -> bool:
-        """Whether a node that was not looked at may now come before one that was, or there is one at all."""
-        if not eligible.isdisjoint(freed) or bool(eligible) != bool(known.eligible):
-            return True
+        """Whether a node that was not looked at may now come before one that was, or decides in another way.
+
+        What is cordoned and was not looked at comes behind also when it is uncordoned. Until groups and homes are
+        allocated, they follow from how many nodes there are and from each of them.
+        """
+        if prior != known.allocation:
+            return known.eligible is not eligible or not eligible.isdisjoint(changed)
         if known.eligible is eligible:
             return False
-        # Until groups and homes are allocated, they follow from the number of nodes and from each of them.
-        return prior != known.allocation or any(n in eligible and n not in known.eligible for n in changed)
+        return bool(eligible) != bool(known.eligible) or any(n in eligible and n not in known.eligible for n in changed)
 
     def _virtual_router_ids(
         self,

@@ -42,8 +42,9 @@ def test_more_nodes_later_make_no_more_groups(cluster):
 
 def test_a_new_address_joins_the_smallest_group_and_moves_none(cluster):
     first = shape(balanced(cluster, 11, (66, 88)), names(11), 2, None)
-    more = shape(balanced(cluster, 13, (66, 88)), names(13), 2, first)
-    assert sizes(more) == [6, 7]
+    more = shape(balanced(cluster, 14, (66, 88)), names(14), 2, first)
+    assert sizes(more) == [7, 7]
+    assert [more.assignment[a] for a in names(14)[11:]] == [1, 1, 0]
     assert more.assignment.items() >= first.assignment.items()
 
 

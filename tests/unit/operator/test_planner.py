@@ -1,8 +1,12 @@
 """The whole plan: the installation of the documentation, and each rule that crosses modules."""
 
+from dataclasses import replace
+
 import pytest
 
 from mooring_api.problems import Severity
+from mooring_operator.allocations import Allocations
+from mooring_operator.planner import Planner, plan
 
 BALANCED = {"distribution": "Balanced"}
 
@@ -209,6 +213,12 @@ def test_ties_of_age_go_by_uid(cluster):
     assert [p.object for p in result.problems] == ["VirtualIP/a"]
 
 
+def test_what_has_no_timestamp_yet_is_the_youngest(cluster):
+    there = cluster.virtual_ip("z", ["10.0.5.1/16"], created=59)
+    new = cluster.virtual_ip("a", ["10.0.5.1/16"], created=None)
+    assert [p.object for p in cluster.plan([new, there, *cluster.nodes(2)]).problems] == ["VirtualIP/a"]
+
+
 def test_a_written_vrid_takes_the_place_of_an_allocated_one(cluster):
     old = cluster.virtual_ip("old", ["10.0.5.1/16"], created=1)
     before = cluster.plan([old, *cluster.nodes(2)])
@@ -279,6 +289,12 @@ def test_balanced_without_preference_gives_every_node_a_group(cluster):
     assert [p.priority for p in groups[0].order] == [250, 240, 230]
 
 
+def test_second_places_of_a_balanced_virtual_ip_are_spread(cluster):
+    vip = cluster.virtual_ip("v", [f"10.0.5.{i}/16" for i in range(1, 7)], **BALANCED)
+    groups = cluster.plan([vip, *cluster.nodes(6)]).statuses["v"].groups
+    assert len({g.order[1].node for g in groups}) == 6
+
+
 def test_a_node_that_joins_a_balanced_virtual_ip_moves_no_address(cluster):
     vip = cluster.virtual_ip("v", [f"10.0.5.{i}/16" for i in range(1, 8)], **BALANCED)
     before = cluster.plan([vip, *cluster.nodes(3)])
@@ -338,3 +354,40 @@ def test_other_kinds_and_bad_statuses_cost_nothing(cluster, dual_master, field):
     else:
         dual_master[0]["status"] = {"groups": "nonsense"}
     assert cluster.plan(dual_master).node_configs == expected
+
+
+def test_a_planner_with_a_memory_sees_a_node_cordoned_and_uncordoned(cluster):
+    vip = cluster.virtual_ip("v", ["10.0.5.1/16"], nodes={"maxCandidates": 1})
+    planner = Planner()
+    free = cluster.snapshot([vip, *cluster.nodes(8)])
+    first = planner.plan(free, Allocations())
+    holder = first.statuses["v"].groups[0].order[0].node
+    cordoned = replace(free, nodes=tuple(replace(n, cordoned=n.name == holder) for n in free.nodes))
+    away = planner.plan(cordoned, first.allocations)
+    assert away.statuses["v"].groups[0].order[0].node != holder
+    # Planned once more without it, so that it is not among those looked at.
+    gone = replace(free, nodes=tuple(n for n in free.nodes if n.name != holder))
+    planner.plan(gone, away.allocations)
+    planner.plan(cordoned, away.allocations)
+    assert planner.plan(free, away.allocations) == plan(free, away.allocations)
+
+
+def test_a_change_that_changes_no_instance_keeps_the_node_configs(cluster, dual_master):
+    planner = Planner()
+    first = planner.plan(cluster.snapshot(dual_master), Allocations())
+    dual_master[0]["metadata"]["generation"] = 2
+    dual_master[0]["spec"]["vrrp"]["activeDownFactor"] = 3
+    second = planner.plan(cluster.snapshot(dual_master), first.allocations)
+    assert second.statuses["web"].observed_generation == 2
+    assert all(second.node_configs[name] is config for name, config in first.node_configs.items())
+
+
+def test_a_memory_remembers_the_vrid_of_a_group_that_loses_it(cluster):
+    planner = Planner()
+    old = cluster.virtual_ip("old", ["10.0.5.1/16"], created=1)
+    young = cluster.virtual_ip("young", ["10.0.5.2/16"], created=2, vrrp={"virtualRouterIDs": [66]})
+    nodes = cluster.nodes(2)
+    first = planner.plan(cluster.snapshot([old, young, *nodes]), Allocations())
+    old["spec"]["vrrp"] = {"virtualRouterIDs": [66]}
+    clash = cluster.snapshot([old, young, *nodes])
+    assert planner.plan(clash, first.allocations) == plan(clash, first.allocations)

@@ -31,19 +31,21 @@ class Channel:
         return self._end.fileno()
 
     def send(self, message: dict[str, Any]) -> bool:
-        """Send at once or not at all: False (and `dropped` counts) when the other side does not read.
+        """Send at once, without waiting: False when the other side does not read, so that it may be tried again.
 
-        A message beyond MESSAGE_BYTES is not sent either: the other side would read only its beginning.
+        What can never be sent is dropped, and counts as dealt with: a message beyond MESSAGE_BYTES, of which the
+        other side would read only the beginning, or any message once the other end is closed.
         """
         data = json.dumps(message, separators=(",", ":")).encode()
         if len(data) > MESSAGE_BYTES:
             self.dropped += 1
-            return False
+            return True
         try:
             self._end.send(data)
+        except BlockingIOError:
+            return False
         except OSError:
             self.dropped += 1
-            return False
         return True
 
     def receive(self) -> Iterator[dict[str, Any]]:

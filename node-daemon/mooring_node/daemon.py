@@ -113,6 +113,8 @@ def run_vrrp(
             f"real-time priority was refused ({scheduling.value} instead): under load adverts may be late;"
             " grant CAP_SYS_NICE",
         )
+    if not process.facts["memoryLocked"]:
+        process.say("warning", "memory could not be locked: under pressure adverts may be late; grant CAP_IPC_LOCK")
     gc.freeze()
     gc.disable()
     if restarted:

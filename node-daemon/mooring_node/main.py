@@ -111,16 +111,16 @@ def missing_right() -> str | None:
 def _check(options: argparse.Namespace) -> int:
     from mooring_api.problems import InvalidObject
     from mooring_node.agent.compile import NodeFacts, compile_groups
-    from mooring_node.agent.configuration import read_file
+    from mooring_node.agent.configuration import in_file, read_file
 
     try:
         config, problems = read_file(options.config)
     except InvalidObject as error:
         for problem in error.problems:
-            print(f"{options.config}: {problem}", file=sys.stderr)
+            print(in_file(options.config, problem), file=sys.stderr)
         return UNUSABLE
     for problem in problems:
-        print(f"{options.config}: {problem}", file=sys.stderr)
+        print(in_file(options.config, problem), file=sys.stderr)
     named = [instance for instance in config.spec.instances if instance.interface]
     groups, _ = compile_groups(named, NodeFacts(), config.metadata.name)
     print(f"{options.config}: {len(config.spec.instances)} instances are good, in {len(groups)} groups")

@@ -60,7 +60,7 @@ def _wrong(reply: dict[str, Any]) -> list[str]:
         lines.append(f"! {each['mac']} claimed {each['address']} on {each['interface']} {times}")
     configuration = reply["agent"].get("configuration", {})
     for problem in configuration.get("problems", []):
-        lines.append(f"! {configuration['file']}: {problem}")
+        lines.append(f"! {problem}")
     for name in reply["silent"]:
         lines.append(f"! the {name} process did not answer in time")
     if reply["vrrp"].get("scheduling", "real-time") != "real-time":

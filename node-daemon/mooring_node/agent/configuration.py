@@ -49,6 +49,11 @@ def read_file(path: Path) -> tuple[NodeConfig, tuple[Problem, ...]]:
     return config, problems
 
 
+def in_file(path: Path, problem: Problem) -> str:
+    """A problem with the name of its file, once."""
+    return str(problem) if f"{problem.object}:".startswith(f"{path}:") else f"{path}: {problem}"
+
+
 def last_good(state: StateFolder) -> NodeRuntime | None:
     """What was accepted last; None when there is none that this version can read."""
     try:

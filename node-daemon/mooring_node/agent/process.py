@@ -16,7 +16,7 @@ from typing import Any
 
 from mooring_node.agent import metrics, settings
 from mooring_node.agent.compile import NodeFacts, facts_of
-from mooring_node.agent.configuration import Outcome, accept
+from mooring_node.agent.configuration import Outcome, accept, in_file
 from mooring_node.agent.conflicts import ClaimSocket, Conflicts
 from mooring_node.agent.transitions import Transition, TransitionLog, timestamp
 from mooring_node.board import Board
@@ -104,7 +104,7 @@ class Agent:
             return
         self._outcome = outcome
         for problem in outcome.problems:
-            self._log("error", f"{self._options.config}: {problem}")
+            self._log("error", in_file(self._options.config, problem))
         if outcome.runtime is None:
             self._supervisor.send({"unusable": UNUSABLE})
             return
@@ -227,7 +227,7 @@ class Agent:
                 "file": str(self._options.config),
                 "generation": runtime.generation if runtime else 0,
                 "ageSeconds": (now_ns() - self._accepted_at) // 1_000_000_000,
-                "problems": [str(problem) for problem in self._outcome.problems],
+                "problems": [in_file(self._options.config, problem) for problem in self._outcome.problems],
             },
             "conflictsTotal": self._conflicts.total,
             "conflicts": [

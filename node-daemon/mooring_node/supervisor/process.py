@@ -23,8 +23,8 @@ TURN_S = 0.5
 #: When this loop itself was stopped for so long, it cannot tell who else was.
 OWN_LATENESS_NS = SECOND_NS
 INQUIRY_NS = 2 * SECOND_NS
-#: Beyond the hand-over's own bound, which the VRRP process keeps.
-LONGEST_STOP_NS = 120 * SECOND_NS
+#: Beyond the hand-over's own bound, which the VRRP process keeps: 3.3 of the longest interval.
+LONGEST_STOP_NS = 150 * SECOND_NS
 
 
 class Supervisor:

@@ -30,7 +30,7 @@ class FaultReason(StrEnum):
     )
     ADDRESS_IN_USE = (
         "AddressInUse",
-        "an address is on the interface already, set by somebody else; remove it there or here",
+        "an address is set on this node already, by somebody else; remove it there or here",
     )
     ADDRESS_LOST = (
         "AddressLost",

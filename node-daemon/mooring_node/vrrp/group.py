@@ -103,7 +103,8 @@ class Group:
         faulty = self._look()
         present = [self._services.network.present(each.interface_index, each.address) for each in self._addresses()]
         ours = [each for each in present if each is not None and not each.permanent]
-        fresh = standing.last_advert_ns > now_ns - 3 * self.config.interval_ns and standing.lease_end_ns > now_ns
+        late_ns = machine.late_ns(self.router.settings)
+        fresh = standing.last_advert_ns > now_ns - late_ns and standing.lease_end_ns > now_ns
         adopt = not faulty and fresh and len(ours) == len(present)
         self.holdings.prepare(self._addresses(), self.config.lease_s)
         if adopt:

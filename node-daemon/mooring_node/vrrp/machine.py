@@ -40,8 +40,8 @@ Step: TypeAlias = tuple[Router, tuple[Effect, ...]]
 #: A losing advert is answered at once, but not more often than the shortest interval of the protocol.
 ANSWER_SPACING_NS = 10_000_000
 REANNOUNCE_SPACING_NS = SECOND_NS
-#: Priority 0 is said this often while leaving, in case one is lost; spaced beyond the longest skew (one
-#: interval), because each restarts the timer of a Backup that is not Mooring.
+#: Priority 0 is said this often while leaving, in case one is lost; spaced beyond the longest skew, because
+#: each restarts the timer of a Backup that is not Mooring.
 RELEASE_REPEATS = 3
 RELEASE_SPACING = 1.1
 
@@ -50,6 +50,16 @@ def skew_ns(settings: Settings, active_interval_ns: int) -> int:
     """How long a Backup waits beyond the intervals, by its priority (RFC 9568 6.1; version 2: RFC 3768 6.1)."""
     interval_ns = SECOND_NS if settings.version == 2 else active_interval_ns
     return (256 - settings.priority) * interval_ns // 256
+
+
+def release_spacing_ns(settings: Settings) -> int:
+    """The time between two adverts of priority 0: a little more than the skew of the lowest priority."""
+    return int((SECOND_NS if settings.version == 2 else settings.interval_ns) * RELEASE_SPACING)
+
+
+def late_ns(settings: Settings) -> int:
+    """The silence after which the others may rightly have the role: 3 intervals, or 2 where they wait less."""
+    return min(3, max(2, settings.active_down_factor)) * settings.interval_ns
 
 
 def active_down_ns(settings: Settings, active_interval_ns: int) -> int:
@@ -74,9 +84,9 @@ def deadline(router: Router) -> int | None:
 
 
 def is_late(router: Router, now: int) -> bool:
-    """Three intervals or more since the last advert: others may have taken the role by right."""
-    state = router.state
-    return isinstance(state, Active) and now >= state.advert_at + 2 * router.settings.interval_ns
+    """So long since the last advert that others may have taken the role by right."""
+    state, settings = router.state, router.settings
+    return isinstance(state, Active) and now >= state.advert_at - settings.interval_ns + late_ns(settings)
 
 
 def step(router: Router, event: Event, now: int) -> Step:
@@ -241,7 +251,7 @@ def _tick(router: Router, now: int) -> Step:
         case Leaving(until=until, stopping=stopping) as state:
             if now >= until:
                 return _left(router, stopping)
-            state = replace(state, repeat_at=now + int(router.settings.interval_ns * RELEASE_SPACING))
+            state = replace(state, repeat_at=now + release_spacing_ns(router.settings))
             return replace(router, state=state), (Effect.SEND_RELEASE,)
         case Fault():
             return _begin(router, now)
@@ -343,7 +353,7 @@ def _leave(router: Router, now: int, *, stopping: bool, keep: bool = False) -> S
                 Effect.RELEASE_ADDRESSES,
             )
         case Active() | Doubting():
-            spacing = int(settings.interval_ns * RELEASE_SPACING)
+            spacing = release_spacing_ns(settings)
             state = Leaving(until=now + RELEASE_REPEATS * spacing, repeat_at=now + spacing, stopping=stopping)
             return replace(router, state=state), (Effect.STOP_ANNOUNCING, Effect.SEND_RELEASE)
         case Leaving() as state:

@@ -21,7 +21,7 @@ from mooring_node.vrrp.ports import Port
 from mooring_node.vrrp.prepared import packed
 from mooring_node.vrrp.receive import Datagram
 from mooring_node.vrrp.refusals import Refusal, Refusals, Refused
-from mooring_node.vrrp.reports import Reports
+from mooring_node.vrrp.reports import Outbox, Reports
 from mooring_node.vrrp.text import address_text
 from mooring_node.vrrp.timers import Timers
 
@@ -45,9 +45,9 @@ class Process:
     def __init__(self, board: Board, child: int, supervisor: Channel, agent: Channel, accepted: Path) -> None:
         self._board = board
         self._child = child
-        self._channels = (supervisor, agent)
+        self._channels = ((supervisor, Outbox(supervisor)), (agent, Outbox(agent)))
         self._accepted = accepted
-        self._reports = Reports(agent)
+        self._reports = Reports(self._channels[1][1])
         self._rtnetlink = Rtnetlink()
         self._monitor = Monitor()
         self.network = Network(self._rtnetlink)
@@ -85,7 +85,7 @@ class Process:
             before = now_ns()
             sleep_ns = LONGEST_SLEEP_NS if deadline is None else max(0, min(deadline - before, LONGEST_SLEEP_NS))
             ports = {port.fileno(): port for port in self.network.ports()}
-            watched = [*ports, self._monitor.fileno(), *(channel.fileno() for channel in self._channels)]
+            watched = [*ports, self._monitor.fileno(), *(channel.fileno() for channel, _ in self._channels)]
             ready = set(select.select(watched, [], [], sleep_ns / SECOND_NS)[0])
             now = now_ns()
             if deadline is not None and now > deadline:
@@ -105,16 +105,21 @@ class Process:
         for group in doubting:
             self._touch(group, now, group.on_time)
             self._touch(group, now, group.drained)
-        for channel in self._channels:
+        self._listen(ready, now)
+        self._fire(now)
+        for _, outbox in self._channels:
+            outbox.flush()
+
+    def _listen(self, ready: set[int], now: int) -> None:
+        """What the supervisor, the agent or a signal ask for."""
+        for channel, outbox in self._channels:
             if channel.fileno() in ready:
                 for request in channel.receive():
-                    self._answer(channel, request, now)
+                    self._answer(outbox, request, now)
         if self._stop_asked and not self._stopping:
             self.stop(now)
         if self._configure_by_ns is not None and now >= self._configure_by_ns:
             self.configure(now)
-        self._fire(now)
-        self._reports.flush()
 
     def _all(self) -> list[Group]:
         return [*self.groups.values(), *self._leaving]
@@ -196,16 +201,16 @@ class Process:
 
     # Requests.
 
-    def _answer(self, channel: Channel, request: dict[str, Any], now: int) -> None:
+    def _answer(self, outbox: Outbox, request: dict[str, Any], now: int) -> None:
         match request.get("do"):
             case "configure":
                 self.configure(now)
-                channel.send({"configured": self.runtime.generation})
+                outbox.put({"configured": self.runtime.generation})
             case "maintenance":
                 self._set_maintenance(bool(request.get("on")), now)
             case "snapshot":
                 for part in snapshot.parts(self.groups.values(), self._about(), now):
-                    channel.send(part | {"id": request.get("id")})
+                    outbox.put(part | {"id": request.get("id")})
             case "stop":
                 self.stop(now)
 
@@ -231,8 +236,6 @@ class Process:
             return
         self.network.read()
         wanted = {group.name: group for group in runtime.groups}
-        # A predecessor may have died with slots of groups that are gone.
-        self._board.forget_all_but(frozenset(wanted).union(group.config.name for group in self._all()))
         # A predecessor may have died with slots of groups that are gone.
         self._board.forget_all_but(frozenset(wanted).union(group.config.name for group in self._all()))
         self.network.never_as_source(

@@ -6,9 +6,7 @@ from enum import StrEnum
 from mooring_node.vrrp.packet import (
     AUTHENTICATION_NONE,
     AUTHENTICATION_PASSWORD,
-    LONGEST_V3_INTERVAL_NS,
     PROTOCOL,
-    SHORTEST_V3_INTERVAL_NS,
     TTL,
     AddressFamily,
     Advert,
@@ -47,7 +45,7 @@ class Expectation:
     """What one instance accepts; built once from its configuration.
 
     `peers` is None for multicast, `group` None for unicast. `password` is padded to 8 bytes with zeros.
-    `source` is the address that this node sends from. The interval's bounds are for version 3, which learns.
+    `source` is the address that this node sends from.
     """
 
     version: int
@@ -62,8 +60,6 @@ class Expectation:
     pseudo_header: bool = True
     authentication_type: int = AUTHENTICATION_NONE
     password: bytes = b""
-    shortest_interval_ns: int = SHORTEST_V3_INTERVAL_NS
-    longest_interval_ns: int = LONGEST_V3_INTERVAL_NS
 
     def __post_init__(self) -> None:
         if (self.peers is None) == (self.group is None):
@@ -148,11 +144,8 @@ def _same(given: bytes, wanted: bytes) -> bool:
 
 
 def _check_interval(advert: Advert, expected: Expectation) -> None:
-    if advert.version == 2:
-        if advert.interval_ns != expected.interval_ns:
-            raise Refused(Refusal.INTERVAL_MISMATCH)
-    elif not expected.shortest_interval_ns <= advert.interval_ns <= expected.longest_interval_ns:
-        raise Refused(Refusal.INTERVAL_OUT_OF_BOUNDS)
+    if advert.version == 2 and advert.interval_ns != expected.interval_ns:
+        raise Refused(Refusal.INTERVAL_MISMATCH)
 
 
 def _remarks(advert: Advert, expected: Expectation) -> tuple[Remark, ...]:

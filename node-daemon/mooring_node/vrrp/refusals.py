@@ -108,11 +108,6 @@ class Refusal(StrEnum):
         "the advertisement interval is 0",
         "set an advertisement interval on the sender",
     )
-    INTERVAL_OUT_OF_BOUNDS = (
-        "IntervalOutOfBounds",
-        "the version 3 advertisement interval is outside what this instance may learn",
-        "set the same advertisement interval on all members",
-    )
     AUTHENTICATION_MISMATCH = (
         "AuthenticationMismatch",
         "the authentication type differs from this instance's",

@@ -9,25 +9,32 @@ from mooring_node.channel import Channel
 WAITING = 1024
 
 
-class Reports:
-    """In order, never blocking; the oldest are dropped when nobody reads for long."""
+class Outbox:
+    """Messages to one channel: in order, never blocking; the oldest are dropped when nobody reads for long."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._waiting: deque[dict[str, Any]] = deque(maxlen=WAITING)
 
-    def transition(self, group: str, before: str, after: str, reason: str) -> None:
-        wall = time.time()
-        self._put({"transition": {"group": group, "from": before, "to": after, "reason": reason, "time": wall}})
-
-    def log(self, level: str, message: str, group: str = "") -> None:
-        self._put({"log": {"level": level, "message": message, "group": group}})
-
-    def _put(self, report: dict[str, Any]) -> None:
-        self._waiting.append(report)
+    def put(self, message: dict[str, Any]) -> None:
+        self._waiting.append(message)
         self.flush()
 
     def flush(self) -> None:
         """Send what waits, as far as the channel takes it."""
         while self._waiting and self._channel.send(self._waiting[0]):
             self._waiting.popleft()
+
+
+class Reports:
+    """What the agent is told without asking."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    def transition(self, group: str, before: str, after: str, reason: str) -> None:
+        wall = time.time()
+        self._outbox.put({"transition": {"group": group, "from": before, "to": after, "reason": reason, "time": wall}})
+
+    def log(self, level: str, message: str, group: str = "") -> None:
+        self._outbox.put({"log": {"level": level, "message": message, "group": group}})

@@ -47,7 +47,11 @@ FAULTED = {
         ),
     ],
     "agent": {
-        "configuration": {"file": "/etc/mooring/node.yaml", "generation": 4, "problems": ["NodeConfig lb-1: wrong"]},
+        "configuration": {
+            "file": "/etc/mooring/node.yaml",
+            "generation": 4,
+            "problems": ["/etc/mooring/node.yaml: NodeConfig lb-1: wrong"],
+        },
         "conflicts": [{"mac": "02:00:00:00:00:09", "address": "10.0.0.100", "interface": "eth0", "count": 2}],
     },
     "vrrp": {"scheduling": "nice", "lateness": {"worstNs": 1_234_567}},

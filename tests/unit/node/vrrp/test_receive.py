@@ -104,16 +104,6 @@ GROUP2 = packed("224.0.0.19")[0]
         (datagram(replace(V2, authentication=b"667\0\0\0\0\0")), UNICAST2, Refusal.WRONG_PASSWORD),
         (datagram(V2), replace(UNICAST2, password=b""), Refusal.WRONG_PASSWORD),
         (datagram(replace(V2, interval_ns=2 * SECOND)), UNICAST2, Refusal.INTERVAL_MISMATCH),
-        (
-            datagram(replace(V3, interval_ns=10_000_000)),
-            replace(UNICAST3, shortest_interval_ns=20_000_000),
-            Refusal.INTERVAL_OUT_OF_BOUNDS,
-        ),
-        (
-            datagram(replace(V3, interval_ns=20 * SECOND)),
-            replace(UNICAST3, longest_interval_ns=10 * SECOND),
-            Refusal.INTERVAL_OUT_OF_BOUNDS,
-        ),
     ],
 )
 def test_refused_for_a_reason(received: Datagram, expected: Expectation, reason: Refusal) -> None:

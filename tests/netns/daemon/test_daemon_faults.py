@@ -88,6 +88,17 @@ def test_a_frozen_daemon_holds_nothing_beyond_its_lease_and_wakes_humbly(bench, 
     assert bench.restarts(bench.a, "vrrp") == 0
 
 
+def test_a_frozen_daemon_that_nobody_succeeded_begins_anew(bench, instance_of):
+    """Its addresses are gone: to go on as before would bring them back unannounced."""
+    bench.start(bench.a, instance_of(transport={"alone": True}))
+    bench.wait_held(bench.a, ADDRESS)
+    bench.a.fault_stop(3.5)
+    bench.wait_held(bench.a, within=BOUND_S)
+    bench.wait_log(bench.a, "Active -> Backup: its lease had ended")
+    bench.wait_held(bench.a, ADDRESS)
+    bench.wait_state(bench.a, "Active")
+
+
 def test_without_its_supervisor_the_vrrp_process_hands_over_and_a_new_daemon_waits_for_it(bench):
     bench.pair()
     with bench.client.measure([ADDRESS]) as measured:
@@ -125,10 +136,13 @@ def test_nothing_changes_on_the_wire_when_the_agent_is_killed(bench, instance_of
 def test_killed_while_it_takes_over(bench, instance_of, process):
     many = [{"address": f"10.0.1.{number}/16"} for number in range(1, 101)]
     bench.start(bench.a, instance_of(transport={"alone": True}, addresses=many, advertisementInterval="500ms"))
+    chosen = bench.a.processes(process)
     kernel = bench.a.kernel
     while not bench.a.held():
         kernel.drain()
-    bench.a.fault_kill(process)
+    # At once: its first advert is not a millisecond away.
+    for each in chosen:
+        each.send(signal.SIGKILL)
     if process is None:
         bench.wait_held(bench.a, within=BOUND_S)
         bench.a.start_daemon()

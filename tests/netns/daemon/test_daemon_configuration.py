@@ -34,6 +34,8 @@ def test_a_junk_file_at_reload_changes_nothing(bench, text, said):
     with bench.client.measure([ADDRESS]) as measured:
         bench.a.reload_daemon(text)
         problems = bench.wait(lambda: bench.problems(bench.a), "status to tell of it")
+        heard = bench.group(bench.b)["members"][0]["advertsReceived"]
+        bench.wait(lambda: bench.group(bench.b)["members"][0]["advertsReceived"] > heard + 5, "adverts to go on")
     file = str(bench.a.config_file)
     assert said in " ".join(problems)
     assert file in bench.run(bench.a, "status", "--state-dir", str(bench.a.state_dir)).stdout

@@ -326,8 +326,8 @@ def make_bench(require_tool: Callable[[str], str]) -> Iterator[Callable[[], Benc
     end()
 
 
-#: The guest's clock moves by microseconds where a program reads it; half a millisecond is far beyond that.
-TOLERANCE = MS // 2
+#: The guest's clock moves by microseconds where a program reads it; a quarter of a millisecond is far beyond that.
+TOLERANCE = MS // 4
 
 
 class Figures:

@@ -186,7 +186,7 @@ def test_version_2_refuses_another_interval_so_both_hold(
     refused = [
         each for each in bench.wire.adverts(router.virtual_router_id, "n2", sent=False) if begun < each.at < taken
     ]
-    assert len(refused) >= 6
+    assert len(refused) >= 3  # the other has to take the role first
     with figures("from its start as Backup to its first advert, by its own interval of 2 s") as table:
         # What is written down is cut to milliseconds.
         table.add(router, taken - begun, 2 * 3 * SECOND + router.skew(100), MS)

@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from mooring_node.vrrp import states
-from mooring_node.vrrp.machine import deadline, step
+from mooring_node.vrrp.machine import step
 from mooring_node.vrrp.states import Event, Heard, Router, Settings, Tick
+from mooring_node.vrrp.timing import deadline
 
 CASES = Path(__file__).parent
 UNITS_NS = {"ms": 1_000_000, "s": 1_000_000_000}

@@ -21,6 +21,8 @@ class Outcome:
     runtime: NodeRuntime | None
     problems: tuple[Problem, ...]
     changed: bool
+    waits: bool = False
+    """An instance that names no interface found none: the node's network may not be there yet."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -83,10 +85,10 @@ def accept(path: Path, state: StateFolder, facts: Callable[[], NodeFacts]) -> Ou
     entries = ledger.read()
     ledger.write(Entries(entries.addresses | addresses_of(groups), entries.settings))
     if before is not None and frozenset(groups) == frozenset(before.groups):
-        return Outcome(before, problems, changed=False)
+        return Outcome(before, problems, changed=False, waits=bool(unresolved))
     runtime = NodeRuntime(generation=before.generation + 1 if before else 1, groups=groups)
     write_atomically(state.accepted, to_json(runtime))
-    return Outcome(runtime, problems, changed=True)
+    return Outcome(runtime, problems, changed=True, waits=bool(unresolved))
 
 
 def _kept(before: Sequence[GroupConfig], groups: Sequence[GroupConfig], bad: set[str]) -> tuple[GroupConfig, ...]:

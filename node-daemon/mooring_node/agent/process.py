@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from mooring_node.agent import metrics, settings
+from mooring_node.agent.claims import ClaimWatch
 from mooring_node.agent.compile import NodeFacts, facts_of
 from mooring_node.agent.configuration import Outcome, accept, in_file
-from mooring_node.agent.conflicts import ClaimSocket, Conflicts
 from mooring_node.agent.transitions import Transition, TransitionLog, timestamp
 from mooring_node.board import Board
 from mooring_node.channel import Channel
@@ -27,12 +27,13 @@ from mooring_node.kernel.rtnetlink import AddressGone, Monitor, Rtnetlink
 from mooring_node.ledger import Ledger
 from mooring_node.supervisor.inquiry import Inquiry
 from mooring_node.vrrp.config import NodeRuntime
-from mooring_node.vrrp.prepared import packed
 
 TURN_S = 0.5
 SCRAPE_S = 2.0
 #: After a change, what was configured before may still be handed over: the ledger keeps it for so long.
 NARROW_AFTER_S = 120.0
+#: An interface that an instance left to us was not found: looked for again, routes may come late.
+RETRY_NS = 5_000_000_000
 UNUSABLE = 3
 
 
@@ -62,12 +63,10 @@ class Agent:
         self._rtnetlink = Rtnetlink()
         self._ledger = Ledger(state.ledger)
         self._transitions = TransitionLog(state.transitions)
-        self._conflicts = Conflicts()
-        self._claims: dict[tuple[str, int], ClaimSocket] = {}
-        self._states: dict[str, str] = {}
-        self._addresses: dict[str, frozenset[bytes]] = {}
+        self._claims = ClaimWatch(self._rtnetlink)
         self._outcome = Outcome(None, (), changed=False)
         self._accepted_at = now_ns()
+        self._loaded_at = 0
         self._inquiries: dict[int, Inquiry] = {}
         self._numbers = 0
         self._stopping = asyncio.Event()
@@ -97,32 +96,31 @@ class Agent:
 
     def load(self) -> None:
         """Read the file and have run what of it is good; the VRRP process is told in any case."""
+        self._loaded_at = now_ns()
         try:
             outcome = accept(self._options.config, self._state, self._facts)
         except OSError as error:
             self._log("error", f"{self._state.path}: {error}; what runs goes on")
             return
+        news = outcome.problems != self._outcome.problems or not outcome.waits
         self._outcome = outcome
-        for problem in outcome.problems:
+        for problem in outcome.problems if news else ():
             self._log("error", in_file(self._options.config, problem))
         if outcome.runtime is None:
             self._supervisor.send({"unusable": UNUSABLE})
             return
-        if outcome.problems:
+        if outcome.problems and news:
             self._log("warning", "what is wrong keeps its last good configuration; all else is as the file says")
         if outcome.changed:
             self._accepted_at = now_ns()
         self._prepare(outcome.runtime)
-        self._addresses = {
-            group.name: frozenset(packed(each.address) for each in group.addresses())
-            for group in outcome.runtime.groups
-        }
         self._vrrp.send({"do": "configure"})
-        self._log("info", f"configuration {outcome.runtime.generation}: {len(outcome.runtime.groups)} groups")
+        if news:
+            self._log("info", f"configuration {outcome.runtime.generation}: {len(outcome.runtime.groups)} groups")
 
     def _prepare(self, runtime: NodeRuntime) -> None:
         self._ensure_settings(runtime)
-        self._listen_for_claims(runtime)
+        self._claims.configured(runtime)
         if self._narrow is not None:
             self._narrow.cancel()
         loop = asyncio.get_running_loop()
@@ -150,45 +148,12 @@ class Agent:
         defaults = self._rtnetlink.default_interfaces()
         return facts_of(addresses, [(families[family], names[index]) for family, index in defaults.items()])
 
-    # Conflicts.
-
-    def _listen_for_claims(self, runtime: NodeRuntime) -> None:
-        loop = asyncio.get_running_loop()
-        needed = {
-            (each.interface, 6 if ":" in each.address else 4) for group in runtime.groups for each in group.addresses()
-        }
-        for key in self._claims.keys() - needed:
-            loop.remove_reader(self._claims[key].fileno())
-            self._claims.pop(key).close()
-        for interface, family in needed - self._claims.keys():
-            with contextlib.suppress(OSError):  # not there yet; the monitor tells when it is
-                opened = ClaimSocket(interface, family)
-                self._claims[interface, family] = opened
-                loop.add_reader(opened.fileno(), self._hear_claims, opened)
-
-    def _hear_claims(self, claims: ClaimSocket) -> None:
-        held = self._held()
-        # Every ARP frame of the segment comes by here; hardly any concerns us.
-        found = [claim for claim in claims.claims() if claim.address in held]
-        if not found:
-            return
-        own = frozenset(link.mac for link in self._rtnetlink.links())
-        for claim in found:
-            self._conflicts.claimed(claim, claims.interface, own, held, now_ns())
-
-    def _held(self) -> frozenset[bytes]:
-        active = (held for group, held in self._addresses.items() if self._states.get(group) == "Active")
-        return frozenset[bytes]().union(*active)
-
     def _kernel_changed(self, monitor: Monitor) -> None:
         if all(isinstance(change, AddressGone) for change in monitor.read()):
             return
         if self._outcome.runtime is not None:
-            for key in [key for key, each in self._claims.items() if not _exists(each.interface)]:
-                asyncio.get_running_loop().remove_reader(self._claims[key].fileno())
-                self._claims.pop(key).close()
             self._ensure_settings(self._outcome.runtime)
-            self._listen_for_claims(self._outcome.runtime)
+            self._claims.configured(self._outcome.runtime)
 
     # What the others say.
 
@@ -204,9 +169,7 @@ class Agent:
         self._finish_inquiries()
 
     def _transition(self, told: dict[str, Any]) -> None:
-        self._states[told["group"]] = told["to"]
-        if told["from"] == "Active":
-            self._conflicts.let_go(self._addresses.get(told["group"], frozenset()))
+        self._claims.state_changed(told["group"], told["from"], told["to"])
         entry = Transition(timestamp(told["time"]), told["group"], told["from"], told["to"], told["reason"])
         self._transitions.add(entry)
         level = "error" if told["to"] == "Fault" else "info"
@@ -229,10 +192,10 @@ class Agent:
                 "ageSeconds": (now_ns() - self._accepted_at) // 1_000_000_000,
                 "problems": [in_file(self._options.config, problem) for problem in self._outcome.problems],
             },
-            "conflictsTotal": self._conflicts.total,
+            "conflictsTotal": self._claims.conflicts.total,
             "conflicts": [
                 {"address": each.address, "mac": each.mac, "interface": each.interface, "count": each.count}
-                for each in self._conflicts.all()
+                for each in self._claims.conflicts.all()
             ],
         }
 
@@ -240,7 +203,9 @@ class Agent:
 
     def _turn(self) -> None:
         self._hear_vrrp()
-        for conflict in self._conflicts.confirm(self._held(), now_ns()):
+        if self._outcome.waits and now_ns() - self._loaded_at > RETRY_NS:
+            self.load()
+        for conflict in self._claims.confirm():
             self._log(
                 "error", f"{conflict.mac} claims {conflict.address} on {conflict.interface}, which is held here:"
                 " two holders, or another device has this address"
@@ -269,7 +234,7 @@ class Agent:
 
     def _note_states(self, answer: dict[str, Any]) -> None:
         for group in answer["groups"]:
-            self._states.setdefault(group["name"], group["state"])
+            self._claims.state_known(group["name"], group["state"])
 
     def _serve_metrics(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
         if not self._options.metrics_port:
@@ -297,10 +262,6 @@ class Agent:
 def _plain(entry: dict[str, str]) -> str:
     where = f" {entry['group']}:" if entry["group"] else ""
     return f"{entry['time']} {entry['level']}{where} {entry['message']}"
-
-
-def _exists(interface: str) -> bool:
-    return Path("/sys/class/net", interface).exists()
 
 
 def daemon_version() -> str:

@@ -41,7 +41,11 @@ class FaultReason(StrEnum):
 
 SECOND_NS = 1_000_000_000
 #: What no event ends is tried again after so long.
-COOLING_NS = {FaultReason.ADDRESS_LOST: 30 * SECOND_NS, FaultReason.KERNEL_REFUSED: 10 * SECOND_NS}
+COOLING_NS = {
+    FaultReason.ADDRESS_LOST: 30 * SECOND_NS,
+    FaultReason.ADDRESS_IN_USE: 10 * SECOND_NS,
+    FaultReason.KERNEL_REFUSED: 10 * SECOND_NS,
+}
 
 
 class Faults:

@@ -7,7 +7,7 @@ from typing import Protocol
 from mooring_node.board import Slot
 from mooring_node.kernel.addresses import LeasedAddress, delete_batch
 from mooring_node.kernel.rtnetlink import Rtnetlink
-from mooring_node.vrrp import machine
+from mooring_node.vrrp import machine, timing
 from mooring_node.vrrp.config import GroupConfig
 from mooring_node.vrrp.faults import FaultReason, Faults
 from mooring_node.vrrp.holdings import AddressInUse, Holdings, KernelRefused
@@ -30,6 +30,7 @@ from mooring_node.vrrp.states import (
     Late,
     LeaseEnded,
     Leaving,
+    NotTaken,
     Reconfigured,
     Router,
     Start,
@@ -103,7 +104,7 @@ class Group:
         faulty = self._look()
         present = [self._services.network.present(each.interface_index, each.address) for each in self._addresses()]
         ours = [each for each in present if each is not None and not each.permanent]
-        late_ns = machine.late_ns(self.router.settings)
+        late_ns = timing.late_ns(self.router.settings)
         fresh = standing.last_advert_ns > now_ns - late_ns and standing.lease_end_ns > now_ns
         adopt = not faulty and fresh and len(ours) == len(present)
         self.holdings.prepare(self._addresses(), self.config.lease_s)
@@ -131,7 +132,7 @@ class Group:
         self._feed(event, now_ns, f"heard priority {advert.priority}")
 
     def is_late(self, now_ns: int) -> bool:
-        return machine.is_late(self.router, now_ns)
+        return timing.is_late(self.router, now_ns)
 
     def late(self, now_ns: int) -> None:
         self._feed(Late(), now_ns, "woke late")
@@ -246,7 +247,7 @@ class Group:
     @property
     def deadline_ns(self) -> int | None:
         """When `on_time` wants to be called."""
-        due = [machine.deadline(self.router), self._recheck_at_ns]
+        due = [timing.deadline(self.router), self._recheck_at_ns]
         if isinstance(self.router.state, HOLDING):
             due.append(self.holdings.renew_at_ns)
         due.extend(member.announce_at_ns for member in self.members)
@@ -264,10 +265,10 @@ class Group:
             seen |= {FaultReason.ADDRESS_IN_USE}
         return self._faults.saw(seen)
 
-    def _fault(self, reason: FaultReason, now_ns: int) -> None:
+    def _fault(self, reason: FaultReason, now_ns: int, *, taken: bool = True) -> None:
         self._faults.add(reason, now_ns)
         self._recheck_at_ns = now_ns + RECHECK_NS
-        self._feed(FaultsChanged(faulty=True), now_ns, self._faults.text())
+        self._feed(FaultsChanged(faulty=True) if taken else NotTaken(), now_ns, self._faults.text())
 
     def _feed(self, event: Event, now_ns: int, reason: str) -> None:
         self.router, effects = machine.step(self.router, event, now_ns)
@@ -312,11 +313,11 @@ class Group:
             self.holdings.take(now_ns)
         except AddressInUse as error:
             self._services.report.log("error", str(error), self.config.name)
-            self._fault(FaultReason.ADDRESS_IN_USE, now_ns)
+            self._fault(FaultReason.ADDRESS_IN_USE, now_ns, taken=False)
             return False
         except KernelRefused as error:
             self._services.report.log("error", f"the kernel refused an address: {error}", self.config.name)
-            self._fault(FaultReason.KERNEL_REFUSED, now_ns)
+            self._fault(FaultReason.KERNEL_REFUSED, now_ns, taken=False)
             return False
         return True
 

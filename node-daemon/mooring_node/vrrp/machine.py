@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TypeAlias, assert_never
 
 from mooring_node.vrrp.states import (
+    HOLDING,
     LEARNED_INTERVAL_FACTOR,
     OWNER_PRIORITY,
     SECOND_NS,
@@ -25,6 +26,7 @@ from mooring_node.vrrp.states import (
     Late,
     LeaseEnded,
     Leaving,
+    NotTaken,
     Observing,
     Reconfigured,
     Router,
@@ -34,59 +36,15 @@ from mooring_node.vrrp.states import (
     Stopped,
     Tick,
 )
+from mooring_node.vrrp.timing import active_down_ns, deadline, release_spacing_ns, skew_ns
 
 Step: TypeAlias = tuple[Router, tuple[Effect, ...]]
 
 #: A losing advert is answered at once, but not more often than the shortest interval of the protocol.
 ANSWER_SPACING_NS = 10_000_000
 REANNOUNCE_SPACING_NS = SECOND_NS
-#: Priority 0 is said this often while leaving, in case one is lost; spaced beyond the longest skew, because
-#: each restarts the timer of a Backup that is not Mooring.
+#: Priority 0 is said this often while leaving, in case one is lost.
 RELEASE_REPEATS = 3
-RELEASE_SPACING = 1.1
-
-
-def skew_ns(settings: Settings, active_interval_ns: int) -> int:
-    """How long a Backup waits beyond the intervals, by its priority (RFC 9568 6.1; version 2: RFC 3768 6.1)."""
-    interval_ns = SECOND_NS if settings.version == 2 else active_interval_ns
-    return (256 - settings.priority) * interval_ns // 256
-
-
-def release_spacing_ns(settings: Settings) -> int:
-    """The time between two adverts of priority 0: a little more than the skew of the lowest priority."""
-    return int((SECOND_NS if settings.version == 2 else settings.interval_ns) * RELEASE_SPACING)
-
-
-def late_ns(settings: Settings) -> int:
-    """The silence after which the others may rightly have the role: 3 intervals, or 2 where they wait less."""
-    return min(3, max(2, settings.active_down_factor)) * settings.interval_ns
-
-
-def active_down_ns(settings: Settings, active_interval_ns: int) -> int:
-    """The silence after which the Active router counts as gone."""
-    return settings.active_down_factor * active_interval_ns + skew_ns(settings, active_interval_ns)
-
-
-def deadline(router: Router) -> int | None:
-    """When the next Tick is due; None while only an event from outside can change anything."""
-    match router.state:
-        case Backup(active_down_at=at):
-            return at
-        case Active(advert_at=at, reannounce_at=again):
-            return at if again is None else min(at, again)
-        case Leaving(until=until, repeat_at=repeat_at):
-            return min(until, repeat_at)
-        case Fault(recover_at=recover):
-            return recover
-        case Initialize() | Observing() | Doubting() | Stopped():
-            return None
-    assert_never(router.state)
-
-
-def is_late(router: Router, now: int) -> bool:
-    """So long since the last advert that others may have taken the role by right."""
-    state, settings = router.state, router.settings
-    return isinstance(state, Active) and now >= state.advert_at - settings.interval_ns + late_ns(settings)
 
 
 def step(router: Router, event: Event, now: int) -> Step:
@@ -99,14 +57,13 @@ def step(router: Router, event: Event, now: int) -> Step:
         case Tick():
             return _tick(router, now)
         case Late():
-            state = router.state
-            return (replace(router, state=Doubting(state)), ()) if isinstance(state, Active) else (router, ())
+            return _late(router)
         case Drained():
             return _drained(router, now)
         case LeaseEnded():
             return _lease_ended(router, now)
-        case FaultsChanged(faulty=faulty):
-            return _faults_changed(router, faulty, now)
+        case FaultsChanged() | NotTaken():
+            return _faults(router, event, now)
         case Reconfigured(settings=settings):
             return _reconfigured(router, settings, now)
         case Stop(keep=keep):
@@ -275,6 +232,12 @@ def _tick_as_active(router: Router, state: Active, now: int) -> Step:
     return replace(router, state=state), effects
 
 
+def _late(router: Router) -> Step:
+    if not isinstance(router.state, Active):
+        return router, ()
+    return replace(router, state=Doubting(router.state)), ()
+
+
 def _drained(router: Router, now: int) -> Step:
     """Nobody else spoke while we slept: still Active, and heard at once."""
     if not isinstance(router.state, Doubting):
@@ -296,6 +259,15 @@ def _lease_ended(router: Router, now: int) -> Step:
 
 def _left(router: Router, stopping: bool) -> Step:
     return replace(router, state=Stopped() if stopping else Observing()), (Effect.RELEASE_ADDRESSES,)
+
+
+def _faults(router: Router, event: FaultsChanged | NotTaken, now: int) -> Step:
+    if isinstance(event, FaultsChanged):
+        return _faults_changed(router, event.faulty, now)
+    if not isinstance(router.state, HOLDING):
+        return router, ()
+    # Silently: priority 0 would start an election that nothing has made necessary.
+    return replace(router, state=Fault()), (Effect.STOP_ANNOUNCING, Effect.RELEASE_ADDRESSES)
 
 
 def _faults_changed(router: Router, faulty: bool, now: int) -> Step:

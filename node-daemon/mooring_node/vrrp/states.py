@@ -141,6 +141,11 @@ class FaultsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class NotTaken:
+    """The kernel refused an address of a taking: nothing is held, and nobody has heard of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reconfigured:
     settings: Settings
 
@@ -152,7 +157,7 @@ class Stop:
     keep: bool = False
 
 
-Event: TypeAlias = Start | Heard | Tick | Late | Drained | LeaseEnded | FaultsChanged | Reconfigured | Stop
+Event: TypeAlias = Start | Heard | Tick | Late | Drained | LeaseEnded | FaultsChanged | NotTaken | Reconfigured | Stop
 
 
 class Effect(Enum):

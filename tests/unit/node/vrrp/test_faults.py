@@ -21,10 +21,11 @@ def test_what_no_event_ends_cools_down() -> None:
     assert not faults.saw(frozenset())
 
 
-def test_an_address_in_use_is_there_until_the_next_look() -> None:
+def test_what_has_cooled_down_is_there_still_if_it_is_seen() -> None:
     faults = Faults()
     faults.add(FaultReason.ADDRESS_IN_USE, NOW)
-    assert faults.present == {FaultReason.ADDRESS_IN_USE}
+    faults.cool(NOW + COOLING_NS[FaultReason.ADDRESS_IN_USE])
+    assert faults.saw(frozenset({FaultReason.ADDRESS_IN_USE}))
     assert not faults.saw(frozenset())
 
 

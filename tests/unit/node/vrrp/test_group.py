@@ -16,11 +16,11 @@ from mooring_node.vrrp.config import AddressConfig, AnnouncementConfig, GroupCon
 from mooring_node.vrrp.faults import COOLING_NS, FaultReason
 from mooring_node.vrrp.group import Group, Services
 from mooring_node.vrrp.losses import INCIDENT_NS, LIMIT
-from mooring_node.vrrp.machine import active_down_ns, deadline
 from mooring_node.vrrp.packet import Advert, encode, ipv4_packet
 from mooring_node.vrrp.receive import parse_ipv4
 from mooring_node.vrrp.refusals import Refused
 from mooring_node.vrrp.states import Active, Backup, Doubting, Leaving, Observing
+from mooring_node.vrrp.timing import active_down_ns, deadline
 from mooring_node.vrrp.translation import visible_state
 
 S = 1_000_000_000
@@ -271,6 +271,7 @@ def test_an_address_in_use_is_a_fault_until_it_is_gone(bench: Bench) -> None:
     assert bench.kernel.addresses == {KEYS[1]: 0}
     assert bench.wire.frames() == 0
     assert 128 not in bench.wire.sent
+    assert 0 not in bench.wire.sent, "a router that never spoke has nothing to release"
     assert FaultReason.ADDRESS_IN_USE in bench.group.faults
     assert bench.reports.transitions[-1][2].startswith("AddressInUse: ")
     bench.wire.foreign = {KEYS[1][2]}

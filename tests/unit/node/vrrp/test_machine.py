@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mooring_node.vrrp import machine, states
-from mooring_node.vrrp.machine import active_down_ns, deadline, skew_ns, step
+from mooring_node.vrrp import states
+from mooring_node.vrrp.machine import step
 from mooring_node.vrrp.states import (
     HOLDING,
     SECOND_NS,
@@ -29,6 +29,7 @@ from mooring_node.vrrp.states import (
     Late,
     LeaseEnded,
     Leaving,
+    NotTaken,
     Observing,
     Reconfigured,
     Router,
@@ -39,6 +40,7 @@ from mooring_node.vrrp.states import (
     Stopped,
     Tick,
 )
+from mooring_node.vrrp.timing import active_down_ns, deadline, is_late, skew_ns
 
 MS = 1_000_000
 S = SECOND_NS
@@ -87,6 +89,7 @@ EVENTS: tuple[Event, ...] = (
     LeaseEnded(),
     FaultsChanged(faulty=True),
     FaultsChanged(faulty=False),
+    NotTaken(),
     Reconfigured(PLAIN),
     Reconfigured(replace(PLAIN, eligible=False)),
     Stop(),
@@ -125,7 +128,9 @@ def check_step(before: Router, event: Event, after: Router, effects: tuple[Effec
     if Effect.SEND_ADVERT in effects and not is_now:
         assert isinstance(before.state, Active)
         assert effects[-2:] == (Effect.RELEASE_ADDRESSES, Effect.SEND_ADVERT)
-    if isinstance(before.state, Doubting) and not isinstance(event, Drained | Stop | FaultsChanged | Reconfigured):
+    if isinstance(before.state, Doubting) and not isinstance(
+        event, Drained | Stop | FaultsChanged | NotTaken | Reconfigured
+    ):
         assert not SPEAKING & set(effects)
     if was and not is_now and not isinstance(before.state, Leaving):
         assert Effect.STOP_ANNOUNCING in effects
@@ -177,6 +182,7 @@ events = st.one_of(
     st.just(Drained()),
     st.just(LeaseEnded()),
     st.builds(FaultsChanged, faulty=st.booleans()),
+    st.just(NotTaken()),
     st.builds(Reconfigured, configurations),
     st.builds(Stop, keep=st.booleans()),
     st.builds(Start, adopt=st.booleans()),
@@ -227,7 +233,7 @@ def test_nothing_is_said_between_late_and_drained(chosen: Settings, walk: list[t
     router, effects = step(router, Late(), now)
     assert effects == ()
     for passes, event in walk:
-        if event == "deadline" or isinstance(event, Drained | Stop | FaultsChanged | Reconfigured | Start):
+        if event == "deadline" or isinstance(event, Drained | Stop | FaultsChanged | NotTaken | Reconfigured | Start):
             continue  # told by us, not by the wire; or it is the end of the doubt
         now += passes
         before = router.state
@@ -262,9 +268,9 @@ def test_an_ended_lease_is_let_go_in_silence(state: State) -> None:
 
 def test_late_is_three_intervals_after_the_last_advert() -> None:
     router = router_as(Active(advert_at=NOW + S, since=NOW))
-    assert not machine.is_late(router, NOW + 3 * S - 1)
-    assert machine.is_late(router, NOW + 3 * S)
-    assert not machine.is_late(router_as(Backup(NOW, S)), NOW + 90 * S)
+    assert not is_late(router, NOW + 3 * S - 1)
+    assert is_late(router, NOW + 3 * S)
+    assert not is_late(router_as(Backup(NOW, S)), NOW + 90 * S)
 
 
 def test_a_little_lateness_does_not_add_up() -> None:

@@ -19,6 +19,7 @@ from mooring_api.nodeconfig_status import InterfaceReport as InterfaceReport
 from mooring_api.nodeconfig_status import NodeConfigStatus as NodeConfigStatus
 from mooring_api.vrrp import (
     INTERVAL_RULE,
+    PASSWORD_RULE,
     AdvertisementInterval,
     Announcements,
     Checksum,
@@ -219,12 +220,7 @@ class Instance(Wire):
             holds=lambda i: i.version == 3 or i.family is Family.IPV4,
             path="version",
         ),
-        Rule(
-            cel="!has(self.authentication) || self.version == 2",
-            message="a password needs version 2 (RFC 9568 has none); set version: 2 or remove it",
-            holds=lambda i: i.authentication is None or i.version == 2,
-            path="authentication",
-        ),
+        PASSWORD_RULE,
         Rule(
             cel="!has(self.transport.source) || self.transport.source.contains(':') == (self.family == 'IPv6')",
             message="adverts leave from an address of the instance's family; correct source or family",

@@ -23,6 +23,7 @@ from mooring_api.virtualip_status import PlacedNode as PlacedNode
 from mooring_api.virtualip_status import VirtualIPStatus as VirtualIPStatus
 from mooring_api.vrrp import (
     INTERVAL_RULE,
+    PASSWORD_RULE,
     AdvertisementInterval,
     Announcements,
     Checksum,
@@ -196,12 +197,7 @@ class Vrrp(Wire):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         INTERVAL_RULE,
-        Rule(
-            cel="!has(self.authentication) || self.version == 2",
-            message="a password needs version 2 (RFC 9568 has none); set version: 2 or remove it",
-            holds=lambda v: v.authentication is None or v.version == 2,
-            path="authentication",
-        ),
+        PASSWORD_RULE,
         Rule(
             cel="!has(self.virtualRouterIDs)"
             " || self.virtualRouterIDs.all(id, self.virtualRouterIDs.exists_one(other, other == id))",

@@ -98,3 +98,10 @@ INTERVAL_RULE = Rule(
     holds=lambda spec: intervals_fit(spec.version, spec.advertisement_interval),
     path="advertisementInterval",
 )
+
+PASSWORD_RULE = Rule(
+    cel="!has(self.authentication) || self.version == 2",
+    message="a password needs version 2 (RFC 9568 has none); set version: 2 or remove it",
+    holds=lambda spec: spec.authentication is None or spec.version == 2,
+    path="authentication",
+)

@@ -142,8 +142,8 @@ def switch_commands() -> list[str]:
     commands = ["link set lo up"]
     for bridge in (SERVICE_BRIDGE, MANAGEMENT_BRIDGE):
         commands += [
-            f"link add {bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
-            f"link set {bridge} up",
+            f"link add name {bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
+            f"link set dev {bridge} up",
         ]
     return commands
 
@@ -151,14 +151,14 @@ def switch_commands() -> list[str]:
 def plug_commands(member: Member, namespace: str) -> list[str]:
     """In the switch's namespace: the member's cables, plugged in."""
     commands = [
-        f"link add {member.port} type veth peer name {SERVICE_LINK} address {member.mac} netns {namespace}",
-        f"link set {member.port} master {SERVICE_BRIDGE} up",
+        f"link add name {member.port} type veth peer name {SERVICE_LINK} address {member.mac} netns {namespace}",
+        f"link set dev {member.port} master {SERVICE_BRIDGE} up",
     ]
     if not member.is_client:
         commands += [
-            f"link add {member.management_port} type veth"
+            f"link add name {member.management_port} type veth"
             f" peer name {MANAGEMENT_LINK} address {member.management_mac} netns {namespace}",
-            f"link set {member.management_port} master {MANAGEMENT_BRIDGE} up",
+            f"link set dev {member.management_port} master {MANAGEMENT_BRIDGE} up",
         ]
     return commands
 
@@ -169,11 +169,11 @@ def member_commands(member: Member) -> list[str]:
         "link set lo up",
         f"addr add {member.ipv4}/16 brd + dev {SERVICE_LINK}",
         f"addr add {member.ipv6}/64 dev {SERVICE_LINK} nodad",
-        f"link set {SERVICE_LINK} up",
+        f"link set dev {SERVICE_LINK} up",
     ]
     if not member.is_client:
         commands += [
             f"addr add {member.management}/24 brd + dev {MANAGEMENT_LINK}",
-            f"link set {MANAGEMENT_LINK} up",
+            f"link set dev {MANAGEMENT_LINK} up",
         ]
     return commands

@@ -159,7 +159,7 @@ class Node(Machine):
     def fault_node(self) -> None:
         """Pull the power cord: links cut, every process killed, nothing of the kernel's state survives."""
         self._require_power()
-        namespace.batch(self._switch, [f"link set {port} down" for port in self.member.ports])
+        namespace.batch(self._switch, [f"link set dev {port} down" for port in self.member.ports])
         self.close()
         namespace.remove(self.namespace)
         # Asynchronous as it is, the namespace's end would leave the ports there for a while.
@@ -172,7 +172,7 @@ class Node(Machine):
         if silent:
             self._nft(faults.drop(self.member.port, Direction.BOTH))
         else:
-            self._ip_switch(f"link set {self.member.port} down")
+            self._ip_switch(f"link set dev {self.member.port} down")
 
     def fault_one_way(self, direction: Direction) -> None:
         """Drop all frames from the node, or all towards it, on the service link."""
@@ -214,7 +214,7 @@ class Node(Machine):
         if not self.powered:
             self.power_on()
         for port in self.member.ports:
-            self._ip_switch(f"link set {port} up")
+            self._ip_switch(f"link set dev {port} up")
         self._nft(faults.restore(self.member.port))
         for identity in self.processes():
             identity.send(signal.SIGCONT)

@@ -3,6 +3,9 @@
 `python -m mooring_lab.stopper SECONDS PID:START ...` says `stopped` once all are frozen.
 """
 
+import contextlib
+import os
+import select
 import signal
 import sys
 import time
@@ -25,11 +28,24 @@ def main(arguments: Sequence[str]) -> int:
         wait_until(lambda: all(i.frozen() or not i.alive() for i in frozen), _FREEZE_SECONDS, "all to be frozen")
         sys.stdout.write("stopped\n")
         sys.stdout.flush()
-        time.sleep(seconds)
+        _wait(frozen, seconds)
     finally:
         for identity in frozen:
             identity.send(signal.SIGCONT)
     return 0
+
+
+def _wait(frozen: Sequence[Identity], seconds: float) -> None:
+    """Until the time is over, or none of the frozen processes is left to be woken."""
+    deadline = time.monotonic() + seconds
+    ends = set()
+    for identity in frozen:
+        with contextlib.suppress(ProcessLookupError):
+            ends.add(os.pidfd_open(identity.pid))
+    while ends and (left := deadline - time.monotonic()) > 0:
+        for ended in select.select(ends, [], [], left)[0]:
+            os.close(ended)
+            ends.remove(ended)
 
 
 if __name__ == "__main__":

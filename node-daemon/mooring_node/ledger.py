@@ -14,7 +14,7 @@ from pathlib import Path
 from mooring_node.files import boot_id, read_json, write_atomically
 from mooring_node.kernel.addresses import delete_batch
 from mooring_node.kernel.links import settings_batch
-from mooring_node.kernel.rtnetlink import Rtnetlink
+from mooring_node.kernel.rtnetlink import Rtnetlink, is_ours
 from mooring_node.vrrp.config import GroupConfig
 
 
@@ -88,7 +88,7 @@ def undo_addresses(rtnetlink: Rtnetlink, addresses: frozenset[LedgerAddress]) ->
     found = [
         each
         for each in rtnetlink.addresses()
-        if each.valid_lifetime_s is not None
+        if is_ours(each)
         and LedgerAddress(
             names.get(each.interface_index, ""), socket.inet_ntop(each.family, each.address), each.prefix_length
         )

@@ -25,7 +25,7 @@ from mooring_node.kernel.netlink import Batch as Batch
 
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 
-IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_CACHEINFO, IFA_FLAGS = 1, 2, 3, 6, 8
+IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 1, 2, 3, 6, 8, 11
 
 IFA_F_SECONDARY = 0x01
 IFA_F_NODAD = 0x02
@@ -34,6 +34,9 @@ IFA_F_DEPRECATED = 0x20
 IFA_F_TENTATIVE = 0x40
 IFA_F_PERMANENT = 0x80
 IFA_F_NOPREFIXROUTE = 0x200
+
+#: Who set an address, as `ip -d address` shows it from Linux 5.18 on: "m" for Mooring. Older kernels forget it.
+PROTOCOL = 0x6D
 
 #: A lifetime that never ends, in seconds on the wire.
 FOREVER = 0xFFFFFFFF
@@ -85,6 +88,7 @@ class KernelAddress:
     valid_lifetime_s: int | None
     flags: int
     permanent: bool
+    protocol: int = 0
 
     @property
     def key(self) -> AddressKey:
@@ -143,6 +147,7 @@ def parse_address(received: Message) -> KernelAddress | None:
         valid_lifetime_s=valid_s,
         flags=flags,
         permanent=bool(flags & IFA_F_PERMANENT),
+        protocol=members.get(IFA_PROTO, b"\0")[0] if members.get(IFA_PROTO) else 0,
     )
 
 
@@ -173,7 +178,7 @@ def _new_address(each: LeasedAddress, lifetime: int) -> bytes:
     if each.label is not None and each.family == AF_INET:
         body += attribute(IFA_LABEL, text(each.label))
     body += attribute(IFA_CACHEINFO, _CACHEINFO.pack(preferred, lifetime, 0, 0))
-    return body + attribute(IFA_FLAGS, _FLAGS.pack(flags))
+    return body + attribute(IFA_FLAGS, _FLAGS.pack(flags)) + attribute(IFA_PROTO, bytes((PROTOCOL,)))
 
 
 def _head(each: LeasedAddress | KernelAddress, low_flags: int) -> bytes:

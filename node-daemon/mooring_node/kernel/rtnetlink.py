@@ -6,6 +6,7 @@ A socket belongs to the network namespace of the thread that made it.
 import ctypes
 import errno
 import os
+import re
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import Self, TypeAlias, TypeVar
 
 from mooring_node.kernel import addresses as address_messages
 from mooring_node.kernel import links as link_messages
-from mooring_node.kernel.addresses import KernelAddress, parse_address
+from mooring_node.kernel.addresses import PROTOCOL, KernelAddress, parse_address
 from mooring_node.kernel.links import DefaultRoute, Link, parse_default_route, parse_link
 from mooring_node.kernel.netlink import (
     NLM_F_DUMP,
@@ -91,6 +92,20 @@ class Overrun:
 
 
 Change: TypeAlias = LinkChanged | LinkGone | AddressGone | Overrun
+
+
+def tells_who_set_an_address(release: str) -> bool:
+    """Whether a kernel of this release keeps IFA_PROTO (Linux 5.18)."""
+    numbers = re.match(r"(\d+)\.(\d+)", release)
+    return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (5, 18)
+
+
+_TELLS = tells_who_set_an_address(os.uname().release)
+
+
+def is_ours(address: KernelAddress) -> bool:
+    """Whether this daemon, or one before it, set an address: with a lease, and by name where the kernel keeps that."""
+    return address.valid_lifetime_s is not None and (address.protocol == PROTOCOL or not _TELLS)
 
 
 class Rtnetlink:

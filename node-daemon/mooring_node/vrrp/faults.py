@@ -36,6 +36,10 @@ class FaultReason(StrEnum):
         "AddressLost",
         "something on this host keeps deleting the addresses; tell it (NetworkManager, networkd) to leave them alone",
     )
+    GROUP_REFUSED = (
+        "GroupRefused",
+        "the kernel refused the multicast group; raise net.ipv4.igmp_max_memberships, or share one group",
+    )
     KERNEL_REFUSED = "KernelRefused", "the kernel refused an address; the log has its words"
 
 

@@ -1,17 +1,18 @@
 """One group at work: feeds the machine, does what it says, and watches over the addresses."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Protocol
 
 from mooring_node.board import Slot
 from mooring_node.kernel.addresses import LeasedAddress, delete_batch
-from mooring_node.kernel.rtnetlink import Rtnetlink
+from mooring_node.kernel.rtnetlink import Rtnetlink, is_ours
 from mooring_node.vrrp import machine, timing
 from mooring_node.vrrp.config import GroupConfig
 from mooring_node.vrrp.faults import FaultReason, Faults
 from mooring_node.vrrp.holdings import AddressInUse, Holdings, KernelRefused
 from mooring_node.vrrp.losses import Losses
+from mooring_node.vrrp.matching import router_of
 from mooring_node.vrrp.member import Member
 from mooring_node.vrrp.network import Network
 from mooring_node.vrrp.receive import Datagram
@@ -103,7 +104,7 @@ class Group:
         standing = self._slot.read()
         faulty = self._look()
         present = [self._services.network.present(each.interface_index, each.address) for each in self._addresses()]
-        ours = [each for each in present if each is not None and not each.permanent]
+        ours = [each for each in present if each is not None and is_ours(each)]
         late_ns = timing.late_ns(self.router.settings)
         fresh = standing.last_advert_ns > now_ns - late_ns and standing.lease_end_ns > now_ns
         adopt = not faulty and fresh and len(ours) == len(present)
@@ -113,6 +114,7 @@ class Group:
         elif ours and standing.last_advert_ns:
             self._services.rtnetlink.apply(delete_batch(ours))
         if faulty:
+            self._recheck_at_ns = now_ns + RECHECK_NS
             self._feed(FaultsChanged(faulty=True), now_ns, self._faults.text())
         self._feed(Start(adopt=adopt), now_ns, "adopted from its predecessor" if adopt else "started")
 
@@ -179,6 +181,12 @@ class Group:
         """Somebody deleted one of our addresses: put it back, unless that has become a fight."""
         if not isinstance(self.router.state, HOLDING) or now_ns >= self.holdings.lease_end_ns:
             return
+        self._services.network.read()
+        foreign = self._services.network.foreign_addresses()
+        if not foreign.isdisjoint(each.address for each in self._addresses()):
+            self.holdings.forget(foreign)
+            self._fault(FaultReason.ADDRESS_IN_USE, now_ns)
+            return
         if not self.holdings.restore(now_ns):
             return
         self._services.report.log("warning", "an address was deleted by somebody else; it is back", self.config.name)
@@ -190,14 +198,15 @@ class Group:
 
     def reconfigure(self, config: GroupConfig, now_ns: int, *, maintenance: bool) -> None:
         """Another configuration of the same group; what it does not change is not touched."""
-        if config == self.config and maintenance == self._maintenance:
+        unchanged = config == self.config and maintenance == self._maintenance
+        if unchanged and not isinstance(self.router.state, Leaving):
             return
         self._maintenance = maintenance
         self.config = config
-        by_name = {member.config.name: member for member in self.members}
+        by_router = {router_of(member.config): member for member in self.members}
         members = []
         for each in config.members:
-            member = by_name.get(each.name) or Member(config, each, self._services.network)
+            member = by_router.get(router_of(each)) or Member(config, each, self._services.network)
             refresh_differs = member.config.announcements.refresh_ns != each.announcements.refresh_ns
             member.reconfigure(config, each)
             if refresh_differs and isinstance(self.router.state, Active | Doubting):
@@ -214,8 +223,11 @@ class Group:
         )
         self.refresh(now_ns)
 
-    def give_up(self, config: GroupConfig) -> None:
-        """Let go of addresses that another configuration of this group lacks, so that another group may take them."""
+    def go_on(self, config: GroupConfig, slot: Slot) -> None:
+        """This group goes on as `config`: let go of addresses that it lacks, so that another group may take them."""
+        if slot.read() != self._slot.read():
+            slot.write(*astuple(self._slot.read()))
+        self._slot = slot
         if not isinstance(self.router.state, HOLDING):
             return
         kept = {(each.address, each.prefix_length, each.interface) for each in config.addresses()}
@@ -261,7 +273,7 @@ class Group:
     def _look(self) -> bool:
         seen = frozenset[FaultReason]().union(*(member.refresh() for member in self.members))
         # The kernel refuses a second add only for the same prefix on the same interface; the rest is found here.
-        if not self._services.network.permanent_addresses().isdisjoint(each.address for each in self._addresses()):
+        if not self._services.network.foreign_addresses().isdisjoint(each.address for each in self._addresses()):
             seen |= {FaultReason.ADDRESS_IN_USE}
         return self._faults.saw(seen)
 

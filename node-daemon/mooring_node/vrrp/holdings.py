@@ -1,7 +1,7 @@
 """A group's addresses in the kernel: taken with a lease, renewed, given back; every message built ahead."""
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from mooring_node.kernel.addresses import AddressKey, LeasedAddress, add_batch, delete_batch, renew_batch
 from mooring_node.kernel.netlink import Batch
@@ -95,6 +95,10 @@ class Holdings:
         """The addresses are there already, from our predecessor."""
         self.held = frozenset(address.key for address in self.addresses)
         self._lease_runs_until(lease_end_ns)
+
+    def forget(self, addresses: Set[bytes]) -> None:
+        """These are somebody else's now: not ours to delete."""
+        self.held = frozenset(key for key in self.held if key[2] not in addresses)
 
     def keep(self) -> None:
         """Leave the addresses to their lease; they are no longer ours to delete."""

@@ -304,7 +304,7 @@ def _reconfigured(router: Router, settings: Settings, now: int) -> Step:
             return replace(router, state=replace(state, active_interval_ns=learned_ns)), ()
         case Observing() if settings.eligible:
             return _begin(router, now)
-        case Leaving(stopping=False) if settings.eligible:
+        case Leaving() if settings.eligible:
             # Asked back before a successor spoke: the addresses are still here.
             back = replace(router, state=_active_again(settings, now))
             return back, (Effect.SEND_ADVERT, Effect.REANNOUNCE)

@@ -123,8 +123,8 @@ class Member:
         if port is None:
             return frozenset(faults | {FaultReason.INTERFACE_MISSING})
         target = multicast_group(config)
-        if target is not None:
-            port.join(target)
+        if target is not None and not port.join(target):
+            faults.add(FaultReason.GROUP_REFUSED)
         return frozenset(faults)
 
     def _prepare(self, source: bytes, mtu: int, interfaces: tuple[tuple[int, bytes], ...]) -> None:

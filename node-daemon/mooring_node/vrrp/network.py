@@ -5,11 +5,13 @@ from collections.abc import Iterator
 
 from mooring_node.kernel.addresses import KernelAddress
 from mooring_node.kernel.links import Link
-from mooring_node.kernel.rtnetlink import AddressGone, Change, LinkChanged, LinkGone, Overrun, Rtnetlink
+from mooring_node.kernel.rtnetlink import AddressGone, Change, LinkChanged, LinkGone, Overrun, Rtnetlink, is_ours
 from mooring_node.vrrp.ports import FramePort, Port
 from mooring_node.vrrp.receive import is_link_local
 
 READ_AGAIN_NS = 500_000_000
+#: An IPv6 address that is still checked for duplicates cannot be sent from, unless it is optimistic (RFC 4429).
+IFA_F_TENTATIVE, IFA_F_OPTIMISTIC = 0x40, 0x04
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -23,7 +25,7 @@ class Network:
         self._ports: dict[tuple[str, int], Port] = {}
         self._frame_ports: dict[str, FramePort] = {}
         self._virtual: frozenset[bytes] = frozenset()
-        self._permanent: frozenset[bytes] | None = None
+        self._foreign: frozenset[bytes] | None = None
         self._read_at_ns = 0
         self.read()
 
@@ -37,12 +39,12 @@ class Network:
         """Read everything anew from the kernel."""
         self._links = {link.name: link for link in self._rtnetlink.links()}
         self._addresses = self._rtnetlink.addresses()
-        self._permanent = None
+        self._foreign = None
         self._drop_stale_ports()
 
     def apply(self, change: Change) -> None:
         """Take note of what the monitor told."""
-        self._permanent = None
+        self._foreign = None
         match change:
             case LinkChanged(link=link):
                 self._links = {name: each for name, each in self._links.items() if each.index != link.index}
@@ -72,7 +74,8 @@ class Network:
         if link is None:
             return None
         for each in self._addresses:
-            if each.interface_index != link.index or each.family != FAMILIES[family]:
+            usable = each.flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC) != IFA_F_TENTATIVE
+            if each.interface_index != link.index or each.family != FAMILIES[family] or not usable:
                 continue
             if wanted is not None:
                 if each.address == wanted:
@@ -81,16 +84,16 @@ class Network:
                 return each.address
         return None
 
-    def permanent_addresses(self) -> frozenset[bytes]:
-        """Addresses set for good, so not by us; those of loopback apart, where servers keep theirs."""
-        if self._permanent is None:
+    def foreign_addresses(self) -> frozenset[bytes]:
+        """Addresses that others have set; those of loopback apart, where servers keep theirs."""
+        if self._foreign is None:
             loopback = self._links.get("lo")
-            self._permanent = frozenset(
+            self._foreign = frozenset(
                 each.address
                 for each in self._addresses
-                if each.valid_lifetime_s is None and (loopback is None or each.interface_index != loopback.index)
+                if not is_ours(each) and (loopback is None or each.interface_index != loopback.index)
             )
-        return self._permanent
+        return self._foreign
 
     def present(self, interface_index: int, address: bytes) -> KernelAddress | None:
         """An address as last read from the kernel."""

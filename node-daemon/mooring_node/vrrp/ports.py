@@ -62,17 +62,24 @@ class Port:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def join(self, group: bytes) -> None:
-        """Receive what is sent to a multicast group; idempotent."""
+    def join(self, group: bytes) -> bool:
+        """Receive what is sent to a multicast group; idempotent. False where the kernel refuses one more."""
         if group in self._joined:
-            return
+            return True
+        try:
+            self._join(group)
+        except OSError:
+            return False
+        self._joined.add(group)
+        return True
+
+    def _join(self, group: bytes) -> None:
         if self.family == 4:
             request = struct.pack("=4s4si", group, bytes(4), self.index)
             self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
         else:
             request = struct.pack("=16si", group, self.index)
             self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
-        self._joined.add(group)
 
     def send(self, packet: bytes, source: bytes, destination: bytes) -> None:
         """Send one prepared packet: with its IP header for IPv4, the VRRP message alone for IPv6. Raises OSError."""

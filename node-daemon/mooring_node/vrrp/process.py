@@ -1,7 +1,8 @@
 """The VRRP process: one loop over sockets and timers. Standard library only, and nothing in it may block."""
 
 import select
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mooring_node.vrrp.config import GroupConfig, NodeRuntime, from_json
 from mooring_node.vrrp.foreign import ForeignRouter, ForeignRouters
 from mooring_node.vrrp.group import Group, Services
 from mooring_node.vrrp.lateness import Lateness
+from mooring_node.vrrp.matching import continued, router_of
 from mooring_node.vrrp.member import Member
 from mooring_node.vrrp.network import Network
 from mooring_node.vrrp.packet import peek
@@ -33,6 +35,8 @@ PACKETS_AT_ONCE = 256
 PACKETS_AFTER_SLEEP = 16_384
 #: Two of the shortest intervals: below that no group can have missed its turn to speak.
 OVERDUE_NS = 20_000_000
+BLOCKED_NS = 100_000
+BREATHE_EVERY_NS = SECOND_NS // 4
 
 
 class Process:
@@ -62,6 +66,7 @@ class Process:
         self.maintenance = False
         self._stopping = False
         self._stop_asked = False
+        self._blocked_at_ns = now_ns()
         self._configure_by_ns: int | None = None
         self._timers: Timers[Group] = Timers()
         self.facts: dict[str, Any] = {}
@@ -88,10 +93,24 @@ class Process:
             watched = [*ports, self._monitor.fileno(), *(channel.fileno() for channel, _ in self._channels)]
             ready = set(select.select(watched, [], [], sleep_ns / SECOND_NS)[0])
             now = now_ns()
+            self._breathe(before, now)
             if deadline is not None and now > deadline:
                 self.lateness.record(now - deadline)
             self._board.progress(self._child, now)
-            self._turn(now, [port for fileno, port in ports.items() if fileno in ready], ready)
+            # Where a timer is due every port is read, whatever select saw: we may have been stopped since.
+            timer_due = deadline is not None and now >= deadline
+            self._turn(now, [port for fileno, port in ports.items() if timer_due or fileno in ready], ready)
+
+    def _breathe(self, before: int, now: int) -> None:
+        """Block for a moment when nothing else has made us block for long.
+
+        The kernel ends a real-time process that never blocks (RLIMIT_RTTIME); a flood of packets must not.
+        """
+        if now - before >= BLOCKED_NS:
+            self._blocked_at_ns = now
+        elif now - self._blocked_at_ns >= BREATHE_EVERY_NS:
+            time.sleep(BLOCKED_NS / SECOND_NS)
+            self._blocked_at_ns = now
 
     def _turn(self, now: int, readable: list[Port], ready: set[int]) -> None:
         """One turn: doubt, listen, kernel, requests, timers, in this order."""
@@ -189,7 +208,7 @@ class Process:
         for group in self._all():
             if structure or (gone and group.faults):
                 self._touch(group, now, group.refresh)
-            elif gone:
+            if gone:
                 self._addresses_gone(group, gone, now)
 
     def _addresses_gone(self, group: Group, gone: set[Any], now: int) -> None:
@@ -235,46 +254,51 @@ class Process:
             self._reports.log("error", f"{self._accepted}: {error}; what runs goes on", "")
             return
         self.network.read()
-        wanted = {group.name: group for group in runtime.groups}
+        wanted = {group.name for group in runtime.groups}
         # A predecessor may have died with slots of groups that are gone.
         self._board.forget_all_but(frozenset(wanted).union(group.config.name for group in self._all()))
         self.network.never_as_source(
             frozenset(packed(each.address) for group in runtime.groups for each in group.addresses())
         )
-        self._withdraw({name: group for name, group in self.groups.items() if name not in wanted}, wanted, now)
-        for name, config in wanted.items():
-            group = self.groups.get(name)
-            if group is not None and _place(group.config) != _place(config):
-                self._withdraw({name: group}, wanted, now)
-                group = None
+        running = self._all()
+        places = continued([group.config for group in running], runtime.groups)
+        going_on = {name: running[place] for name, place in places.items()}
+        self._withdraw([group for group in running if group not in going_on.values()], runtime.groups, now)
+        self._leaving = [group for group in self._leaving if group not in going_on.values()]
+        self.groups = {}
+        for config in runtime.groups:
+            group = going_on.get(config.name)
+            slot = self._board.slot(config.name)
             if group is None:
-                self.groups[name] = Group(config, self._services, self._board.slot(name), maintenance=self.maintenance)
+                group = Group(config, self._services, slot, maintenance=self.maintenance)
             else:
-                group.give_up(config)
-        for name, config in wanted.items():
-            self.groups[name].reconfigure(config, now, maintenance=self.maintenance)
-            if not self.groups[name].started:
-                self.groups[name].start(now)
-            self._timers.plan(self.groups[name])
+                group.go_on(config, slot)
+            self.groups[config.name] = group
+        for config in runtime.groups:
+            group = self.groups[config.name]
+            group.reconfigure(config, now, maintenance=self.maintenance)
+            if not group.started:
+                group.start(now)
+            self._timers.plan(group)
         self.runtime = runtime
         self._route()
         self._board.forget_all_but(frozenset(group.config.name for group in self._all()))
 
-    def _withdraw(self, groups: dict[str, Group], wanted: dict[str, GroupConfig], now: int) -> None:
+    def _withdraw(self, groups: list[Group], wanted: Sequence[GroupConfig], now: int) -> None:
         """Hand groups over; at once where another group of this node takes over an address of theirs."""
-        claimed = {(each.address, each.interface) for config in wanted.values() for each in config.addresses()}
-        for name, group in groups.items():
-            del self.groups[name]
-            group.stop(now, keep=False)
+        claimed = {(each.address, each.interface) for config in wanted for each in config.addresses()}
+        for group in groups:
+            if group not in self._leaving:
+                group.stop(now, keep=False)
+                if not group.stopped:
+                    self._leaving.append(group)
             if any((each.address, each.interface) in claimed for each in group.config.addresses()):
                 group.holdings.release()
-            if not group.stopped:
-                self._leaving.append(group)
             self._timers.plan(group)
 
     def _route(self) -> None:
         self._routes = {
-            (member.config.interface, member.config.family, member.config.virtual_router_id): (group, member)
+            router_of(member.config): (group, member)
             for group in (*self._leaving, *self.groups.values())
             for member in group.members
         }
@@ -294,8 +318,3 @@ class Process:
             self._timers.plan(group)
         self._leaving.extend(group for group in self.groups.values() if not group.stopped)
         self.groups.clear()
-
-
-def _place(config: GroupConfig) -> tuple[tuple[str, str, int, int], ...]:
-    """What makes a group another one, to be handed over and begun anew, rather than changed in place."""
-    return tuple((m.name, m.interface, m.family, m.virtual_router_id) for m in config.members)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mooring_node import ledger as module
-from mooring_node.kernel.addresses import KernelAddress
+from mooring_node.kernel import rtnetlink
+from mooring_node.kernel.addresses import PROTOCOL, KernelAddress
 from mooring_node.kernel.links import Link
 from mooring_node.kernel.netlink import Batch
 from mooring_node.ledger import (
@@ -52,9 +53,13 @@ class Kernel:
         return ()
 
 
-def kernel_address(text: str, lifetime_s: int | None, prefix: int = 24, index: int = 2) -> KernelAddress:
+def kernel_address(
+    text: str, lifetime_s: int | None, prefix: int = 24, index: int = 2, protocol: int = PROTOCOL
+) -> KernelAddress:
     family = socket.AF_INET6 if ":" in text else socket.AF_INET
-    return KernelAddress(index, family, socket.inet_pton(family, text), prefix, None, 0, lifetime_s, 0, not lifetime_s)
+    return KernelAddress(
+        index, family, socket.inet_pton(family, text), prefix, None, 0, lifetime_s, 0, not lifetime_s, protocol
+    )
 
 
 def link(settings: dict[str, int]) -> Link:
@@ -112,6 +117,22 @@ def test_only_addresses_that_end_by_themselves_are_undone() -> None:
     kernel = Kernel((link({}),), leased + others)
     assert undo_addresses(kernel, listed) == 2  # type: ignore[arg-type]
     assert [batch.count for batch in kernel.batches] == [2]
+
+
+@pytest.mark.parametrize(("kernel_tells", "undone"), [(True, 0), (False, 1)])
+def test_a_lease_of_somebody_else_is_spared_where_the_kernel_tells(
+    kernel_tells: bool, undone: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rtnetlink, "_TELLS", kernel_tells)
+    kernel = Kernel((link({}),), (kernel_address("10.0.0.100", 3, protocol=0),))
+    assert undo_addresses(kernel, frozenset({HELD})) == undone  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("release", "tells"), [("5.15.0-91-generic", False), ("5.18.0", True), ("6.1.0-13-amd64", True), ("odd", False)]
+)
+def test_which_kernels_tell_who_set_an_address(release: str, tells: bool) -> None:
+    assert rtnetlink.tells_who_set_an_address(release) is tells
 
 
 def test_with_an_empty_ledger_the_kernel_is_not_even_asked() -> None:

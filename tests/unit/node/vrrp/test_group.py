@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mooring_node.board import Board, Standing
-from mooring_node.kernel.addresses import KernelAddress
+from mooring_node.kernel.addresses import PROTOCOL, KernelAddress
 from mooring_node.kernel.links import Link
 from mooring_node.vrrp.config import AddressConfig, AnnouncementConfig, GroupConfig, MemberConfig
 from mooring_node.vrrp.faults import COOLING_NS, FaultReason
@@ -85,24 +85,25 @@ class Wire:
     def frame_port(self, _interface: str) -> socket.socket:
         return self._frames
 
-    def permanent_addresses(self) -> frozenset[bytes]:
+    def foreign_addresses(self) -> frozenset[bytes]:
         return frozenset(self.foreign)
 
     def read_again(self, _now: int) -> None:
         """Nothing is remembered."""
 
-    read = read_again
+    def read(self) -> None:
+        """Nothing is remembered."""
 
     def present(self, index: int, address: bytes) -> KernelAddress | None:
         for key, lifetime_s in self.kernel.addresses.items():
             if (key[0], key[2]) == (index, address):
-                return KernelAddress(*key, None, 0, lifetime_s or None, 0, lifetime_s == 0)
+                return KernelAddress(*key, None, 0, lifetime_s or None, 0, lifetime_s == 0, PROTOCOL)
         return None
 
     # As Port.
 
-    def join(self, _group: bytes) -> None:
-        """Nothing to join."""
+    def join(self, _group: bytes) -> bool:
+        return True
 
     def send(self, packet: bytes, _source: bytes, _destination: bytes) -> None:
         self.sent.append(parse_ipv4(packet).message[2])
@@ -483,7 +484,9 @@ def test_a_stop_that_keeps_leaves_fresh_addresses_in_silence(active: Bench) -> N
 
 def test_another_group_gets_what_this_one_gives_up(active: Bench) -> None:
     active.kernel.said()
-    active.group.give_up(replace(CONFIG, members=(replace(MEMBER, addresses=MEMBER.addresses[1:]),)))
+    active.group.go_on(
+        replace(CONFIG, members=(replace(MEMBER, addresses=MEMBER.addresses[1:]),)), active.board.slot(CONFIG.name)
+    )
     assert active.kernel.said() == [("delete", 100)]
 
 
@@ -511,3 +514,21 @@ def test_what_is_refused_changes_nothing(active: Bench) -> None:
         active.group.heard(active.group.members[0], datagram, active.now)
     assert active.shown == "Active"
     assert active.group.last_heard is None
+
+
+def test_an_address_that_somebody_set_again_for_good_is_his(active: Bench) -> None:
+    active.kernel.addresses[KEYS[0]] = 0
+    active.wire.foreign = {KEYS[0][2]}
+    active.group.address_gone(active.now)
+    assert active.shown == "Fault"
+    assert active.group.faults == {FaultReason.ADDRESS_IN_USE}
+    assert active.kernel.addresses == {KEYS[0]: 0}
+
+
+def test_a_fault_at_the_start_is_looked_at_again_without_any_event(bench: Bench) -> None:
+    bench.wire.source_now = None
+    bench.start()
+    assert bench.shown == "Fault"
+    bench.wire.source_now = HERE
+    bench.run(NOW + 20 * S)
+    assert bench.shown == "Active"

@@ -40,6 +40,7 @@ def register(subparsers: Any) -> None:
         "plan manifests for its nodes and hand each its part; what is not in them is withdrawn",
     )
     apply.add_argument("-f", "--filename", action="append", required=True, type=Path, metavar="PATH")
+    apply.add_argument("--partial", action="store_true", help="apply what is good although there are errors")
 
     _command(commands, "down", _down, "remove it, also what is left of it")
     status = _command(commands, "status", _status, "who holds what: the daemons' word and the kernels'")
@@ -105,13 +106,17 @@ def _apply(options: argparse.Namespace) -> int:
     # The planner is heavy to import, and no other command needs it.
     from mooring_lab.apply import apply
 
-    applied = apply(Lab.open(options.name), options.filename)
+    applied = apply(Lab.open(options.name), options.filename, partial=options.partial)
     for name, config in applied.configs.items():
         count = sum(len(instance.addresses) for instance in config.spec.instances)
         sys.stdout.write(f"{name}: {len(config.spec.instances)} instances, {count} addresses\n")
     for problem in applied.problems:
         sys.stderr.write(f"{problem}\n")
-    return 1 if applied.problems else 0
+    if not applied.configs:
+        sys.stderr.write(
+            "nothing is changed: mend this, or say --partial to apply what is good and withdraw the rest\n"
+        )
+    return 1 if applied.problems or not applied.configs else 0
 
 
 def _down(options: argparse.Namespace) -> int:

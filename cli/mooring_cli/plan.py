@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from mooring_api.problems import InvalidObject
+from mooring_api.problems import InvalidObject, Severity
 from mooring_cli.manifests import STANDARD_INPUT, UnreadableInput, read_manifests
 from mooring_operator.allocations import adopt
 from mooring_operator.planner import Plan, plan
@@ -43,6 +43,11 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("--node", metavar="NAME", help="show this node alone")
     parser.add_argument("-o", "--output", choices=("table", "yaml", "json"), default="table")
+    parser.add_argument(
+        "--partial",
+        action="store_true",
+        help="with -o yaml or json: print what can be planned although there are errors",
+    )
     parser.set_defaults(run=run)
 
 
@@ -60,13 +65,18 @@ def run(options: argparse.Namespace) -> int:
         return _usage(f"there is no node {options.node}; {options.nodes} has {', '.join(names) or 'none'}")
     result = plan(snapshot, adopt(snapshot.virtual_ips, snapshot.configured))
     shown = names if options.node is None else [options.node]
-    if options.output == "table":
-        _print_tables(snapshot, result, shown, options.node is not None)
-    else:
-        print(_listed(result, shown, options.output), end="")
     complaints = [str(problem) for problem in result.problems]
+    refused = any(problem.severity is Severity.ERROR for problem in result.problems)
     if not snapshot.virtual_ips and not snapshot.unreadable:
         complaints.append(f"there is no VirtualIP in {', '.join(options.filename)}, so nothing is planned")
+        refused = True
+    if options.output == "table":
+        _print_tables(snapshot, result, shown, options.node is not None)
+    elif options.partial or not refused:
+        print(_listed(result, shown, options.output), end="")
+    else:
+        # A file made of this would withdraw what is bad: a typo must not cost an address.
+        complaints.append("nothing is printed; mend this, or say --partial to print what can be planned")
     for complaint in complaints:
         print(complaint, file=sys.stderr)
     return PROBLEM if complaints else PLANNED

@@ -9,7 +9,7 @@ from typing import Any
 
 from mooring_api.documents import parse_documents
 from mooring_api.nodeconfig import InterfaceReport, NodeConfig
-from mooring_api.problems import Problem
+from mooring_api.problems import Problem, Severity
 from mooring_lab.keepalived import configuration
 from mooring_lab.lab import Lab
 from mooring_lab.layout import MANAGEMENT_LINK, SERVICE_LINK, Member
@@ -28,6 +28,7 @@ class Applied:
     """What was handed to the nodes, and what could not be planned."""
 
     configs: dict[str, NodeConfig]
+    """Empty where an error kept everything as it was."""
     problems: tuple[Problem, ...]
 
 
@@ -43,25 +44,30 @@ def read_manifests(paths: Iterable[Path]) -> list[dict[str, Any]]:
     return found
 
 
-def apply(lab: Lab, paths: Sequence[Path]) -> Applied:
+def apply(lab: Lab, paths: Sequence[Path], *, partial: bool = False) -> Applied:
     """Plan the manifests for the lab's nodes and hand each node its part. What is not in the manifests is withdrawn.
 
     A node without power keeps its place, as one that is NotReady does; it finds its part when it is healed.
-    One bad object is a problem in the answer; all others are applied.
+    An error in any object leaves every node as it is, since a typo must not withdraw an address; with `partial` what
+    is good is applied all the same, and what is bad is withdrawn.
     """
     documents = read_manifests(paths)
     seen = [_report(node) for node in lab.nodes]
     snapshot = snapshot_of(planner_documents(documents, seen))
     planned = plan(snapshot, adopt(snapshot.virtual_ips, snapshot.configured))
-    known, problems = passwords(documents)
-    found = [*planned.problems, *problems]
+    known, unreadable = passwords(documents)
+    found = [*planned.problems, *unreadable]
     configs = {}
     for node in lab.nodes:
         config, wrong = with_passwords(planned.node_configs[node.name], known)
         found.extend(wrong)
         configs[node.name] = config
-        hand_over(lab, node, config)
-    return Applied(configs, tuple(dict.fromkeys(found)))
+    problems = tuple(dict.fromkeys(found))
+    if not partial and (any(each.severity is Severity.ERROR for each in problems) or not snapshot.virtual_ips):
+        return Applied({}, problems)
+    for node in lab.nodes:
+        hand_over(lab, node, configs[node.name])
+    return Applied(configs, problems)
 
 
 def hand_over(lab: Lab, node: Node, config: NodeConfig) -> None:

@@ -1,10 +1,12 @@
 """`mooring-node run`: puts the processes together."""
 
+import errno
 import fcntl
 import gc
 import json
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +17,7 @@ from mooring_node.files import StateFolder, boot_id, read_json, write_atomically
 from mooring_node.kernel.process import Scheduling, lock_memory, now_ns, real_time, set_name
 from mooring_node.kernel.rtnetlink import Rtnetlink
 from mooring_node.ledger import Entries, Ledger, LedgerAddress, addresses_of, undo_addresses, undo_settings
+from mooring_node.log import Log
 from mooring_node.supervisor.children import ChildNumber, Duty
 from mooring_node.supervisor.process import Supervisor
 from mooring_node.vrrp.config import GroupConfig, from_json
@@ -33,20 +36,33 @@ class AlreadyRunning(Exception):  # noqa: N818 - it names what was found
     """Another daemon has this state folder."""
 
 
-def take_lock(state: StateFolder) -> int:
-    """One daemon for each state folder. The lock is inherited by all processes, so it ends with the last of them."""
+def take_lock(state: StateFolder, log: Log) -> tuple[int, socket.socket]:
+    """One daemon for each state folder, and one for each network namespace: two would undo each other's addresses.
+
+    Both locks are inherited by all processes, so they end with the last of them.
+    """
     handle = os.open(state.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    # An abstract socket: its name is the network namespace's own, and nothing of it can be left behind.
+    node = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     deadline = time.monotonic() + LOCK_PATIENCE_S
+    waiting = False
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            node.bind("\0mooring-node")
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EADDRINUSE):
+                raise
             if time.monotonic() >= deadline:
                 os.close(handle)
-                raise AlreadyRunning(f"another daemon runs with {state.path}") from None
+                node.close()
+                raise AlreadyRunning(f"another daemon runs on this node, or with {state.path}") from None
+            if not waiting:
+                log.write("info", f"another daemon runs here; waiting for its end, up to {LOCK_PATIENCE_S:.0f} s")
+            waiting = True
             time.sleep(0.05)
         else:
-            return handle
+            return handle, node
 
 
 class AgentRun(Protocol):
@@ -55,11 +71,17 @@ class AgentRun(Protocol):
     def __call__(self, state: StateFolder, board: Board, child: int, vrrp: Channel, supervisor: Channel) -> None: ...
 
 
-def run(state: StateFolder, agent_run: AgentRun, *, priority: int = REAL_TIME_PRIORITY) -> int:
+def run(state: StateFolder, agent_run: AgentRun, log: Log, *, priority: int = REAL_TIME_PRIORITY) -> int:
     """Everything from the lock to the last undone setting; the exit code."""
     state.create()
-    lock = take_lock(state)
+    lock = take_lock(state, log)
     ledger = Ledger(state.ledger)
+    for path, loss in (
+        (state.ledger, "what an earlier start left cannot be undone"),
+        (state.accepted, "no last good one"),
+    ):
+        if path.exists() and read_json(path) is None:
+            log.write("error", f"{path} cannot be read: {loss}")
     board = Board()
     with Rtnetlink() as rtnetlink:
         kept = _adoptable(state, board)
@@ -92,9 +114,10 @@ def run(state: StateFolder, agent_run: AgentRun, *, priority: int = REAL_TIME_PR
     gc.collect()
     gc.freeze()
     gc.disable()
-    code = Supervisor(state, board, duties, (to_vrrp, to_agent), undo).run()
+    code = Supervisor(state, board, duties, (to_vrrp, to_agent), undo, log).run()
     _finish(state, board, ledger)
-    os.close(lock)
+    os.close(lock[0])
+    lock[1].close()
     return code
 
 

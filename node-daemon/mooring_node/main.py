@@ -21,13 +21,16 @@ UNUSABLE, MISSING_RIGHT, ALREADY_RUNNING, NO_DAEMON = 3, 4, 5, 6
 
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="mooring-node", description="Mooring's daemon on one node")
+    root.add_argument("--version", action=_Version, nargs=0, help="print it and end")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="speak VRRP and hold addresses as the configuration says")
     run.add_argument("--config", type=Path, required=True, metavar="FILE", help="a NodeConfig; SIGHUP reads it again")
     run.add_argument(
         "--metrics-address", default=DEFAULT_METRICS, metavar="HOST:PORT", help=f"{DEFAULT_METRICS}; port 0: none"
     )
-    run.add_argument("--real-time-priority", type=int, default=50, metavar="N", help="1 to 99; 0: normal scheduling")
+    run.add_argument(
+        "--real-time-priority", type=_priority, default=50, metavar="N", help="1 to 99; 0: normal scheduling"
+    )
     run.add_argument("--log-format", choices=("text", "json"), default="text")
     check = commands.add_parser("check", help="say what is wrong with a configuration; nothing is changed")
     check.add_argument("--config", type=Path, required=True, metavar="FILE")
@@ -44,6 +47,22 @@ def parser() -> argparse.ArgumentParser:
             help=f"ledger and last good configuration ({DEFAULT_STATE})",
         )
     return root
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for: the search costs a daemon memory."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"{parser.prog} {version('mooring')}")
+        parser.exit()
+
+
+def _priority(text: str) -> int:
+    if not text.isdigit() or int(text) > 99:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 to 99, nor 0 for normal scheduling")
+    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,6 +82,7 @@ def _run(options: argparse.Namespace) -> int:
     from mooring_node import daemon
     from mooring_node.board import Board
     from mooring_node.channel import Channel
+    from mooring_node.log import Log
 
     missing = missing_right()
     if missing:
@@ -85,7 +105,8 @@ def _run(options: argparse.Namespace) -> int:
         asyncio.run(run_agent())
 
     try:
-        return daemon.run(StateFolder(options.state_dir), agent, priority=options.real_time_priority)
+        log = Log(as_json=options.log_format == "json")
+        return daemon.run(StateFolder(options.state_dir), agent, log, priority=options.real_time_priority)
     except daemon.AlreadyRunning as error:
         return _complain(str(error), ALREADY_RUNNING)
     except OSError as error:
@@ -109,9 +130,11 @@ def missing_right() -> str | None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from mooring_api.problems import InvalidObject
+    from mooring_api.problems import InvalidObject, Problem
+    from mooring_api.vrrp import TransportType
     from mooring_node.agent.compile import NodeFacts, compile_groups
     from mooring_node.agent.configuration import in_file, read_file
+    from mooring_node.vrrp.faults import FaultReason
 
     try:
         config, problems = read_file(options.config)
@@ -119,6 +142,18 @@ def _check(options: argparse.Namespace) -> int:
         for problem in error.problems:
             print(in_file(options.config, problem), file=sys.stderr)
         return UNUSABLE
+    lonely = tuple(
+        Problem(
+            f"NodeConfig {config.metadata.name}",
+            f"spec.instances[{place}].transport.peers",
+            FaultReason.NO_PEERS.remedy,
+        )
+        for place, instance in enumerate(config.spec.instances)
+        if instance.transport.type is TransportType.UNICAST
+        and not instance.transport.peers
+        and not instance.transport.alone
+    )
+    problems += lonely
     for problem in problems:
         print(in_file(options.config, problem), file=sys.stderr)
     named = [instance for instance in config.spec.instances if instance.interface]
@@ -134,8 +169,10 @@ def _status(options: argparse.Namespace) -> int:
     state = StateFolder(options.state_dir)
     try:
         reply = ask(state.control, {"do": "status"})
+    except PermissionError:
+        return _complain(f"{state.control} is for the daemon's own user; run this as root", 1)
     except OSError as error:
-        return _complain(f"no daemon answers at {state.control}: {error}", NO_DAEMON)
+        return _complain(f"no daemon answers at {state.control}: {error}; is --state-dir right?", NO_DAEMON)
     reply["transitions"] = status.transitions(state.transitions)
     print(json.dumps(reply, indent=1) if options.output == "json" else status.text(reply))
     return 0

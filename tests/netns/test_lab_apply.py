@@ -66,7 +66,24 @@ def test_a_missing_secret_is_a_problem_and_not_a_password_less_start(lab_name: s
     with Lab(lab_name) as lab:
         applied = apply(lab, [EXAMPLE / "virtualip.yaml", EXAMPLE / "nodes.yaml"])
         assert any("web-vrrp" in str(problem) for problem in applied.problems)
-        assert all(config.spec.instances == () for config in applied.configs.values())
+        assert applied.configs == {}
+        assert not any(node.config_file.exists() for node in lab.nodes)
+
+
+def test_a_typo_withdraws_nothing(lab_name: str, tmp_path: Path) -> None:
+    with Lab(lab_name) as lab:
+        apply(lab, [EXAMPLE])
+        lab.wait_held({"lb-1": SIX, "lb-2": FIVE}, LONG)
+        before = [node.config_file.read_text() for node in lab.nodes]
+        (tmp_path / "virtualip.yaml").write_text(
+            (EXAMPLE / "virtualip.yaml").read_text().replace("Balanced", "Balancd")
+        )
+        manifests = [tmp_path, EXAMPLE / "secret.yaml", EXAMPLE / "nodes.yaml"]
+        applied = apply(lab, manifests)
+        assert any("spec.distribution" in str(problem) for problem in applied.problems)
+        assert [node.config_file.read_text() for node in lab.nodes] == before
+        assert apply(lab, manifests, partial=True).configs
+        lab.wait_held({"lb-1": set(), "lb-2": set()}, LONG)
 
 
 def test_a_daemon_that_ends_at_once_is_reported_with_its_last_words(lab_name: str) -> None:

@@ -2,11 +2,8 @@
 
 import asyncio
 import contextlib
-import json
 import signal
 import socket
-import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -18,13 +15,14 @@ from mooring_node.agent import metrics, settings
 from mooring_node.agent.claims import ClaimWatch
 from mooring_node.agent.compile import NodeFacts, facts_of
 from mooring_node.agent.configuration import Outcome, accept, in_file
-from mooring_node.agent.transitions import Transition, TransitionLog, timestamp
+from mooring_node.agent.transitions import Transition, TransitionLog
 from mooring_node.board import Board
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
 from mooring_node.kernel.process import now_ns
 from mooring_node.kernel.rtnetlink import AddressGone, Monitor, Rtnetlink
 from mooring_node.ledger import Ledger
+from mooring_node.log import Log, timestamp
 from mooring_node.supervisor.inquiry import Inquiry
 from mooring_node.vrrp.config import NodeRuntime
 
@@ -55,6 +53,7 @@ class Agent:
         self, options: AgentOptions, state: StateFolder, board: Board, child: int, vrrp: Channel, supervisor: Channel
     ) -> None:
         self._options = options
+        self._log = Log(as_json=options.json_logs)
         self._state = state
         self._board = board
         self._child = child
@@ -100,23 +99,23 @@ class Agent:
         try:
             outcome = accept(self._options.config, self._state, self._facts)
         except OSError as error:
-            self._log("error", f"{self._state.path}: {error}; what runs goes on")
+            self._log.write("error", f"{self._state.path}: {error}; what runs goes on")
             return
         news = outcome.problems != self._outcome.problems or not outcome.waits
         self._outcome = outcome
         for problem in outcome.problems if news else ():
-            self._log("error", in_file(self._options.config, problem))
+            self._log.write("error", in_file(self._options.config, problem))
         if outcome.runtime is None:
             self._supervisor.send({"unusable": UNUSABLE})
             return
         if outcome.problems and news:
-            self._log("warning", "what is wrong keeps its last good configuration; all else is as the file says")
+            self._log.write("warning", "what is wrong keeps its last good configuration; all else is as the file says")
         if outcome.changed:
             self._accepted_at = now_ns()
         self._prepare(outcome.runtime)
         self._vrrp.send({"do": "configure"})
         if news:
-            self._log("info", f"configuration {outcome.runtime.generation}: {len(outcome.runtime.groups)} groups")
+            self._log.write("info", f"configuration {outcome.runtime.generation}: {len(outcome.runtime.groups)} groups")
 
     def _prepare(self, runtime: NodeRuntime) -> None:
         self._ensure_settings(runtime)
@@ -130,7 +129,9 @@ class Agent:
         try:
             settings.ensure(self._rtnetlink, self._ledger, runtime.groups)
         except OSError as error:
-            self._log("error", f"promote_secondaries could not be set: {error}; deleting one address may take others")
+            self._log.write(
+                "error", f"promote_secondaries could not be set: {error}; deleting one address may take others"
+            )
 
     def _narrow_ledger(self) -> None:
         if self._outcome.runtime is not None:
@@ -163,7 +164,7 @@ class Agent:
                 inquiry.take(message)
             if "log" in message:
                 log = message["log"]
-                self._log(log["level"], log["message"], log["group"])
+                self._log.write(log["level"], log["message"], log["group"])
             elif "transition" in message:
                 self._transition(message["transition"])
         self._finish_inquiries()
@@ -173,7 +174,7 @@ class Agent:
         entry = Transition(timestamp(told["time"]), told["group"], told["from"], told["to"], told["reason"])
         self._transitions.add(entry)
         level = "error" if told["to"] == "Fault" else "info"
-        self._log(level, f"{told['from']} -> {told['to']}: {told['reason']}", told["group"])
+        self._log.write(level, f"{told['from']} -> {told['to']}: {told['reason']}", told["group"])
 
     def _hear_supervisor(self) -> None:
         for message in self._supervisor.receive():
@@ -206,7 +207,7 @@ class Agent:
         if self._outcome.waits and now_ns() - self._loaded_at > RETRY_NS:
             self.load()
         for conflict in self._claims.confirm():
-            self._log(
+            self._log.write(
                 "error", f"{conflict.mac} claims {conflict.address} on {conflict.interface}, which is held here:"
                 " two holders, or another device has this address"
             )  # fmt: skip
@@ -249,19 +250,8 @@ class Agent:
             return metrics.serve(self._options.metrics_address, self._options.metrics_port, read)
         except OSError as error:
             where = f"{self._options.metrics_address}:{self._options.metrics_port}"
-            self._log("error", f"no metrics: {where}: {error}; choose another --metrics-address")
+            self._log.write("error", f"no metrics: {where}: {error}; choose another --metrics-address")
             return lambda: None
-
-    def _log(self, level: str, message: str, group: str = "") -> None:
-        entry = {"time": timestamp(time.time()), "level": level, "group": group, "message": message}
-        line = json.dumps(entry) if self._options.json_logs else _plain(entry)
-        with contextlib.suppress(OSError):
-            print(line, file=sys.stderr, flush=True)
-
-
-def _plain(entry: dict[str, str]) -> str:
-    where = f" {entry['group']}:" if entry["group"] else ""
-    return f"{entry['time']} {entry['level']}{where} {entry['message']}"
 
 
 def daemon_version() -> str:

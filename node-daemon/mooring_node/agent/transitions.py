@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from mooring_node.files import read_json, write_atomically
@@ -19,10 +18,6 @@ class Transition:
     before: str
     after: str
     reason: str
-
-
-def timestamp(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read_transitions(path: Path) -> tuple[Transition, ...]:

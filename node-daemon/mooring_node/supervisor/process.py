@@ -5,7 +5,6 @@ import json
 import os
 import select
 import signal
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +13,7 @@ from mooring_node.board import Board
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder, write_atomically
 from mooring_node.kernel.process import now_ns
+from mooring_node.log import Log
 from mooring_node.supervisor.children import Child, ChildNumber, Duty
 from mooring_node.supervisor.control import MOST_CLIENTS, Client, ControlSocket
 from mooring_node.supervisor.inquiry import Inquiry
@@ -37,7 +37,9 @@ class Supervisor:
         duties: tuple[Duty, ...],
         channels: tuple[Channel, Channel],
         undo: Callable[[], None],
+        log: Log,
     ) -> None:
+        self._log = log
         self._state = state
         self._board = board
         self._children = {duty.number: Child(duty) for duty in duties}
@@ -106,6 +108,7 @@ class Supervisor:
         if number in (signal.SIGTERM, signal.SIGINT):
             self.stop(now)
         elif number == signal.SIGHUP:
+            self._log.write("info", "SIGHUP: the configuration is read again")
             self._agent.send({"do": "reload"})
         elif number == signal.SIGUSR1:
             self._inquire(now, self._write_dump)
@@ -114,6 +117,7 @@ class Supervisor:
         """Let the VRRP process hand over, then end the rest. A second time changes nothing."""
         if self._stop_by_ns is not None:
             return
+        self._log.write("info", "stopping: what is held is handed over")
         self._stop_by_ns = now + LONGEST_STOP_NS
         for child in self._children.values():
             child.start_at_ns = None
@@ -144,7 +148,9 @@ class Supervisor:
                 child.start(now)
             elif child.running and now - self._progress(child) > child.duty.stall_ns:
                 stalled_s = child.duty.stall_ns // SECOND_NS
-                _say(f"the {child.duty.name} process has made no progress for {stalled_s}s; killing it")
+                self._log.write(
+                    "error", f"the {child.duty.name} process has made no progress for {stalled_s}s; killing it"
+                )
                 child.kill()
                 self._board.progress(child.duty.number, now)
 
@@ -158,7 +164,7 @@ class Supervisor:
             if child.duty.number is ChildNumber.VRRP:
                 self._end_agent()
             return
-        _say(f"the {child.duty.name} process ended ({child.last_exit}); it is started again")
+        self._log.write("error", f"the {child.duty.name} process ended ({child.last_exit}); it is started again")
         if child.duty.number is ChildNumber.VRRP and child.dies_often:
             self._undo()
         if code == 0 and child.duty.number is ChildNumber.VRRP:
@@ -202,6 +208,7 @@ class Supervisor:
                 self._state.maintenance.unlink(missing_ok=True)
         except OSError as error:
             return {"error": f"nothing has changed: {self._state.maintenance}: {error}"}
+        self._log.write("info", f"maintenance is {'on' if on else 'off'}")
         self._vrrp.send({"do": "maintenance", "on": on})
         return {"maintenance": on}
 
@@ -240,11 +247,4 @@ class Supervisor:
     def _write_dump(self, reply: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):
             write_atomically(self._state.dump, json.dumps(reply | {"time": time.time()}, indent=1) + "\n")
-            _say(f"state written to {self._state.dump}")
-
-
-def _say(text: str) -> None:
-    """A line on standard error, unless whoever should read it has stopped to: this loop must not wait for him."""
-    with contextlib.suppress(OSError, ValueError):
-        if select.select([], [sys.stderr], [], 0)[1]:
-            print(f"mooring-node: {text}", file=sys.stderr, flush=True)
+            self._log.write("info", f"state written to {self._state.dump}")

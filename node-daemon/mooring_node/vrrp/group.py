@@ -19,7 +19,6 @@ from mooring_node.vrrp.receive import Datagram
 from mooring_node.vrrp.states import (
     HOLDING,
     Active,
-    Backup,
     Doubting,
     Drained,
     Effect,
@@ -39,16 +38,12 @@ from mooring_node.vrrp.states import (
     Stopped,
     Tick,
 )
-from mooring_node.vrrp.translation import settings_of, visible_state
+from mooring_node.vrrp.text import address_text
+from mooring_node.vrrp.translation import LastHeard, settings_of, visible_state, why_heard, why_now
 
 SECOND_NS = 1_000_000_000
 #: An unmet condition that no event announces is looked at again this often.
 RECHECK_NS = SECOND_NS
-_TICK_REASONS = {
-    Backup: "the Active router fell silent",
-    Leaving: "nobody took over in time",
-    Fault: "no fault any more",
-}
 #: As the time of the last advert: none yet, but the addresses may be there.
 _TAKING_NS = 1
 
@@ -82,7 +77,7 @@ class Group:
         self.since_ns = 0
         self._shown = visible_state(self.router)
         self.transitions = 0
-        self.last_heard: tuple[bytes, int] | None = None
+        self.last_heard: LastHeard | None = None
         self._services = services
         self._slot = slot
         self._maintenance = maintenance
@@ -126,12 +121,13 @@ class Group:
         advert, remarks = judged
         for remark in remarks:
             if member.remarks.record(remark, now_ns):
-                self._services.report.log("info", f"accepted an advert, but: {remark}", self.config.name)
-        self.last_heard = (datagram.source, advert.priority)
+                text = f"accepted an advert of {address_text(datagram.source)}, but: {remark}: {remark.meaning}"
+                self._services.report.log("info", text, self.config.name)
+        self.last_heard = LastHeard(address_text(datagram.source), advert.priority, now_ns)
         # Only the first member's addresses break a tie: the others cannot be compared across families.
         wins = datagram.source > member.prepared.source if member is self.members[0] else None
         event = Heard(advert.priority, advert.interval_ns, wins)
-        self._feed(event, now_ns, f"heard priority {advert.priority}")
+        self._feed(event, now_ns, why_heard(self.router, self.last_heard))
 
     def is_late(self, now_ns: int) -> bool:
         return timing.is_late(self.router, now_ns)
@@ -154,7 +150,7 @@ class Group:
         if self._recheck_at_ns is not None and now_ns >= self._recheck_at_ns:
             self._services.network.read_again(now_ns)
             self.refresh(now_ns)
-        self._feed(Tick(), now_ns, _TICK_REASONS.get(type(self.router.state), ""))
+        self._feed(Tick(), now_ns, why_now(self.router, self.last_heard, now_ns))
         for member in self.members:
             member.announce_due(now_ns)
 

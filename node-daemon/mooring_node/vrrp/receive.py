@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from mooring_node.vrrp.packet import (
     AUTHENTICATION_NONE,
@@ -32,12 +33,20 @@ class Datagram:
 class Remark(StrEnum):
     """What is accepted, but not as it should be: for the log, rate-limited by the caller."""
 
-    ADDRESSES_DIFFER = "AddressesDiffer"
-    """The sender lists other addresses than this instance does."""
-    INTERVAL_DIFFERS = "IntervalDiffers"
-    """Version 3: the sender's interval is not ours; a Backup learns it."""
-    FIRST_ADDRESS_NOT_LINK_LOCAL = "FirstAddressNotLinkLocal"
-    """IPv6: RFC 9568 section 5.2.9 wants the link-local address first; keepalived's users often have none."""
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    ADDRESSES_DIFFER = "AddressesDiffer", "it lists other addresses than this instance does"
+    INTERVAL_DIFFERS = "IntervalDiffers", "its interval is not ours; a Backup counts by the Active router's"
+    FIRST_ADDRESS_NOT_LINK_LOCAL = (
+        "FirstAddressNotLinkLocal",
+        "RFC 9568 section 5.2.9 wants an IPv6 link-local address first; it works without, as keepalived does",
+    )
 
 
 @dataclass(frozen=True, slots=True)

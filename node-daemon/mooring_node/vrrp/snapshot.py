@@ -73,7 +73,7 @@ def _group(group: Group, now_ns: int) -> dict[str, Any]:
         "remedies": [reason.remedy for reason in sorted(group.faults)],
         "lastHeard": None
         if group.last_heard is None
-        else {"source": address_text(group.last_heard[0]), "priority": group.last_heard[1]},
+        else {"source": group.last_heard.source, "priority": group.last_heard.priority},
         "heldAddresses": [_key_text(key) for key in sorted(group.holdings.held)],
         "leaseSeconds": group.config.lease_s,
         "members": [_member(member) for member in group.members],

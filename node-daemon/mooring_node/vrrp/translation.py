@@ -1,8 +1,11 @@
 """Between the machine's words and those of configuration and users. Pure."""
 
+from dataclasses import dataclass
+
 from mooring_node.vrrp.config import GroupConfig
 from mooring_node.vrrp.states import (
     Active,
+    Backup,
     Doubting,
     Fault,
     Initialize,
@@ -11,6 +14,7 @@ from mooring_node.vrrp.states import (
     Settings,
     Stopped,
 )
+from mooring_node.vrrp.timing import active_down_ns
 
 
 def visible_state(router: Router) -> str:
@@ -41,3 +45,38 @@ def settings_of(config: GroupConfig, maintenance: bool) -> Settings:
         damping_window_ns=config.damping_window_ns,
         damping_hold_down_ns=config.damping_hold_down_ns,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LastHeard:
+    """The last advert of another member."""
+
+    source: str
+    priority: int
+    at_ns: int
+
+
+def why_now(router: Router, last: LastHeard | None, now_ns: int) -> str:
+    """Why time alone changes the state, for the log: a silence, a release, a preemption, or nothing heard at all."""
+    state = router.state
+    if isinstance(state, Leaving):
+        return "let go: nobody took over in time"
+    if isinstance(state, Fault):
+        return "no fault any more"
+    if not isinstance(state, Backup) or last is None:
+        return "nobody else was heard"
+    if last.priority == 0:
+        return f"{last.source} left (priority 0)"
+    if last.priority < router.settings.priority and now_ns - last.at_ns < active_down_ns(
+        router.settings, state.active_interval_ns
+    ):
+        return f"preempted {last.source} (priority {last.priority})"
+    silent_ms = (now_ns - last.at_ns) // 1_000_000
+    return f"{last.source} (priority {last.priority}) was silent for {silent_ms} ms"
+
+
+def why_heard(router: Router, last: LastHeard) -> str:
+    """Why an advert changes the state, for the log."""
+    if isinstance(router.state, Leaving):
+        return f"handed over to {last.source} (priority {last.priority})"
+    return f"heard {last.source} (priority {last.priority})"

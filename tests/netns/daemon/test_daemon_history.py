@@ -75,4 +75,4 @@ def test_transitions_outlive_the_daemon_and_are_at_most_a_hundred(bench, instanc
     # The oldest five made room.
     assert [each["reason"] for each in found if each["group"] == "old"] == [f"number {n}" for n in range(5, LIMIT)]
     text = bench.run(bench.a, "status", "--state-dir", str(bench.a.state_dir)).stdout
-    assert "Backup -> Active  the Active router fell silent" in text
+    assert "Backup -> Active  nobody else was heard" in text

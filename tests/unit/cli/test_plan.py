@@ -131,6 +131,17 @@ def test_a_bad_object_is_told_and_the_others_are_planned(mooring_plan, folder):
     assert "web-0" in out
 
 
+def test_what_would_withdraw_an_address_by_a_typo_is_printed_only_when_asked_for(mooring_plan, folder):
+    bad = WEB.split("---")[0].replace("name: web", "name: bad").replace("Balanced", "Sideways")
+    (folder / "manifests" / "bad.yml").write_text(bad)
+    code, out, err = mooring_plan("-o", "yaml")
+    assert (code, out) == (1, "")
+    assert "--partial" in err
+    code, out, _ = mooring_plan("-o", "yaml", "--partial")
+    assert code == 1
+    assert "web-0" in out
+
+
 def test_nothing_to_plan_is_a_problem(mooring_plan, folder):
     empty = folder / "other.yaml"
     empty.write_text("kind: Secret\napiVersion: v1\nmetadata: {name: a}\n")

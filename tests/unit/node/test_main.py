@@ -20,8 +20,8 @@ kind: NodeConfig
 metadata: {name: lb-1}
 spec:
   instances:
-    - {name: a, virtualRouterID: 1, interface: eth0, addresses: [{address: 10.0.0.1/24}]}
-    - {name: b, virtualRouterID: 2, addresses: [{address: 10.0.0.2/24}]}
+    - {name: a, virtualRouterID: 1, interface: eth0, transport: {peers: [10.0.0.28]}, addresses: [{address: 10.0.0.1/24}]}
+    - {name: b, virtualRouterID: 2, transport: {alone: true}, addresses: [{address: 10.0.0.2/24}]}
 """
 
 
@@ -39,6 +39,7 @@ def config(tmp_path: Path) -> Path:
         ["dance"],
         ["run"],
         ["run", "--config", "x", "--log-format", "xml"],
+        ["run", "--config", "x", "--real-time-priority", "200"],
         ["maintenance"],
         ["maintenance", "perhaps"],
         ["status", "-o", "yaml"],
@@ -100,6 +101,12 @@ def test_check_says_what_is_good(config: Path, capsys: pytest.CaptureFixture[str
     out, err = capsys.readouterr()
     assert out.startswith(f"{config}: 2 instances are good, in ")
     assert err == ""
+
+
+def test_check_tells_of_what_would_be_a_fault(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text(GOOD.replace("peers: [10.0.0.28]", "peers: []"))
+    assert main(["check", "--config", str(config)]) == 3
+    assert "spec.instances[0].transport.peers: unicast without peers" in capsys.readouterr().err
 
 
 def test_check_names_file_field_and_remedy(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

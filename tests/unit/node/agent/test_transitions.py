@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mooring_node.agent import transitions
-from mooring_node.agent.transitions import LIMIT, Transition, TransitionLog, read_transitions, timestamp
+from mooring_node.agent.transitions import LIMIT, Transition, TransitionLog, read_transitions
+from mooring_node.log import timestamp
 
 
 def entry(number: int) -> Transition:

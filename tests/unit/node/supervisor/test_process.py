@@ -12,6 +12,7 @@ from mooring_node.board import Board
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
 from mooring_node.kernel.process import now_ns
+from mooring_node.log import Log
 from mooring_node.supervisor.children import ChildNumber, Duty
 from mooring_node.supervisor.control import CLIENT_NS, MOST_CLIENTS
 from mooring_node.supervisor.process import INQUIRY_NS, Supervisor
@@ -25,7 +26,7 @@ class Bench:
         here, self.vrrp = Channel.pair()
         there, self.agent = Channel.pair()
         duties = tuple(Duty(number, number.name.lower(), lambda _: None, 10**9) for number in ChildNumber)
-        self.supervisor = Supervisor(self.state, board, duties, (here, there), lambda: None)
+        self.supervisor = Supervisor(self.state, board, duties, (here, there), lambda: None, Log(as_json=True))
         self._channels = (here, there, self.vrrp, self.agent)
 
     def connect(self) -> socket.socket:

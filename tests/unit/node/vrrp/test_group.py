@@ -21,7 +21,7 @@ from mooring_node.vrrp.receive import parse_ipv4
 from mooring_node.vrrp.refusals import Refused
 from mooring_node.vrrp.states import Active, Backup, Doubting, Leaving, Observing
 from mooring_node.vrrp.timing import active_down_ns, deadline
-from mooring_node.vrrp.translation import visible_state
+from mooring_node.vrrp.translation import LastHeard, visible_state
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -498,7 +498,7 @@ def test_a_loser_says_one_last_word(active: Bench) -> None:
     assert active.shown == "Backup"
     assert active.kernel.addresses == {}
     assert active.wire.sent == [128]
-    assert active.group.last_heard == (PEER, 200)
+    assert active.group.last_heard == LastHeard(str(ip_address(PEER)), 200, active.now)
     assert deadline(active.group.router) == active.now + active_down_ns(active.group.router.settings, S)
 
 

@@ -20,7 +20,8 @@ kind: NodeConfig
 metadata: {name: lb-1}
 spec:
   instances:
-    - {name: a, virtualRouterID: 1, interface: eth0, transport: {peers: [10.0.0.28]}, addresses: [{address: 10.0.0.1/24}]}
+    - {name: a, virtualRouterID: 1, interface: eth0,
+       addresses: [{address: 10.0.0.1/24}], transport: {peers: [10.0.0.28]}}
     - {name: b, virtualRouterID: 2, transport: {alone: true}, addresses: [{address: 10.0.0.2/24}]}
 """
 

@@ -156,7 +156,8 @@ def test_killed_while_it_takes_over(bench, instance_of, process):
 def test_what_a_crashed_daemon_left_is_undone_at_the_next_start(bench, instance_of):
     left = LedgerAddress("eth0", "10.0.0.120", 24)
     Ledger(bench.a.state_dir / "ledger.json").write(Entries(frozenset({left})))
-    added = bench.a.exec(*"ip address add 10.0.0.120/24 dev eth0 valid_lft 3000 preferred_lft 3000".split())
+    # 109 is the daemon's own mark.
+    added = bench.a.exec(*"ip address add 10.0.0.120/24 dev eth0 valid_lft 3000 preferred_lft 3000 proto 109".split())
     assert added.returncode == 0, added.stderr
     bench.start(bench.a, instance_of(transport={"alone": True}))
     bench.wait_held(bench.a, ADDRESS)

@@ -1,9 +1,13 @@
 """The daemon killed and stalled at the worst moments: never two holders for long, never none, nothing left behind."""
 
 import signal
+import socket
 
 import pytest
 
+from mooring_lab import namespace
+from mooring_node.kernel.addresses import LeasedAddress, add_batch
+from mooring_node.kernel.rtnetlink import Rtnetlink
 from mooring_node.ledger import Entries, Ledger, LedgerAddress
 
 pytestmark = pytest.mark.netns
@@ -156,9 +160,15 @@ def test_killed_while_it_takes_over(bench, instance_of, process):
 def test_what_a_crashed_daemon_left_is_undone_at_the_next_start(bench, instance_of):
     left = LedgerAddress("eth0", "10.0.0.120", 24)
     Ledger(bench.a.state_dir / "ledger.json").write(Entries(frozenset({left})))
-    # 109 is the daemon's own mark.
-    added = bench.a.exec(*"ip address add 10.0.0.120/24 dev eth0 valid_lft 3000 preferred_lft 3000 proto 109".split())
-    assert added.returncode == 0, added.stderr
+
+    def left_behind():
+        with Rtnetlink() as rtnetlink:
+            (index,) = (link.index for link in rtnetlink.links() if link.name == "eth0")
+            address = LeasedAddress(index, socket.AF_INET, socket.inet_aton("10.0.0.120"), 24)
+            return rtnetlink.apply(add_batch([address], 3000))
+
+    assert namespace.call(bench.a.namespace, left_behind) == ()
+    assert bench.a.held() == {"10.0.0.120"}
     bench.start(bench.a, instance_of(transport={"alone": True}))
     bench.wait_held(bench.a, ADDRESS)
 

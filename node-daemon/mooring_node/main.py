@@ -1,7 +1,7 @@
 """`mooring-node`: the daemon of one node, and the commands of a person who stands before it.
 
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 the configuration is not usable; 4 a right is missing;
-5 another daemon has the state folder; 6 no daemon answers.
+5 another daemon runs on this node or has the state folder; 6 no daemon answers.
 """
 
 import argparse

@@ -1,9 +1,16 @@
 """Two things at once, and the moments between two steps: where such software fails."""
 
+import contextlib
+import socket
 import subprocess
 import sys
+import time
 
 import pytest
+
+from mooring_lab import namespace
+from mooring_node.kernel.burst import Burst
+from mooring_node.vrrp.packet import ipv4_packet
 
 pytestmark = pytest.mark.netns
 
@@ -134,3 +141,28 @@ def test_a_source_that_comes_late_is_found_without_any_other_event(bench, instan
     bench.wait_state(bench.a, "Fault")
     at_once(bench.a, f"address add {bench.a.address}/16 dev eth0")
     bench.wait_held(bench.a, ADDRESS)
+
+
+def test_a_flood_neither_ends_the_process_nor_moves_the_role(bench):
+    bench.pair(**SLOW)
+    source = socket.inet_aton(bench.b.address)
+    junk = b"\x31\x07" + bytes(18)  # version 3, a VRID of nobody
+    packet = ipv4_packet(junk, source=source, destination=socket.inet_aton(bench.a.address))
+    burst = Burst([packet] * 512, [(bench.a.address, 0)] * 512)
+    sender = namespace.call(bench.client.namespace, raw_socket)
+    with sender:
+        ends = time.monotonic() + 3
+        while time.monotonic() < ends:
+            with contextlib.suppress(BlockingIOError):
+                burst.send(sender.fileno())
+    assert bench.restarts(bench.a, "vrrp") == 0
+    assert bench.state(bench.a) == "Active"
+    assert bench.a.held() == {ADDRESS}
+    refused = bench.status(bench.a)["vrrp"]["refused"]
+    assert sum(each["count"] for each in refused if each["reason"] == "UnknownVirtualRouter") > 1000
+
+
+def raw_socket():
+    opened = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    opened.setblocking(False)
+    return opened

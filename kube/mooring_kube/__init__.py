@@ -1,0 +1,1 @@
+"""A lean client of the Kubernetes API server, on the standard library alone."""

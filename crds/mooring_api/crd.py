@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from mooring_api.nodeconfig import FILE_ONLY, NodeConfig
+from mooring_api.authentication import FILE_ONLY
+from mooring_api.nodeconfig import NodeConfig
 from mooring_api.schema import Schema, inlined_schema, model_of
 from mooring_api.virtualip import VirtualIP
 from mooring_api.wire import GROUP, VALIDATIONS, VERSION, Wire

@@ -3,20 +3,24 @@
 It is also the format of the daemon's file.
 """
 
-from collections.abc import Iterator
-from enum import StrEnum
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_interface
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
+from mooring_api.authentication import AuthenticationType as AuthenticationType
+from mooring_api.authentication import InstanceAuthentication as InstanceAuthentication
+from mooring_api.authentication import SecretReference as SecretReference
 from mooring_api.duration import Duration
 from mooring_api.node_rules import conflicts, repeated_addresses
+from mooring_api.nodeconfig_status import CredentialReport as CredentialReport
 from mooring_api.nodeconfig_status import ForeignRouter as ForeignRouter
 from mooring_api.nodeconfig_status import InstanceState as InstanceState
 from mooring_api.nodeconfig_status import InstanceStatus as InstanceStatus
 from mooring_api.nodeconfig_status import InterfaceReport as InterfaceReport
 from mooring_api.nodeconfig_status import NodeConfigStatus as NodeConfigStatus
+from mooring_api.nodeconfig_status import ReportedProblem as ReportedProblem
 from mooring_api.vrrp import (
     INTERVAL_RULE,
     PASSWORD_RULE,
@@ -30,6 +34,7 @@ from mooring_api.vrrp import (
     TransportType,
 )
 from mooring_api.wire import (
+    GROUP,
     Check,
     Flag,
     GroupAddress,
@@ -45,8 +50,6 @@ from mooring_api.wire import (
 )
 from mooring_api.wire import HostAddress as HostAddress
 
-#: Marks, in a schema, a field that only the daemon's file has.
-FILE_ONLY = "x-mooring-file-only"
 InstanceName = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 #: Outside the model, so that both the schema and the daemon can name them.
 MAX_INSTANCES = 1024
@@ -100,43 +103,6 @@ class Transport(Wire):
     checks: ClassVar[tuple[Check, ...]] = (_peer_mistakes,)
 
 
-class AuthenticationType(StrEnum):
-    """How members know each other."""
-
-    PASSWORD = "Password"
-
-
-class SecretReference(Wire):
-    """A Secret of type mooring.dev/credentials in Mooring's own namespace."""
-
-    name: Annotated[str, Field(min_length=1, max_length=253)]
-    """The Secret's name."""
-
-
-def file_only(*, default: Any = None, **constraints: Any) -> Any:
-    """A field of the daemon's file that the CRD does not have: nothing secret stands in an API's NodeConfig."""
-    return Field(default=default, json_schema_extra={FILE_ONLY: True}, **constraints)
-
-
-class InstanceAuthentication(Wire):
-    """VRRP version 2's simple password: a guard against mistakes, not against an enemy (RFC 2338 10.2)."""
-
-    type: AuthenticationType
-    """Password: the eight bytes of VRRP version 2."""
-    secret_ref: SecretReference | None = None
-    """Where the password is; needs the Kubernetes API."""
-    password: Annotated[str, Field(min_length=1, max_length=8, pattern=r"^[!-~]+$")] | None = file_only(repr=False)
-    """The password itself, 1 to 8 ASCII characters; only in a file."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            cel="has(self.secretRef)",
-            message="give the password by one of the two: secretRef, or in a file password",
-            holds=lambda a: (a.secret_ref is None) != (a.password is None),
-        ),
-    )
-
-
 class HeldAddress(Wire):
     """One address of an instance and where it goes."""
 
@@ -175,6 +141,24 @@ def of_family(address: str, family: Family) -> bool:
     return (":" in address) == (family is Family.IPV6)
 
 
+class AcceptedForm(Wire):
+    """Another form of this instance's adverts that counts like its own, while a change goes round the members.
+
+    A member that has not heard of the change yet sends the old form, one that was told first the new one.
+    """
+
+    virtual_router_id: VirtualRouterID
+    """Its virtual router ID; the instance's own where that does not change."""
+    version: Literal[2, 3] = 3
+    """Its version of VRRP."""
+    advertisement_interval: AdvertisementInterval = Duration.of(s=1)
+    """Its interval; version 2 accepts no other."""
+    authentication: InstanceAuthentication | None = None
+    checksum: Checksum = Checksum.WITH_PSEUDO_HEADER
+
+    rules: ClassVar[tuple[Rule, ...]] = (INTERVAL_RULE, PASSWORD_RULE)
+
+
 class Instance(Wire):
     """One VRRP instance: one family, one VRID on one interface."""
 
@@ -203,6 +187,8 @@ class Instance(Wire):
     """False: listens and never takes the role (a member that joins, until all have its configuration)."""
     authentication: InstanceAuthentication | None = None
     checksum: Checksum = Checksum.WITH_PSEUDO_HEADER
+    also_accept: Annotated[tuple[AcceptedForm, ...], Field(max_length=4)] = ()
+    """Forms of a change that is under way; the instance itself sends only what its own fields say."""
     announcements: Announcements = Announcements()
     flap_damping: FlapDamping = FlapDamping()
     lease: Annotated[Duration, duration("1s", "3600s", step="1s")] | None = None
@@ -261,6 +247,12 @@ class NodeConfigSpec(Wire):
     checks: ClassVar[tuple[Check, ...]] = (_conflicts,)
 
 
+def _ours(annotations: object) -> object:
+    if not isinstance(annotations, Mapping):
+        return annotations or {}
+    return {key: value for key, value in annotations.items() if str(key).startswith(f"{GROUP}/")}
+
+
 class Metadata(Wire):
     """The part of an object's metadata that Mooring reads."""
 
@@ -271,11 +263,13 @@ class Metadata(Wire):
     generation: int | None = None
     creation_timestamp: str | None = None
     labels: dict[str, str] = Field(default_factory=dict)
+    annotations: Annotated[dict[str, str], BeforeValidator(_ours)] = Field(default_factory=dict)
+    """Those of Mooring alone; what others note on an object is not read."""
 
     @model_serializer(mode="wrap")
-    def _without_empty_labels(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_empty_maps(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         wire: dict[str, Any] = handler(self)
-        return wire if self.labels else {key: value for key, value in wire.items() if key != "labels"}
+        return {key: value for key, value in wire.items() if value != {}}
 
 
 class NodeConfig(Wire):

@@ -61,6 +61,28 @@ class ForeignRouter(Wire):
     """Its version of VRRP."""
 
 
+class CredentialReport(Wire):
+    """Which states of a Secret this daemon has; never what is in it."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    """The Secret's name."""
+    current: Annotated[str, Field(max_length=64)] | None = None
+    """The newest state that can be used, by resourceVersion; left out: none."""
+    versions: Annotated[tuple[Annotated[str, Field(max_length=64)], ...], Field(max_length=4)] = ()
+    """All states that are kept, oldest first."""
+
+
+class ReportedProblem(Wire):
+    """What keeps a part of the configuration from running on this node."""
+
+    instance: str = ""
+    """The instance's name; empty: the whole NodeConfig."""
+    path: str = ""
+    """The field, as `spec.instances[0].interface`."""
+    message: str
+    """What is wrong and what to do."""
+
+
 class NodeConfigStatus(Wire):
     observed_generation: int | None = None
     """The generation of the spec that the daemon runs."""
@@ -72,3 +94,7 @@ class NodeConfigStatus(Wire):
     """The node's interfaces, from which the operator plans."""
     foreign_routers: Annotated[tuple[ForeignRouter, ...], Field(max_length=32)] = ()
     """Routers heard on the wire that are none of ours; the least recently heard goes first."""
+    credentials: Annotated[tuple[CredentialReport, ...], Field(max_length=64)] = ()
+    """The Secrets that the instances name."""
+    problems: Annotated[tuple[ReportedProblem, ...], Field(max_length=32)] = ()
+    """What of the spec is not in use, and why."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mooring_api.authentication import FILE_ONLY
 from mooring_api.crd import RESOURCES, Resource
-from mooring_api.nodeconfig import FILE_ONLY
 from mooring_api.schema import Schema, inlined_schema, model_of
 from mooring_api.wire import API_VERSION, VALIDATIONS, Wire
 

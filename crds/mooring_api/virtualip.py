@@ -33,6 +33,7 @@ from mooring_api.vrrp import (
     TransportType,
 )
 from mooring_api.wire import (
+    GROUP,
     Check,
     GroupAddress,
     Integer,
@@ -129,6 +130,15 @@ def _nodes_that_repeat(nodes: "Nodes") -> Iterator[tuple[Location, str]]:
             seen.add(entry.node)
 
 
+class Pods(Wire):
+    """Pods that a node must run to be of use, such as an ingress controller's."""
+
+    namespace: Annotated[str, Field(min_length=1, max_length=63)]
+    """Where they are."""
+    selector: LabelSelector
+    """Which of that namespace."""
+
+
 class Nodes(Wire):
     """Who may hold the addresses, and in which order."""
 
@@ -140,6 +150,8 @@ class Nodes(Wire):
     """How many nodes join each group at most."""
     overrides: Annotated[tuple[NodeOverride, ...], keyed_by("node"), Field(max_length=256)] = ()
     """Where nodes differ in interface or source."""
+    pods: Pods | None = None
+    """Nodes without a Ready one of these pods let go and stay Backup; where no node has one, all take part."""
 
     checks: ClassVar[tuple[Check, ...]] = (_nodes_that_repeat,)
 
@@ -254,6 +266,10 @@ class VirtualIPSpec(Wire):
     )
 
 
+#: On a VirtualIP, "true": what its nodes run stays as it is until the annotation is gone.
+PAUSED = f"{GROUP}/paused"
+
+
 class VirtualIP(Wire):
     """Addresses that move together or are spread over nodes, and who may hold them."""
 
@@ -263,6 +279,10 @@ class VirtualIP(Wire):
     spec: VirtualIPSpec
     status: VirtualIPStatus | None = None
     """Written by the operator."""
+
+    @property
+    def paused(self) -> bool:
+        return self.metadata.annotations.get(PAUSED) == "true"
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

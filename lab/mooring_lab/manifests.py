@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mooring_api.authentication import SECRET_TYPE
 from mooring_api.nodeconfig import InstanceAuthentication, InterfaceReport, NodeConfig
 from mooring_api.problems import InvalidObject, Problem
 from mooring_api.wire import API_VERSION, parse_object
 
 Document = Mapping[str, Any]
-SECRET_TYPE = "mooring.dev/credentials"
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,11 @@ class _CredentialsFree(nodeconfig.InstanceAuthentication):
     rules = ()
 
 
+class _AcceptedFormFree(nodeconfig.AcceptedForm):
+    rules = ()
+    authentication: _CredentialsFree | None = None
+
+
 class _HeldFree(nodeconfig.HeldAddress):
     rules = ()
 
@@ -149,7 +154,12 @@ MODELS: dict[type[Wire], st.SearchStrategy[dict[str, Any]]] = {
         operator=st.sampled_from(["In", "NotIn", "Exists", "DoesNotExist"]),
     ),
     _TransportFree: TRANSPORTS,
-    _CredentialsFree: _some({"secretRef": st.just({"name": "a"})}, type=st.just("Password")),
+    _CredentialsFree: _some(
+        {"secretRef": st.just({"name": "a"}), "keyVersion": st.just("7")}, type=st.just("Password")
+    ),
+    _AcceptedFormFree: _some(
+        {"version": VERSIONS, "advertisementInterval": INTERVALS, "authentication": SECRETS}, virtualRouterID=st.just(1)
+    ),
     _HeldFree: _some({"label": st.just("eth0:1")}, address=st.sampled_from(["10.0.0.1", "2001:db8::10"])),
     _InstanceFree: _some(
         {

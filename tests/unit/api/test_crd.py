@@ -113,7 +113,7 @@ def test_lists_are_keyed_or_atomic() -> None:
 
 def test_nothing_secret_goes_through_the_api() -> None:
     credentials = _at(structural_schema(NodeConfig), ".spec.instances[].authentication")
-    assert set(credentials["properties"]) == {"type", "secretRef"}
+    assert set(credentials["properties"]) == {"type", "secretRef", "keyVersion"}
     assert credentials["properties"]["type"]["enum"] == ["Password"]
 
 

@@ -1,0 +1,159 @@
+"""Following a resource for ever: list, watch, list again when the server has forgotten where we were."""
+
+import random
+import threading
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from mooring_kube.client import Client
+from mooring_kube.errors import Gone, KubeError, TooManyRequests
+from mooring_kube.resources import Resource
+from mooring_kube.watch import Watch
+
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 15.0
+#: The server ends a watch after so long; not all of a cluster's at once.
+WATCH_S = (240, 360)
+
+Document = dict[str, Any]
+
+
+class Handler(Protocol):
+    """Who is told; each call comes from the follower's thread."""
+
+    def listed(self, items: Iterable[Document]) -> None:
+        """Everything there is; what is not in it is no longer there."""
+
+    def changed(self, item: Document) -> None:
+        """One object is new or other than before."""
+
+    def deleted(self, item: Document) -> None:
+        """One object is gone; this was its last state."""
+
+    def failed(self, error: KubeError) -> None:
+        """Nothing is heard at present; it is tried again by itself."""
+
+
+def pause_s(failures: int, jitter: float) -> float:
+    """How long to wait after so many failures in a row; `jitter` from 0 to 1 spreads many clients."""
+    longest = min(FIRST_PAUSE_S * 2.0 ** min(failures - 1, 16), LONGEST_PAUSE_S)
+    return longest * (0.5 + jitter / 2)
+
+
+class Follower(threading.Thread):
+    """A thread that keeps a handler up to date until `stop`.
+
+    A broken watch goes on where it was; only where the server cannot do that is everything listed again.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        resource: Resource,
+        handler: Handler,
+        *,
+        namespace: str | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> None:
+        super().__init__(name=f"follow {resource.plural}", daemon=True)
+        self.restarts = 0
+        """How often a watch was begun again, for whatever reason."""
+        self._client = client
+        self._resource = resource
+        self._handler = handler
+        self._namespace = namespace
+        self._label_selector = label_selector
+        self._field_selector = field_selector
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._watch: Watch | None = None
+
+    def stop(self) -> None:
+        """Returns at once; the handler may be called until the thread has ended."""
+        self._stopping.set()
+        with self._lock:
+            if self._watch is not None:
+                self._watch.close()
+
+    def run(self) -> None:
+        version = ""
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                if not version:
+                    version = self._list()
+                    failures = 0
+                heard = self._follow(version)
+                self.restarts += 1
+                failures = 0 if heard != version else failures
+                version = heard
+            except Gone:
+                version = ""
+            except _WatchError as broken:
+                failures = 1 if broken.version != version else failures + 1
+                version = broken.version
+                self._wait(failures, broken.error)
+            except KubeError as error:
+                failures += 1
+                self._wait(failures, error)
+
+    def _list(self) -> str:
+        listing = self._client.list(
+            self._resource,
+            self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+        )
+        if not self._stopping.is_set():
+            self._handler.listed(listing.items)
+        return listing.resource_version
+
+    def _follow(self, version: str) -> str:
+        """Watch until the server ends it; the version up to which all has been heard."""
+        watch = self._client.watch(
+            self._resource,
+            resource_version=version,
+            namespace=self._namespace,
+            timeout_s=random.randint(*WATCH_S),
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+        )
+        with self._lock:
+            self._watch = watch
+        if self._stopping.is_set():
+            watch.close()
+        try:
+            for event in watch:
+                version = event.resource_version or version
+                if self._stopping.is_set():
+                    break
+                if event.type in ("ADDED", "MODIFIED"):
+                    self._handler.changed(event.object)
+                elif event.type == "DELETED":
+                    self._handler.deleted(event.object)
+        except Gone:
+            raise
+        except KubeError as error:
+            raise _WatchError(version, error) from error
+        finally:
+            with self._lock:
+                self._watch = None
+        return version
+
+    def _wait(self, failures: int, error: KubeError) -> None:
+        if self._stopping.is_set():
+            return
+        self.restarts += 1
+        self._handler.failed(error)
+        asked = error.retry_after_s if isinstance(error, TooManyRequests) else None
+        self._stopping.wait(max(pause_s(failures, random.random()), asked or 0.0))
+
+
+class _WatchError(KubeError):
+    """A watch that failed, and how far it had come."""
+
+    def __init__(self, version: str, error: KubeError) -> None:
+        super().__init__(str(error))
+        self.version = version
+        self.error = error

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from mooring_kube.connection import Connection
-from mooring_kube.errors import Gone, StaleConnection, Unauthorized, Unreachable, api_error
+from mooring_kube.errors import ApiError, Gone, StaleConnection, Unauthorized, Unreachable, api_error
 from mooring_kube.resources import Resource
 from mooring_kube.transport import Token, Transport
 from mooring_kube.watch import Watch
@@ -182,24 +182,48 @@ class Client:
         """Close what is idle; requests that are under way end by themselves."""
         self._transport.close()
 
+    def _with_token(self, ask: Callable[[], ReplyT]) -> ReplyT:
+        """Ask; once more where the token was refused and its file may hold another."""
+        try:
+            return ask()
+        except Unauthorized:
+            if not self._token.refused():
+                raise
+            return ask()
+
+    def _stream(self, path: str, query: Query, silence_s: float) -> Watch:
+        connection = self._transport.open()
+        connected = connection.sock
+        assert connected is not None
+        try:
+            response = self._ask(connection, "GET", path, query, None, "")
+            if response.status != http.client.OK:
+                _read(response, self._timeout_s)  # raises
+        except BaseException:
+            connection.close()
+            raise
+        # A silent server is as good as a gone one only when its own limit has passed.
+        connected.settimeout(silence_s)
+        return Watch(connected, response)
+
     def _once(self, method: str, path: str, query: Query | None, content: bytes | None, content_type: str) -> Document:
         connection, used = self._transport.borrow()
         try:
-            response = self._ask(connection, method, path, query, content, content_type)
-        except StaleConnection:
-            connection.close()
-            # The server may close an idle connection at any time; what it has not read can be sent again.
-            if not used or method == "POST":
-                raise
-            connection = self._transport.open()
-            response = self._ask(connection, method, path, query, content, content_type)
-        try:
-            document = _read(connection, response, self._timeout_s)
-        except Unreachable:
-            connection.close()
+            try:
+                response = self._ask(connection, method, path, query, content, content_type)
+            except StaleConnection:
+                # The server may close an idle connection at any time; what it has not read can be sent again.
+                if not used or method == "POST":
+                    raise
+                connection.close()
+                connection = self._transport.open()
+                response = self._ask(connection, method, path, query, content, content_type)
+            document = _read(response, self._timeout_s)
+        except ApiError:
+            self._transport.give_back(connection)
             raise
         except BaseException:
-            self._transport.give_back(connection)
+            connection.close()
             raise
         self._transport.give_back(connection)
         return document
@@ -223,10 +247,8 @@ class Client:
             connection.request(method, target, body=content, headers=headers)
             return connection.getresponse()
         except ConnectionError as error:
-            connection.close()
             raise StaleConnection(f"{method} {path}: {error}") from error
         except (OSError, http.client.HTTPException) as error:
-            connection.close()
             raise Unreachable(f"{method} {path}: {error or type(error).__name__}") from error
 
 
@@ -243,20 +265,23 @@ def _plain(query: Query) -> dict[str, str]:
     return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in query.items()}
 
 
-def _read(connection: http.client.HTTPConnection, response: http.client.HTTPResponse, timeout_s: float) -> Document:
+def _read(response: http.client.HTTPResponse, timeout_s: float) -> Document:
     """The reply's object, or the error that it is; the whole reply takes no longer than `timeout_s`."""
     pieces: list[bytes] = []
     size = 0
+    expected = response.length
     deadline = time.monotonic() + timeout_s
     try:
-        while piece := response.read(_PIECE):
+        while piece := response.read1(_PIECE):
             size += len(piece)
             pieces.append(piece)
             if size > LARGEST_REPLY or time.monotonic() > deadline:
-                connection.close()
                 raise Unreachable(f"the reply is too long or too slow ({size} bytes so far)")
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise Unreachable(f"the reply broke off: {error or type(error).__name__}") from error
+    if expected is not None and size < expected:
+        raise Unreachable(f"the reply broke off after {size} of {expected} bytes")
+    response.close()
     text = b"".join(pieces)
     try:
         document = json.loads(text) if text else {}

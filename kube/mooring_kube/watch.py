@@ -35,8 +35,8 @@ class Watch:
     another ApiError when it says so, Unreachable when the stream breaks or is not what a server sends.
     """
 
-    def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
-        self._connection = connection
+    def __init__(self, connected: socket.socket, response: http.client.HTTPResponse) -> None:
+        self._connected = connected
         self._response = response
         self._closed = threading.Event()
 
@@ -45,17 +45,15 @@ class Watch:
             for line in self._lines():
                 yield _event(line)
         finally:
-            self._connection.close()
             self._response.close()
+            self._connected.close()
 
     def close(self) -> None:
         """End it; nothing is left open once the iterating thread has noticed."""
         self._closed.set()
-        connected = self._connection.sock
-        if connected is not None:
-            with suppress(OSError):
-                # Not SSLSocket's own, which would take the TLS state away from the thread that reads.
-                socket.socket.shutdown(connected, socket.SHUT_RDWR)
+        with suppress(OSError):
+            # Not SSLSocket's own, which would take the TLS state away from the thread that reads.
+            socket.socket.shutdown(self._connected, socket.SHUT_RDWR)
 
     def _lines(self) -> Iterator[bytes]:
         rest = b""

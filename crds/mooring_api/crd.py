@@ -79,6 +79,7 @@ class Resource:
 
 _HELD = '.status.conditions[?(@.type=="Held")]'
 _ACCEPTED = '.status.conditions[?(@.type=="Accepted")]'
+_PROGRAMMED = '.status.conditions[?(@.type=="Programmed")]'
 _AGE = Column("Age", "date", ".metadata.creationTimestamp")
 
 RESOURCES = (
@@ -93,6 +94,12 @@ RESOURCES = (
             Column("Held", "string", f"{_HELD}.status", "Whether each address is held by one node."),
             Column("Since", "date", f"{_HELD}.lastTransitionTime", "How long Held has been so."),
             Column("Accepted", "string", f"{_ACCEPTED}.status", "Whether the object is as it must be."),
+            Column(
+                "Plan",
+                "string",
+                f"{_PROGRAMMED}.reason",
+                "How far its plan is: Programmed, Paused, or what it waits for.",
+            ),
             _AGE,
         ),
     ),
@@ -106,6 +113,9 @@ RESOURCES = (
             Column("Observed", "integer", ".status.observedGeneration", "What the daemon runs."),
             Column("Daemon", "string", ".status.daemonVersion", "The daemon's version."),
             _AGE,
+            Column(
+                "Problem", "string", ".status.problems[0].message", "The first thing that it can't run.", priority=1
+            ),
         ),
     ),
 )

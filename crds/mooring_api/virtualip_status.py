@@ -40,6 +40,15 @@ class PlacedNode(Wire):
     """Its priority in this group."""
 
 
+class PastClaim(Wire):
+    """What a node said last of a group, and what is out of date."""
+
+    node: NodeName
+    """The node's name."""
+    since_time: str
+    """Since when it said that it held the group, RFC 3339 by its own clock."""
+
+
 class GroupStatus(Wire):
     """One group of addresses: where it is on the wire and who should hold it."""
 
@@ -58,16 +67,18 @@ class GroupStatus(Wire):
     holder: str | None = None
     """The node that holds it now."""
     held_since_time: str | None = None
-    """Since when, RFC 3339."""
+    """Since when, RFC 3339 by the holder's clock."""
     transitions: int | None = None
     """How often the holder changed."""
+    superseded: Annotated[tuple[PastClaim, ...], Field(max_length=24)] = ()
+    """Nodes that held it before the holder did, and have not reported since: a dead node's last word is Active."""
 
 
 class VirtualIPStatus(Wire):
     observed_generation: int | None = None
     """The generation of the spec that was planned."""
     conditions: Annotated[tuple[Condition, ...], keyed_by("type")] = ()
-    """Accepted, Programmed, Held and SplitBrain."""
+    """Accepted, Programmed and Held."""
     address_count: int | None = None
     """How many addresses the spec names."""
     holder_summary: str | None = None

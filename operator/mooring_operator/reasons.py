@@ -1,0 +1,244 @@
+"""The closed list of reasons in a VirtualIP's conditions and events: what each means, and what to do about it."""
+
+from enum import StrEnum
+from typing import Self
+
+from mooring_api.virtualip import ConditionStatus
+
+
+class ConditionType(StrEnum):
+    """What a condition is about. All three keep one rule: Unknown is under way and ends by itself, or nobody can
+    tell; False wants a person."""
+
+    ACCEPTED = "Accepted"
+    PROGRAMMED = "Programmed"
+    HELD = "Held"
+
+
+class EventType(StrEnum):
+    """Kubernetes' two kinds of events."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+_ACCEPTED, _PROGRAMMED, _HELD = ConditionType
+_TRUE, _FALSE, _UNKNOWN = ConditionStatus
+
+
+class Reason(StrEnum):
+    """Why a condition is as it is; each reason belongs to one status of one condition."""
+
+    condition: ConditionType
+    status: ConditionStatus
+    meaning: str
+    remedy: str
+
+    def __new__(cls, value: str, condition: ConditionType, status: ConditionStatus, meaning: str, remedy: str) -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.condition, member.status, member.meaning, member.remedy = condition, status, meaning, remedy
+        return member
+
+    ACCEPTED = "Accepted", _ACCEPTED, _TRUE, "nothing is wrong with the object", "nothing"
+    NODES_LEFT_OUT = (
+        "NodesLeftOut",
+        _ACCEPTED,
+        _TRUE,
+        "it is planned, without some of the nodes that its selector chooses; the message says why each can't join",
+        "correct the interface or the address of those nodes, or the selector, so that it chooses only nodes of"
+        " one segment",
+    )
+    INVALID = (
+        "Invalid",
+        _ACCEPTED,
+        _FALSE,
+        "a field can't be used; the message names it",
+        "correct the field. What the API server itself refuses never gets here: this is for what only the operator"
+        " can see, and for objects that another version wrote",
+    )
+    DUPLICATE_ADDRESS = (
+        "DuplicateAddress",
+        _ACCEPTED,
+        _FALSE,
+        "an address belongs to another VirtualIP, the older one has it; the other addresses are planned",
+        "remove the address from one of the two",
+    )
+    VIRTUAL_ROUTER_ID_CONFLICT = (
+        "VirtualRouterIDConflict",
+        _ACCEPTED,
+        _FALSE,
+        "a virtual router ID in `spec.vrrp.virtualRouterIDs` is used by another group on the segment; this group is"
+        " not planned",
+        "write another ID, or none, so that a free one is allocated",
+    )
+    VIRTUAL_ROUTER_IDS_EXHAUSTED = (
+        "VirtualRouterIDsExhausted",
+        _ACCEPTED,
+        _FALSE,
+        "all 255 virtual router IDs of the segment are used or heard",
+        "put more addresses into one VirtualIP, or use nodes of another segment",
+    )
+    PRIORITY_CONFLICT = (
+        "PriorityConflict",
+        _ACCEPTED,
+        _FALSE,
+        "the written priorities do not decrease, or leave no room; it is planned as if they were left out",
+        "list the preferred nodes from the highest priority to the lowest, spread over 1 to 254",
+    )
+
+    PROGRAMMED = (
+        "Programmed",
+        _PROGRAMMED,
+        _TRUE,
+        "every node that is to run it has confirmed that it does, and those that left it have let go",
+        "nothing",
+    )
+    PLANNED = (
+        "Planned",
+        _PROGRAMMED,
+        _UNKNOWN,
+        "it is worked out which node does what, and no node was told yet",
+        "wait; if it stays, the operator does not write: look at its log and whether one of its replicas leads",
+    )
+    WAITING_FOR_NODES = (
+        "WaitingForNodes",
+        _PROGRAMMED,
+        _UNKNOWN,
+        "the nodes have their configuration and have not all confirmed it yet",
+        "wait: this takes less than a second where the nodes' daemons run",
+    )
+    CHANGING_OVER = (
+        "ChangingOver",
+        _PROGRAMMED,
+        _UNKNOWN,
+        "a change that the nodes of a group must agree on (members, virtual router ID, version, interval,"
+        " authentication) goes round in steps, so that at no time two of them hold an address; the message names"
+        " the step",
+        "wait: each step takes less than a second where the nodes' daemons run",
+    )
+    NODES_SILENT = (
+        "NodesSilent",
+        _PROGRAMMED,
+        _FALSE,
+        "a node that must confirm has said nothing for longer than any daemon that runs would need; a change that"
+        " goes round in steps stops there. The addresses are held as before",
+        "see that the daemon runs on the nodes that are named (`kubectl get pods -n mooring-system -o wide`, its"
+        " log, and OBSERVED beside GENERATION in `kubectl get nc`). A node that will not come back: remove its label"
+        " or delete its Node, and the others go on without it",
+    )
+    REFUSED_BY_NODE = (
+        "RefusedByNode",
+        _PROGRAMMED,
+        _FALSE,
+        "a node's daemon can't run its part; the message has the node, the field and the daemon's words",
+        "do what the words say: on that node (an interface that is missing), or in the VirtualIP",
+    )
+    SECRET_MISSING = (
+        "SecretMissing",
+        _PROGRAMMED,
+        _FALSE,
+        "a node has no key from the Secret that `spec.vrrp.authentication.secretRef` names",
+        "create the Secret in Mooring's own namespace, of type `mooring.dev/credentials` (no other is accepted)",
+    )
+    PAUSED = (
+        "Paused",
+        _PROGRAMMED,
+        _FALSE,
+        "the annotation `mooring.dev/paused` keeps the plan as it was: no change of the object or of its nodes"
+        " reaches the nodes. Nodes go on to take over from each other",
+        "`kubectl annotate vip NAME mooring.dev/paused-` when the work is done",
+    )
+    NOT_ACCEPTED = (
+        "NotAccepted",
+        _PROGRAMMED,
+        _FALSE,
+        "nothing of it can be planned because of what the condition Accepted says",
+        "see the condition Accepted",
+    )
+    NO_ELIGIBLE_NODE = (
+        "NoEligibleNode",
+        _PROGRAMMED,
+        _FALSE,
+        "the selector chooses no node",
+        "label nodes, or change `spec.nodes.selector`",
+    )
+    NOT_REPORTED = (
+        "NotReported",
+        _PROGRAMMED,
+        _FALSE,
+        "no node that the selector chooses has told its interfaces yet, so nothing can be planned",
+        "run the Mooring daemon on these nodes; see that its pods are there and look into their log",
+    )
+    NO_NODE_FITS = (
+        "NoNodeFits",
+        _PROGRAMMED,
+        _FALSE,
+        "the nodes that the selector chooses have reported, and none can join; the message says why",
+        "correct `spec.interface`, the nodes' addresses, or the selector; `mooring plan` shows each node's reason",
+    )
+
+    HELD = "Held", _HELD, _TRUE, "each group of addresses is held by exactly one node", "nothing"
+    ELECTING = (
+        "Electing",
+        _HELD,
+        _UNKNOWN,
+        "the reports of the nodes do not name exactly one holder for each group, for no longer than an election takes",
+        "wait",
+    )
+    HOLDER_UNREACHABLE = (
+        "HolderUnreachable",
+        _HELD,
+        _UNKNOWN,
+        "the node that last said it holds the addresses is not Ready, and no other has taken over",
+        "see whether the addresses answer. If they do, only the kubelet or its way to the API server is down. If"
+        " not, no other node could take over: look at the candidates (`kubectl get nc`)",
+    )
+    NO_HOLDER = (
+        "NoHolder",
+        _HELD,
+        _FALSE,
+        "no node holds a group of addresses, for longer than an election takes: its clients get no answer. The message"
+        " says in which state each candidate is",
+        "bring one candidate back: `Fault` names its reason; a `Backup` that stays one hears somebody else"
+        " (`mooring-node status` on it says whom) or is not eligible (maintenance)",
+    )
+    TWO_HOLDERS = (
+        "TwoHolders",
+        _HELD,
+        _FALSE,
+        "several nodes say that they hold the same group, for longer than an election takes: they do not hear each"
+        " other. Clients may reach either",
+        "look for what keeps VRRP (IP protocol 112) from passing between them: a firewall, a switch, an interface"
+        " that is the wrong one; `mooring-node status` shows who was last heard and what was refused. Until it is"
+        " mended put one of them into maintenance: `mooring-node maintenance on`",
+    )
+
+
+class EventReason(StrEnum):
+    """Reasons of events that are about no condition."""
+
+    type: EventType
+    meaning: str
+
+    def __new__(cls, value: str, type_: EventType, meaning: str) -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.type, member.meaning = type_, meaning
+        return member
+
+    HOLDER_CHANGED = "HolderChanged", EventType.NORMAL, "a node took groups of addresses, from another or from nobody"
+    RESUMED = "Resumed", EventType.NORMAL, "the pause is over; what changed meanwhile is planned now"
+
+
+#: Conditions that are told as events when they begin. What is under way is no news.
+EVENTS: dict[Reason, EventType] = {
+    Reason.PROGRAMMED: EventType.NORMAL,
+    Reason.PAUSED: EventType.NORMAL,
+    Reason.HOLDER_UNREACHABLE: EventType.WARNING,
+    **{
+        reason: EventType.WARNING
+        for reason in Reason
+        if reason.status is ConditionStatus.FALSE and reason not in (Reason.PAUSED, Reason.NOT_ACCEPTED)
+    },
+}

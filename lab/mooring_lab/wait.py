@@ -19,11 +19,16 @@ class Wakes(Protocol):
 
 
 def wait_until(
-    predicate: Callable[[], Answer], timeout: float, what: str, wakes: Sequence[Wakes] | None = None
+    predicate: Callable[[], Answer],
+    timeout: float,
+    what: str,
+    wakes: Sequence[Wakes] | None = None,
+    every: float = _POLL_SECONDS,
 ) -> Answer:
     """Ask `predicate` until its answer is truthy and return it; TimeoutError names `what` after `timeout` seconds.
 
-    With `wakes` it asks when one of them is readable (and once a second, in case an event was lost), else every 10 ms.
+    With `wakes` it asks when one of them is readable (and once a second, in case an event was lost), else every
+    `every` seconds.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -38,4 +43,4 @@ def wait_until(
         if wakes:
             select.select(wakes, [], [], min(left, 1.0))
         else:
-            time.sleep(min(left, _POLL_SECONDS))
+            time.sleep(min(left, every))

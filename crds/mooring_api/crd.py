@@ -177,6 +177,8 @@ def _structural(schema: Schema, models: Mapping[str, type[Wire]], occurrences: f
         result["properties"] = {n: _structural(below, models, occurrences) for n, below in fields.items()}
         if required := [name for name in schema.get("required", ()) if name in fields]:
             result["required"] = required
+        if "default" in result:
+            result["default"] = _whole_default(result)
     if "items" in schema:
         result.setdefault("x-kubernetes-list-type", "atomic")
         many = occurrences * schema.get("maxItems", float("inf"))
@@ -185,6 +187,12 @@ def _structural(schema: Schema, models: Mapping[str, type[Wire]], occurrences: f
         many = occurrences * schema.get("maxProperties", float("inf"))
         result["additionalProperties"] = _structural(values, models, many)
     return result
+
+
+def _whole_default(schema: Schema) -> Schema:
+    """An object's default with those of its fields: the API server holds rules against it as it is written."""
+    below = {name: field["default"] for name, field in schema["properties"].items() if "default" in field}
+    return {**below, **schema["default"]}
 
 
 def _add_rules(schema: Schema, model: type[Wire]) -> None:

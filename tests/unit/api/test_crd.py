@@ -120,8 +120,9 @@ def test_nothing_secret_goes_through_the_api() -> None:
 
 def test_defaults_and_limits_are_the_models() -> None:
     vrrp = _at(structural_schema(VirtualIP), ".spec.vrrp")
-    assert vrrp["default"] == {}
     fields = vrrp["properties"]
+    assert vrrp["default"] == {name: field["default"] for name, field in fields.items() if "default" in field}
+    assert vrrp["default"]["preemption"] == {"mode": "Always", "delay": "0s"}
     assert fields["version"] == fields["version"] | {"type": "integer", "default": 3, "enum": [2, 3]}
     assert fields["advertisementInterval"]["default"] == "1s"
     assert fields["virtualRouterIDs"]["items"] == {"type": "integer", "minimum": 1, "maximum": 255}

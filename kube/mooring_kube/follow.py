@@ -59,6 +59,8 @@ class Follower(threading.Thread):
         super().__init__(name=f"follow {resource.plural}", daemon=True)
         self.restarts = 0
         """How often a watch was begun again, for whatever reason."""
+        self.connected = False
+        """Whether a watch is open now; may be read from any thread."""
         self._client = client
         self._resource = resource
         self._handler = handler
@@ -123,6 +125,7 @@ class Follower(threading.Thread):
             self._watch = watch
         if self._stopping.is_set():
             watch.close()
+        self.connected = True
         try:
             for event in watch:
                 version = event.resource_version or version
@@ -137,6 +140,7 @@ class Follower(threading.Thread):
         except KubeError as error:
             raise _WatchError(version, error) from error
         finally:
+            self.connected = False
             with self._lock:
                 self._watch = None
         return version

@@ -191,6 +191,21 @@ def test_a_follower_ends_while_it_waits_and_while_it_hears_nothing(api: ApiStub,
     assert not follower.is_alive()
 
 
+def test_a_follower_is_connected_while_a_watch_is_open(api: ApiStub, client: Client) -> None:
+    hold = threading.Event()
+    api.replies = [listed(5), Reply(lines=[event("ADDED", "lb-1", 6)], hold=hold)]
+    handler = Told()
+    follower = Follower(client, NODE_CONFIGS, handler)
+    assert not follower.connected
+    follower.start()
+    handler.wait(2)
+    connected = follower.connected
+    follower.stop()
+    hold.set()
+    follower.join(20)
+    assert (connected, follower.connected) == (True, False)
+
+
 def test_pauses_grow_to_a_bound_and_are_spread() -> None:
     assert [pause_s(n, 1.0) for n in (1, 2, 3)] == [FIRST_PAUSE_S, 2 * FIRST_PAUSE_S, 4 * FIRST_PAUSE_S]
     assert pause_s(10_000, 1.0) == LONGEST_PAUSE_S

@@ -2,12 +2,15 @@
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mooring_api.duration import Duration
+from mooring_cli import lab_cluster
+from mooring_lab.cluster import ApiKind
 from mooring_lab.faults import Direction, Fault
 from mooring_lab.lab import Lab, remove
 from mooring_lab.node import Node
@@ -31,6 +34,11 @@ def register(subparsers: Any) -> None:
     up = _command(commands, "up", _up, "build it")
     up.add_argument("--nodes", type=int, default=2, help="how many: lb-1, lb-2, ... (default: 2)")
     up.add_argument("--clients", type=int, default=1, help="how many: client-1, ... (default: 1)")
+    up.add_argument(
+        "--api",
+        choices=[kind.value for kind in ApiKind],
+        help="with an API server, the operator and a running daemon on each node; real: needs make cluster-tools",
+    )
     up.add_argument("--keepalived", action="append", default=[], metavar="NODE", help="runs keepalived instead")
 
     apply = _command(
@@ -50,6 +58,7 @@ def register(subparsers: Any) -> None:
     execute.add_argument("machine")
     execute.add_argument("command", nargs=argparse.REMAINDER)
 
+    lab_cluster.register(commands, _command)
     _register_faults(_command(commands, "fault", _fault, "break something"))
     heal = _command(commands, "heal", _heal, "undo all faults of a node")
     heal.add_argument("node")
@@ -96,9 +105,12 @@ def _duration(text: str) -> Duration:
 
 
 def _up(options: argparse.Namespace) -> int:
-    lab = Lab(options.name, options.nodes, options.clients, keepalived=options.keepalived).up()
+    api = ApiKind(options.api) if options.api else None
+    lab = Lab(options.name, options.nodes, options.clients, keepalived=options.keepalived, api=api).up()
     for machine in lab.machines:
         sys.stdout.write(f"{machine.name}  {machine.address}\n")
+    if lab.has_api:
+        sys.stdout.write(f"export KUBECONFIG={shlex.quote(str(lab.cluster.kubeconfig))}\n")
     return 0
 
 
@@ -106,6 +118,8 @@ def _apply(options: argparse.Namespace) -> int:
     # The planner is heavy to import, and no other command needs it.
     from mooring_lab.apply import apply
 
+    if Lab.open(options.name).has_api:
+        raise LabError(f"lab {options.name} has an API server; use: mooring lab kubectl -- apply -f ...")
     applied = apply(Lab.open(options.name), options.filename, partial=options.partial)
     for name, config in applied.configs.items():
         count = sum(len(instance.addresses) for instance in config.spec.instances)
@@ -148,7 +162,8 @@ def _exec(options: argparse.Namespace) -> int:
 
 
 def _fault(options: argparse.Namespace) -> int:
-    node = Lab.open(options.name).node(options.node)
+    lab = Lab.open(options.name)
+    node = lab.node(options.node)
     faults: dict[Fault, Callable[[Node], None]] = {
         Fault.NODE: lambda n: n.fault_node(),
         Fault.LINK: lambda n: n.fault_link(silent=options.silent),
@@ -158,9 +173,14 @@ def _fault(options: argparse.Namespace) -> int:
         Fault.STOP: lambda n: n.fault_stop(options.duration.seconds, options.process),
     }
     faults[Fault(options.fault)](node)
+    if lab.has_api and options.fault == Fault.NODE:
+        lab.cluster.set_ready(node.name, False)
     return 0
 
 
 def _heal(options: argparse.Namespace) -> int:
-    Lab.open(options.name).node(options.node).heal()
+    lab = Lab.open(options.name)
+    lab.node(options.node).heal()
+    if lab.has_api:
+        lab.cluster.set_ready(options.node, True)
     return 0

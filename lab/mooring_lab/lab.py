@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mooring_lab import namespace, rights
+from mooring_lab.cluster import ApiKind, Cluster
 from mooring_lab.layout import Layout, switch_commands
 from mooring_lab.machine import Machine
 from mooring_lab.node import Node
@@ -27,7 +28,8 @@ def default_daemon_command() -> tuple[str, ...]:
 class Lab:
     """Nodes and clients on a bridge. `with Lab("mine") as lab:` builds it and removes it at the end.
 
-    All addresses that it gives back are without prefix.
+    With `api` it has an API server and an operator, and each node's daemon runs and watches its NodeConfig; without,
+    the daemons are started by hand and read files. All addresses that it gives back are without prefix.
     """
 
     def __init__(
@@ -37,11 +39,12 @@ class Lab:
         clients: int = 1,
         daemon_command: Sequence[str] = (),
         keepalived: Sequence[str] = (),
+        api: ApiKind | None = None,
     ) -> None:
         names = [f"lb-{i + 1}" for i in range(nodes)] if isinstance(nodes, int) else list(nodes)
         layout = Layout.named(name, names, [f"client-{i + 1}" for i in range(clients)])
         command = tuple(daemon_command) or default_daemon_command()
-        self._attach(Record(layout, command, tuple(keepalived)))
+        self._attach(Record(layout, command, tuple(keepalived), api))
         for node in keepalived:
             self.node(node)
 
@@ -60,6 +63,19 @@ class Lab:
         self.store = Store(self.name)
         self.nodes = tuple(Node(self.layout, member, self.store) for member in self.layout.nodes)
         self.clients = tuple(Machine(self.layout, member, self.store) for member in self.layout.clients)
+        kind = ApiKind(record.api) if record.api else None
+        self._cluster = Cluster(self.layout, self.store, kind) if kind else None
+
+    @property
+    def cluster(self) -> Cluster:
+        """The API server's side; LabError in a lab without one."""
+        if self._cluster is None:
+            raise LabError(f"lab {self.name} has no API server; start one with: mooring lab up --api embedded")
+        return self._cluster
+
+    @property
+    def has_api(self) -> bool:
+        return self._cluster is not None
 
     # -- life
 
@@ -76,6 +92,11 @@ class Lab:
             namespace.batch(self.layout.switch, switch_commands())
             for machine in self.machines:
                 machine.power_on()
+            if self._cluster is not None:
+                self._cluster.up()
+                for node in self.nodes:
+                    if node.name not in self.keepalived:
+                        node.start_daemon()
         except BaseException:
             self.down()
             raise
@@ -152,10 +173,13 @@ def remove(name: str) -> None:
     layout = Layout.named(name, ["any"], [])
     store = Store(name)
     with suppress(LabError):
+        record = store.load()
         # A process that is only about to enter its namespace is not found there.
-        for roles in store.load().processes.values():
+        for roles in record.processes.values():
             for started in roles.values():
                 started.identity.send(signal.SIGKILL)
+        if record.api:
+            Cluster(record.layout, store, ApiKind(record.api)).down()
     for found in namespace.matching(layout.namespace("")):
         namespace.remove(found)
     store.remove()

@@ -9,6 +9,8 @@ MANAGEMENT_BRIDGE = "mgmt"
 SERVICE_LINK = "eth0"
 MANAGEMENT_LINK = "mgmt0"
 _SWITCH = "switch"
+#: Under this name the record keeps what belongs to no machine: the operator, the way to the API server.
+CLUSTER = "cluster"
 _LAB_NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
 #: A bridge port is called like its node, with .mgmt for the second one, in at most 15 bytes.
 _MEMBER_NAME = re.compile(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?")
@@ -106,9 +108,10 @@ class Layout:
             raise ValueError(f"{lab!r} is no name for a lab; use a to z and 0 to 9, at most 16, a letter first")
         names = [*nodes, *clients]
         for name in names:
-            if not _MEMBER_NAME.fullmatch(name) or name == _SWITCH:
+            if not _MEMBER_NAME.fullmatch(name) or name in (_SWITCH, CLUSTER):
                 raise ValueError(
-                    f"{name!r} is no name for a node; use a to z, 0 to 9 and -, at most 10, not {_SWITCH!r}"
+                    f"{name!r} is no name for a node; use a to z, 0 to 9 and -, at most 10,"
+                    f" not {_SWITCH!r} nor {CLUSTER!r}"
                 )
         if len(set(names)) != len(names):
             raise ValueError("two members have one name")

@@ -87,15 +87,22 @@ class Node(Machine):
     def start_daemon(self, config: NodeConfig | str | None = None) -> None:
         """Start the daemon, with this configuration or with the one that is there, and wait until it answers.
 
-        LabError when it runs already, or ends before it answers.
+        In a lab with an API server it watches its NodeConfig there, and takes none here. LabError when it runs
+        already, or ends before it answers.
         """
         if self.daemon:
             raise LabError(f"the daemon of {self.name} runs already")
+        record = self._store.load()
         if config is not None:
+            if record.api:
+                raise LabError(f"the daemon of {self.name} reads the API server; use kubectl apply")
             self.write_config(config)
-        command = self._store.load().daemon_command
-        arguments = ["run", "--config", str(self.config_file), "--state-dir", str(self.state_dir)]
-        self._start(DAEMON, [*command, *arguments], self.log_file)
+        if record.api:
+            source = ["--node", self.name, "--kubeconfig", str(self.folder / "kubeconfig")]
+        else:
+            source = ["--config", str(self.config_file)]
+        command = [*record.daemon_command, "run", *source, "--state-dir", str(self.state_dir)]
+        self._start(DAEMON, command, self.log_file)
 
     def reload_daemon(self, config: NodeConfig | str | None = None) -> None:
         """Hand a configuration to the running daemon (SIGHUP)."""

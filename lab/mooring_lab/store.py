@@ -28,12 +28,17 @@ class Started:
 
 @dataclass(slots=True)
 class Record:
-    """lab.json: the members, and for each node its processes by role (`daemon`, `keepalived`)."""
+    """lab.json: the members, and for each node its processes by role (`daemon`, `keepalived`).
+
+    Under layout.CLUSTER stand those of no node (`operator`, `forwarder`).
+    """
 
     layout: Layout
     daemon_command: tuple[str, ...]
     keepalived: tuple[str, ...] = ()
     """The nodes that run keepalived instead of our daemon."""
+    api: str | None = None
+    """Which API server the lab has, `embedded` or `real`; None: its daemons read files."""
     processes: dict[str, dict[str, Started]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -43,6 +48,7 @@ class Record:
             "clients": {m.name: {"address": m.ipv4} for m in self.layout.clients},
             "daemonCommand": list(self.daemon_command),
             "keepalived": list(self.keepalived),
+            "api": self.api,
             "processes": {
                 node: {role: asdict(started) for role, started in roles.items()}
                 for node, roles in self.processes.items()
@@ -55,6 +61,7 @@ class Record:
             Layout.named(data["name"], list(data["nodes"]), list(data["clients"])),
             tuple(data["daemonCommand"]),
             tuple(data["keepalived"]),
+            data.get("api"),
             {
                 node: {
                     role: Started(Identity(**s["identity"]), tuple(s["command"]), s["log"]) for role, s in roles.items()

@@ -9,7 +9,7 @@ export KUBECONFIG := /dev/null
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-all lint format bench crds guest-kernel try-fresh clean
+.PHONY: help setup demo test test-all lint format bench crds cluster-tools guest-kernel try-fresh clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -28,8 +28,10 @@ test: ## what a contributor runs: lint, unit and architecture tests, tests in ne
 	$(PYTEST) -q -n 2 tests/unit tests/conformance tests/architecture
 	$(PYTEST) -q tests/netns
 
-test-all: ## the tests that need something big built first: the guest kernel with IPVS and exact time
+test-all: ## the tests that need something big built first: a real API server, the guest kernel with exact time
 	@scripts/bootstrap test
+	@scripts/cluster-tools
+	$(PYTEST) -q tests/cluster
 	@kernel=$$(scripts/guest-kernel) && set -x && \
 	$(BIN)/python -m mooring_lab.guest --kernel "$$kernel" --time-travel --time-limit 1200 --share . -- \
 		$(PYTEST) -q -p no:cacheprovider tests/guest
@@ -58,12 +60,15 @@ crds: ## write the CRDs and the reference documentation anew from the types
 	$(BIN)/python -m mooring_api.reference
 	$(BIN)/python -m mooring_node.reference
 
+cluster-tools: ## build etcd, the Kubernetes servers and kubectl once (7 minutes, needs Go), kept in .cache/cluster-tools
+	@scripts/cluster-tools
+
 guest-kernel: ## build the guest kernel once (20 minutes), kept in .cache/guest
 	@scripts/guest-kernel
 
 try-fresh: ## run demo and test in a new Debian root with nothing but git, make and python3 (needs mmdebstrap)
 	@scripts/try-fresh
 
-clean: ## remove what was built; .cache, with the guest kernel, stays
+clean: ## remove what was built; .cache, with the guest kernel and the cluster's programs, stays
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

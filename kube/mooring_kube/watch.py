@@ -39,14 +39,15 @@ class Watch:
         self._connected = connected
         self._response = response
         self._closed = threading.Event()
+        self._read = False
 
     def __iter__(self) -> Iterator[WatchEvent]:
+        self._read = True
         try:
             for line in self._lines():
                 yield _event(line)
         finally:
-            self._response.close()
-            self._connected.close()
+            self._release()
 
     def close(self) -> None:
         """End it; nothing is left open once the iterating thread has noticed."""
@@ -54,6 +55,12 @@ class Watch:
         with suppress(OSError):
             # Not SSLSocket's own, which would take the TLS state away from the thread that reads.
             socket.socket.shutdown(self._connected, socket.SHUT_RDWR)
+        if not self._read:
+            self._release()
+
+    def _release(self) -> None:
+        self._response.close()
+        self._connected.close()
 
     def _lines(self) -> Iterator[bytes]:
         rest = b""

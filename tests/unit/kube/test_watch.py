@@ -96,6 +96,13 @@ def test_a_silent_watch_is_closed_from_another_thread(api: ApiStub, client: Clie
     assert heard == ["ADDED"]
 
 
+def test_a_watch_that_nobody_reads_is_closed_at_once(api: ApiStub, client: Client) -> None:
+    api.replies = [Reply(lines=[event("ADDED", "lb-1", 3)])]
+    watch = client.watch(NODE_CONFIGS, resource_version="1")
+    watch.close()
+    assert list(watch) == []
+
+
 class Told:
     """A handler that notes what it is told, in order."""
 

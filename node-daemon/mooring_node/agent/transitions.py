@@ -1,12 +1,17 @@
-"""The last transitions of this node's groups, kept over restarts."""
+"""The last transitions of this node's groups, and what each group is since when; kept over restarts."""
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from mooring_node.files import read_json, write_atomically
 
 LIMIT = 100
+#: What a state's age says of its beginning may differ by this much from what was told then: ages are whole seconds.
+TOLERANCE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,16 @@ class Transition:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class GroupState:
+    """What a group is, since when (seconds, wall clock), why, and after how many changes in its life here."""
+
+    state: str
+    since_s: float
+    reason: str
+    transitions: int
+
+
 def read_transitions(path: Path) -> tuple[Transition, ...]:
     """Oldest first; nothing where there is no such file or it is not ours."""
     raw = read_json(path) or {}
@@ -29,21 +44,64 @@ def read_transitions(path: Path) -> tuple[Transition, ...]:
         return ()
 
 
+def _read_groups(path: Path) -> dict[str, GroupState]:
+    raw = (read_json(path) or {}).get("groups", {})
+    try:
+        return {name: GroupState(**each) for name, each in raw.items()}
+    except (TypeError, AttributeError):
+        return {}
+
+
 class TransitionLog:
     """At most LIMIT, oldest first out; `save` writes only what is new."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.entries = list(read_transitions(path))
+        self.groups = _read_groups(path)
         self._saved = True
 
     def add(self, transition: Transition) -> None:
+        known = self.groups.get(transition.group)
+        since_s = datetime.fromisoformat(transition.time).timestamp()
+        count = known.transitions + 1 if known else 1
         self.entries = [*self.entries, transition][-LIMIT:]
+        self.groups[transition.group] = GroupState(transition.after, since_s, transition.reason, count)
         self._saved = False
+
+    def saw(self, snapshot: dict[str, Any], now_s: float) -> bool:
+        """A group as the VRRP process describes it (see vrrp.snapshot); whether that is news.
+
+        What was told at the transition is kept where the two agree: ages in seconds would let it flap.
+        """
+        name, state, since_s = snapshot["name"], snapshot["state"], now_s - snapshot["forSeconds"]
+        known = self.groups.get(name)
+        same = known if known is not None and known.state == state else None
+        reason = "; ".join(f"{a}: {b}" for a, b in zip(snapshot["faults"], snapshot["remedies"], strict=True))
+        if same is not None:
+            began_s = same.since_s if abs(same.since_s - since_s) <= TOLERANCE_S else since_s
+            found = GroupState(state, began_s, reason if state == "Fault" and reason else same.reason, same.transitions)
+        else:
+            count = known.transitions + 1 if known else snapshot["transitions"]
+            found = GroupState(state, since_s, reason, count)
+        if found == known:
+            return False
+        self.groups[name] = found
+        self._saved = False
+        return True
+
+    def keep_only(self, groups: Collection[str]) -> None:
+        """Forget what groups were that are configured no more."""
+        if self.groups.keys() - groups:
+            self.groups = {name: state for name, state in self.groups.items() if name in groups}
+            self._saved = False
 
     def save(self) -> None:
         """Raises OSError; what is not saved is tried again at the next call."""
         if not self._saved:
-            content = {"transitions": [asdict(each) for each in self.entries]}
+            content = {
+                "transitions": [asdict(each) for each in self.entries],
+                "groups": {name: asdict(each) for name, each in self.groups.items()},
+            }
             write_atomically(self._path, json.dumps(content, indent=1))
             self._saved = True

@@ -25,7 +25,7 @@ from mooring_node.kernel.netlink import (
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_WIRELESS = 1, 3, 4, 11
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_WIRELESS = 1, 3, 4, 10, 11
 IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_EXT_MASK, IFLA_CARRIER = 18, 26, 29, 33
 IFLA_INFO_KIND = 1
 IFLA_INET_CONF = 1
@@ -56,7 +56,10 @@ _CLONED = 0x200
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An interface; `up` means set up and with carrier; `settings` holds what was told of SETTINGS."""
+    """An interface; `up` means set up and with carrier; `settings` holds what was told of SETTINGS.
+
+    `master` is the index of the bridge or bond that it belongs to.
+    """
 
     index: int
     name: str
@@ -65,6 +68,7 @@ class Link:
     mtu: int
     kind: str | None
     settings: Mapping[str, int] = field(default_factory=dict)
+    master: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ def parse_link(received: Message) -> Link | None:
         mtu=number(members, IFLA_MTU) or 0,
         kind=string(info, IFLA_INFO_KIND),
         settings=_settings(members),
+        master=number(members, IFLA_MASTER) or None,
     )
 
 

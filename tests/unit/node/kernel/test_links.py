@@ -52,6 +52,12 @@ def test_what_pyroute2_writes_is_read_alike() -> None:
     assert parse_link(_link()) == Link(3, "eth0", bytes.fromhex("020000000001"), True, 1500, "veth", {})
 
 
+def test_the_bridge_that_an_interface_belongs_to() -> None:
+    port = parse_link(_link(IFLA_MASTER=7))
+    assert port is not None
+    assert port.master == 7
+
+
 @pytest.mark.parametrize(
     ("flags", "carrier", "up"), [(0x41, 1, True), (0x41, 0, False), (0x01, 1, False), (0x40, 1, False)]
 )
@@ -123,7 +129,7 @@ def test_hostile_bodies_raise_one_error_alone(kind: int, body: bytes) -> None:
 
 
 @given(
-    st.dictionaries(st.sampled_from([1, 3, 4, 18, 26, 33]), st.binary(max_size=40), max_size=6),
+    st.dictionaries(st.sampled_from([1, 3, 4, 10, 18, 26, 33]), st.binary(max_size=40), max_size=6),
     st.dictionaries(st.sampled_from([4, 6, 9, 15]), st.binary(max_size=12), max_size=4),
 )
 def test_hostile_attributes_raise_one_error_alone(link: dict[int, bytes], route: dict[int, bytes]) -> None:

@@ -268,6 +268,7 @@ class Registry:
         if causes:
             raise errors.invalid(kind.kind, kind.group, name, causes)
         entries = managed.written()
+        body = {"apiVersion": kind.api_version, "kind": kind.kind, **body}
         body["metadata"] = {key: value for key, value in body["metadata"].items() if key != "managedFields"}
         if entries:
             body["metadata"]["managedFields"] = entries

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from mooring_lab import kubectl
 from mooring_lab.lab import Lab
 
 Command = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
@@ -32,9 +31,10 @@ def register(commands: Any, command: Command) -> None:
 
 def _kubectl(options: argparse.Namespace) -> int:
     words = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
-    program = str(kubectl.find())
+    kubectl = Lab.open(options.name).cluster.kubectl
+    command = kubectl.command(*words)
     sys.stdout.flush()
-    os.execve(program, [program, *words], kubectl.environment(Lab.open(options.name).cluster.kubeconfig))
+    os.execve(command[0], command, kubectl.environment)
 
 
 def _kubeconfig(options: argparse.Namespace) -> int:

@@ -90,7 +90,7 @@ def hand_over(lab: Lab, node: Node, config: NodeConfig) -> None:
 def _report(node: Node) -> LabNode:
     """What the node's daemon would report of its interfaces: loopback and what is held for others left out."""
     interfaces = tuple(_seen(node)) if node.powered else _expected(node.member)
-    return LabNode(node.name, node.address, interfaces, node.read_config(), ready=node.powered)
+    return LabNode(node.name, node.address, interfaces, node.read_config(), node.powered, node.member.labels)
 
 
 def _seen(node: Node) -> Iterator[InterfaceReport]:

@@ -16,6 +16,7 @@ from mooring_kube.errors import ApiError, KubeError
 from mooring_kube.resources import CUSTOM_RESOURCE_DEFINITIONS, NODES, Resource
 from mooring_lab import namespace
 from mooring_lab.api import NODES_VIEW, ApiServer
+from mooring_lab.api.kubectl import Kubectl
 from mooring_lab.api.process import free_ports
 from mooring_lab.layout import CLUSTER, MANAGEMENT_BRIDGE, Layout, Member
 from mooring_lab.machine import spawn
@@ -27,8 +28,6 @@ from mooring_lab.wait import wait_until
 _ROOT = Path(__file__).parents[2]
 _MANIFESTS = (_ROOT / "crds", _ROOT / "deploy")
 _PORT = 6443
-#: The lab's nodes are there to carry addresses.
-NODE_LABELS = {"node-role.kubernetes.io/ingress": ""}
 _OPERATOR, _FORWARDER = "operator", "forwarder"
 _DAY_S = 24 * 3600
 _READY_SECONDS = 30.0
@@ -74,6 +73,11 @@ class Cluster:
     @property
     def operator_log(self) -> Path:
         return self.folder / "operator.log"
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """An administrator's kubectl: `kubectl("get", "vip")`."""
+        return Kubectl(self.kubeconfig, self.folder, version=None)
 
     def client(self) -> Client:
         """An administrator's requests; to be closed."""
@@ -148,8 +152,9 @@ class Cluster:
     def _register(self, members: Sequence[Member]) -> None:
         client = self.client()
         for member in members:
-            labels = {"kubernetes.io/hostname": member.name, **NODE_LABELS}
-            client.apply(NODES, {"metadata": {"name": member.name, "labels": labels}}, manager=_MANAGER, force=True)
+            client.apply(
+                NODES, {"metadata": {"name": member.name, "labels": member.labels}}, manager=_MANAGER, force=True
+            )
             addresses = [{"type": "InternalIP", "address": member.ipv4}, {"type": "Hostname", "address": member.name}]
             status = {"addresses": addresses, "conditions": _conditions(ready=True)}
             client.merge_patch(NODES, member.name, {"status": status}, subresource="status")

@@ -88,6 +88,11 @@ class Member:
         return (self.port,) if self.is_client else (self.port, self.management_port)
 
     @property
+    def labels(self) -> dict[str, str]:
+        """A node's, in Kubernetes: the lab's nodes are there to carry addresses."""
+        return {"kubernetes.io/hostname": self.name, "node-role.kubernetes.io/ingress": ""}
+
+    @property
     def base_addresses(self) -> frozenset[str]:
         """The machine's own addresses, without prefix; whatever else it has, it holds for somebody."""
         own = {self.ipv4, self.ipv6}

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mooring_api.authentication import SECRET_TYPE
@@ -23,6 +23,8 @@ class LabNode:
     interfaces: tuple[InterfaceReport, ...]
     config: NodeConfig | None = None
     ready: bool = True
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What it has where the manifests have no Node of its name."""
 
 
 def planner_documents(documents: Sequence[Document], nodes: Iterable[LabNode]) -> list[dict[str, Any]]:
@@ -35,7 +37,8 @@ def planner_documents(documents: Sequence[Document], nodes: Iterable[LabNode]) -
     found = [dict(d) for d in documents if d.get("kind") not in ("Node", "NodeConfig")]
     for node in nodes:
         given = named.get(node.name, {})
-        labels = {"kubernetes.io/hostname": node.name} | dict(_mapping(given, "metadata").get("labels") or {})
+        own = (_mapping(given, "metadata").get("labels") or {}) if given else node.labels
+        labels = {"kubernetes.io/hostname": node.name, **own}
         found.append(
             {
                 "apiVersion": "v1",

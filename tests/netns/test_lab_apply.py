@@ -46,7 +46,7 @@ def test_applying_again_reloads_the_running_daemons(lab_name: str, tmp_path: Pat
         text = (EXAMPLE / "virtualip.yaml").read_text()
         fewer = "\n".join(line for line in text.splitlines() if "10.0.0.110/24" not in line)
         (tmp_path / "virtualip.yaml").write_text(fewer)
-        apply(lab, [tmp_path, EXAMPLE / "secret.yaml", EXAMPLE / "nodes.yaml"])
+        apply(lab, [tmp_path, EXAMPLE / "secret.yaml", EXAMPLE / "offline" / "nodes.yaml"])
         lab.wait_held({"lb-1": SIX, "lb-2": FIVE - {"10.0.0.110"}}, LONG)
         assert [node.daemon for node in lab.nodes] == before
 
@@ -64,7 +64,7 @@ def test_a_disagreement_is_shown(lab_name: str) -> None:
 
 def test_a_missing_secret_is_a_problem_and_not_a_password_less_start(lab_name: str) -> None:
     with Lab(lab_name) as lab:
-        applied = apply(lab, [EXAMPLE / "virtualip.yaml", EXAMPLE / "nodes.yaml"])
+        applied = apply(lab, [EXAMPLE / "virtualip.yaml", EXAMPLE / "offline" / "nodes.yaml"])
         assert any("web-vrrp" in str(problem) for problem in applied.problems)
         assert applied.configs == {}
         assert not any(node.config_file.exists() for node in lab.nodes)
@@ -78,7 +78,7 @@ def test_a_typo_withdraws_nothing(lab_name: str, tmp_path: Path) -> None:
         (tmp_path / "virtualip.yaml").write_text(
             (EXAMPLE / "virtualip.yaml").read_text().replace("Balanced", "Balancd")
         )
-        manifests = [tmp_path, EXAMPLE / "secret.yaml", EXAMPLE / "nodes.yaml"]
+        manifests = [tmp_path, EXAMPLE / "secret.yaml", EXAMPLE / "offline" / "nodes.yaml"]
         applied = apply(lab, manifests)
         assert any("spec.distribution" in str(problem) for problem in applied.problems)
         assert [node.config_file.read_text() for node in lab.nodes] == before

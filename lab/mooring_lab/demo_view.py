@@ -24,8 +24,18 @@ class View:
         self._names = [name for name, _ in nodes]
         self._macs = [mac for _, mac in nodes]
 
-    def say(self, text: str) -> None:
-        self._out.print(text)
+    def say(self, text: str, *, plain: bool = False) -> None:
+        """`plain`: square brackets are themselves, as in a command line."""
+        self._out.print(text, markup=not plain)
+
+    def typed(self, command: str) -> None:
+        """A command, as its reader would type it."""
+        self._out.print(Text(f"  $ {command}", style="bold"))
+
+    def printed(self, text: str) -> None:
+        """What a command printed."""
+        for line in text.splitlines():
+            self._out.print(Text(f"  {line}"))
 
     def step(self, text: str) -> None:
         self._out.print()

@@ -1,0 +1,95 @@
+"""The loop around the reconciler: one turn at a time, soon after something has changed."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+from mooring_operator.clock import Clock, boottime_s, now_utc
+from mooring_operator.metrics import Metrics
+from mooring_operator.reconcile import Reconciler, Result
+from mooring_operator.store import Store
+
+#: A turn begins when nothing has changed for QUIET_S, and at the latest MOST_S after the first change.
+QUIET_S, MOST_S = 0.02, 0.05
+#: After a turn that failed; a change makes the next one come sooner.
+_AGAIN_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Loop(threading.Thread):
+    """Turns until `stop`, once the store is complete."""
+
+    def __init__(
+        self,
+        store: Store,
+        reconciler: Reconciler,
+        metrics: Metrics,
+        turned: Callable[[Result], None],
+        *,
+        clock: Clock = boottime_s,
+        wall_clock: Callable[[], datetime] = now_utc,
+    ) -> None:
+        super().__init__(name="reconcile", daemon=True)
+        self._store, self._reconciler, self._metrics, self._turned = store, reconciler, metrics, turned
+        self._clock, self._wall_clock = clock, wall_clock
+        self._condition = threading.Condition()
+        self._dirty_since: float | None = None
+        self._last_change = 0.0
+        self._stopping = False
+        self.trouble = ""
+        """Why the last turn failed; empty: it did not."""
+
+    def wake(self) -> None:
+        """Something has changed; callable from any thread."""
+        with self._condition:
+            now = self._clock()
+            self._dirty_since = now if self._dirty_since is None else self._dirty_since
+            self._last_change = now
+            self._condition.notify()
+
+    def stop(self) -> None:
+        with self._condition:
+            self._stopping = True
+            self._condition.notify()
+
+    @property
+    def behind_s(self) -> float:
+        """For how long a change has waited for a turn that succeeds; 0 when none waits."""
+        with self._condition:
+            return 0.0 if self._dirty_since is None else self._clock() - self._dirty_since
+
+    def run(self) -> None:
+        while (since := self._next()) is not None:
+            self._turn(since)
+
+    def _next(self) -> float | None:
+        """Wait for a change, and for the quiet after it; when the first change came."""
+        with self._condition:
+            while not self._stopping:
+                since = self._dirty_since
+                if since is None or not self._store.complete:
+                    self._condition.wait()
+                    continue
+                wait_s = min(self._last_change + QUIET_S, since + MOST_S) - self._clock()
+                if wait_s <= 0:
+                    self._dirty_since = None
+                    return since
+                self._condition.wait(wait_s)
+        return None
+
+    def _turn(self, since: float) -> None:
+        try:
+            with self._metrics.reconcile.time():
+                result = self._reconciler.turn(self._store.view(), self._wall_clock())
+            self._turned(result)
+        except Exception as error:  # what was planned before goes on; the next change may help
+            log.exception("the plan failed by a mistake of the operator's own; please report it")
+            self.trouble = f"{type(error).__name__}: {error}"
+            with self._condition:
+                self._condition.wait_for(lambda: self._stopping or self._dirty_since is not None, _AGAIN_S)
+                self._dirty_since = since
+            return
+        self.trouble = ""
+        self._metrics.problems.set(len(result.problems))

@@ -1,0 +1,204 @@
+"""The operator's process: its threads, in the order in which they begin and end."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any
+
+from mooring_kube.client import Client
+from mooring_kube.connection import Connection
+from mooring_kube.errors import KubeError
+from mooring_operator import handlers, rights
+from mooring_operator.cluster import ApiCluster, ApiLease
+from mooring_operator.health import HealthServer
+from mooring_operator.leader import Leader, Role, Terms
+from mooring_operator.listing import Lister
+from mooring_operator.loop import Loop
+from mooring_operator.metrics import Metrics, Readings
+from mooring_operator.reconcile import Reconciler, Result
+from mooring_operator.settings import Settings
+from mooring_operator.store import Replaced, Store
+from mooring_operator.watches import Watches
+from mooring_operator.writer import Writer
+
+_LOOK_AGAIN_S = 5.0
+#: SIGTERM to the end: what is under way may finish, then the lease is given back.
+_WRITES_END_S, _RELEASE_S = 0.8, 0.8
+
+log = logging.getLogger(__name__)
+
+
+class Exit(IntEnum):
+    """Exit codes."""
+
+    ASKED = 0
+    FAILED = 1
+    USAGE = 2
+    NO_CONNECTION = 3
+    LEASE_LOST = 7
+
+
+class Operator:
+    """One run of `mooring-operator run`."""
+
+    def __init__(self, settings: Settings, connection: Connection, agent: str) -> None:
+        self._settings = settings
+        self._client = Client(connection, agent=agent)
+        # Of its own: a renewal must not wait for a connection, and gives up while there is time for another.
+        self._lease_client = Client(connection, agent=agent, timeout_s=settings.renew_deadline.seconds / 2)
+        self._ending = threading.Event()
+        self._elected = threading.Event()
+        self._code = Exit.ASKED
+        self._lacking = "the rights have not been looked at yet"
+        self._metrics = Metrics()
+        cluster = ApiCluster(self._client)
+        self._store = Store(self._woken)
+        self._leader = Leader(
+            ApiLease(self._lease_client, settings.lease_name, settings.namespace),
+            settings.lease_name,
+            settings.namespace,
+            settings.own_identity,
+            Terms(settings.lease_duration.seconds, settings.renew_deadline.seconds, settings.retry_period.seconds),
+            elected=self._elected.set,
+            lost=self._lost,
+        )
+        self._writer = Writer(cluster, self._store, self._metrics, may_write=self._leader.holds, again=self._woken)
+        self._loop = Loop(self._store, Reconciler(), self._metrics, self._turned)
+        self._lister = Lister(cluster, self._store, settings.resync.seconds, self._listed)
+        self._watches = Watches(handlers.registry(self._received, connection), handlers.kopf_settings)
+        self._metrics.read_from(Readings(self._leader.holds, lambda: self._writer.waiting, self._store.counts))
+
+    # -- its life
+
+    def run(self) -> Exit:
+        """Until SIGTERM, SIGINT or the loss of the lease; the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._ending.set())
+        health = self._serve()
+        if self._wait_for_rights():
+            self._leader.start()
+            self._wait(self._elected)
+        if not self._ending.is_set():
+            log.info("leading as %s", self._leader.holder)
+            self._lead()
+            self._ending.wait()
+        self._end()
+        if health is not None:
+            health.stop()
+        return self._code
+
+    def _serve(self) -> HealthServer | None:
+        address = self._settings.metrics_address
+        if address.port == 0:
+            return None
+        checks = {"/healthz": self._unhealthy, "/readyz": self._unready}
+        server = HealthServer(address.host, address.port, self._metrics.registry, checks)
+        server.start()
+        return server
+
+    def _wait_for_rights(self) -> bool:
+        """Wait until everything is there that the operator needs; False when it is to end before."""
+        while not self._ending.is_set():
+            try:
+                lacking = rights.lacking(self._client, self._settings.namespace)
+            except KubeError as error:
+                lacking = f"the API server does not answer: {error}"
+            if lacking and lacking != self._lacking:
+                log.warning("%s; it is looked at again every %.0f s", lacking, _LOOK_AGAIN_S)
+            self._lacking = lacking
+            if not lacking:
+                return True
+            self._ending.wait(_LOOK_AGAIN_S)
+        return False
+
+    def _wait(self, event: threading.Event) -> None:
+        """For the event, or for the end."""
+        told = ""
+        while not event.wait(0.2) and not self._ending.is_set():
+            holder = self._leader.holder
+            if holder and holder != told:
+                told = holder
+                log.info("standing by: %s leads", holder)
+
+    def _lead(self) -> None:
+        self._loop.start()
+        self._writer.start()
+        self._lister.start()
+        self._watches.start()
+
+    def _end(self) -> None:
+        self._ending.set()
+        quiet = self._writer.stop(_WRITES_END_S)
+        self._loop.stop()
+        self._lister.stop()
+        self._watches.stop()
+        led = self._leader.role is Role.LEADER
+        self._leader.stop()
+        if led:
+            releasing = threading.Thread(target=self._release, daemon=True)
+            releasing.start()
+            releasing.join(_RELEASE_S)
+        if not quiet:
+            log.warning("a write was under way and has no reply yet; a successor looks at what came of it")
+
+    def _release(self) -> None:
+        try:
+            self._leader.release()
+        except KubeError as error:
+            log.warning("the lease runs out by itself, it could not be given back: %s", error)
+        else:
+            log.info("the lease is given back")
+
+    # -- what the threads say
+
+    def _woken(self) -> None:
+        self._loop.wake()
+
+    def _received(self, kind: str | None, document: Mapping[str, Any]) -> None:
+        name = str(document.get("kind"))
+        self._metrics.events.labels(name).inc()
+        if kind is None:
+            self._lister.again()
+        if kind == "DELETED":
+            self._store.remove(document)
+        else:
+            self._store.put(document)
+
+    def _listed(self, kind: str, replaced: Replaced) -> None:
+        self._metrics.lists.labels(kind).inc()
+        if not replaced.first:
+            self._metrics.corrections.labels(kind).inc(replaced.brought + replaced.vanished)
+        # The last first list lets the loop begin, also where it brought nothing.
+        self._woken()
+
+    def _turned(self, result: Result) -> None:
+        if self._leader.holds():
+            self._writer.want(result.writes)
+
+    def _lost(self, why: str) -> None:
+        log.error("the lease is lost (%s); nothing more is written, and this process ends", why)
+        self._code = Exit.LEASE_LOST
+        self._ending.set()
+
+    # -- what others ask
+
+    def _unhealthy(self) -> str:
+        return ""
+
+    def _unready(self) -> str:
+        if self._lacking:
+            return self._lacking
+        if self._leader.trouble:
+            return f"the lease: {self._leader.trouble}"
+        if self._leader.holds() and not self._store.complete:
+            return "; ".join(f"{kind}: {why}" for kind, why in self._lister.trouble.items()) or "listing"
+        return ""
+
+
+def leave(code: Exit) -> None:
+    """End the process now: a thread that waits for a reply that never comes must not hold up the end."""
+    logging.shutdown()
+    os._exit(code)

@@ -1,0 +1,85 @@
+"""What the operator may not do without: the resources of Mooring, and its rights, looked at before anything else.
+
+kopf waits for ever, and without a word, for what it is not allowed to see.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mooring_kube.client import Client
+from mooring_kube.errors import Forbidden, NotFound
+from mooring_kube.resources import EVENTS, LEASES, NODE_CONFIGS, NODES, PODS, VIRTUAL_IPS, Resource
+from mooring_operator.cluster import EVENTS_NAMESPACE
+
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """A verb on a resource; `namespace` is None for cluster-scoped ones and for all namespaces."""
+
+    verb: str
+    resource: Resource
+    subresource: str = ""
+    namespace: str | None = None
+
+    def __str__(self) -> str:
+        """As `kubectl auth can-i` takes it."""
+        plural = f"{self.resource.plural}.{self.resource.group}" if self.resource.group else self.resource.plural
+        below = f" --subresource={self.subresource}" if self.subresource else ""
+        return f"{self.verb} {plural}{below}{f' -n {self.namespace}' if self.namespace else ''}"
+
+
+def needed(namespace: str) -> tuple[Right, ...]:
+    """All rights that the operator uses; `namespace` is where its Lease is."""
+    return (
+        *(Right(verb, VIRTUAL_IPS) for verb in ("get", "list", "watch")),
+        Right("patch", VIRTUAL_IPS, "status"),
+        *(Right(verb, NODE_CONFIGS) for verb in ("get", "list", "watch", "create", "patch", "delete")),
+        *(Right(verb, NODES) for verb in ("list", "watch")),
+        *(Right(verb, PODS) for verb in ("list", "watch")),
+        *(Right(verb, LEASES, namespace=namespace) for verb in ("get", "create", "update")),
+        *(Right(verb, EVENTS, namespace=EVENTS_NAMESPACE) for verb in ("create", "patch")),
+    )
+
+
+def lacking(client: Client, namespace: str) -> str:
+    """What is missing, in words with the remedy; "" when nothing is. Raises a KubeError when nobody can tell."""
+    absent = [resource.plural for resource in (VIRTUAL_IPS, NODE_CONFIGS) if not _served(client, resource)]
+    if absent:
+        return f"the API server does not know {' and '.join(absent)} of mooring.dev/v1alpha1: kubectl apply -f crds/"
+    refused = [str(right) for right in _refused(client, namespace)]
+    if refused:
+        return f"rights are missing: kubectl apply -f deploy/ (kubectl auth can-i {'; '.join(refused)})"
+    return ""
+
+
+def _served(client: Client, resource: Resource) -> bool:
+    try:
+        found = client.request("GET", f"/apis/{resource.group}/{resource.version}")
+    except NotFound:
+        return False
+    return any(isinstance(each, dict) and each.get("name") == resource.plural for each in found.get("resources") or ())
+
+
+def _refused(client: Client, namespace: str) -> Iterator[Right]:
+    for right in needed(namespace):
+        asked = {
+            "verb": right.verb,
+            "group": right.resource.group,
+            "resource": right.resource.plural,
+            "subresource": right.subresource,
+            "namespace": right.namespace or "",
+        }
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": asked},
+        }
+        try:
+            reply = client.request("POST", _REVIEWS, body=review)
+        except (NotFound, Forbidden):
+            # Who may not ask, or has nobody to ask, learns it from the first request that is refused.
+            return
+        if not (reply.get("status") or {}).get("allowed"):
+            yield right

@@ -1,0 +1,224 @@
+"""What the operator knows of the cluster: objects by kind and name, never older than what it knew before."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mooring_operator.slim import Ownership, foreign_owners, slim
+
+Document = dict[str, Any]
+
+#: The kinds that must be listed once before anything is written.
+KINDS = ("VirtualIP", "NodeConfig", "Node")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One object, slimmed, and the resourceVersion that a write of it must name."""
+
+    document: Document
+    resource_version: str
+    foreign: tuple[Ownership, ...] = ()
+    """Fields of its spec that others than the operator own."""
+
+    @property
+    def uid(self) -> str:
+        return str(self.document["metadata"].get("uid") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The objects of a kind as a complete list left them; in which order they came to be so is not known."""
+
+    kind: str
+    objects: Mapping[str, Stored]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """An object is new or other than before."""
+
+    kind: str
+    name: str
+    stored: Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """An object is no longer there."""
+
+    kind: str
+    name: str
+
+
+News = Listed | Changed | Removed
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The store at one moment; nothing in it changes any more."""
+
+    objects: Mapping[str, Mapping[str, Stored]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    news: tuple[News, ...] = ()
+    """What led here since the last view, in the order in which it was heard."""
+
+    def get(self, kind: str, name: str) -> Stored | None:
+        return self.objects[kind].get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What a list brought that was not known from events."""
+
+    first: bool
+    brought: int
+    vanished: int
+
+
+@dataclass(slots=True)
+class _Kind:
+    objects: dict[str, Stored] = field(default_factory=dict)
+    gone: dict[str, int] = field(default_factory=dict)
+    """Deleted since the last list: name to the version in which it was."""
+    until: int | None = None
+    """All is known up to this version; None: not listed yet."""
+
+
+class Store:
+    """Thread-safe. `changed` is called, outside of the lock, after each change that matters to a plan."""
+
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._kinds = {kind: _Kind() for kind in KINDS}
+        self._news: list[News] = []
+
+    def put(self, document: Mapping[str, Any]) -> bool:
+        """Take an object in; False when something newer is known of it, or it cannot be named."""
+        identity = _identity(document)
+        if identity is None:
+            return False
+        kind, name = identity
+        new = _stored(document)
+        version = _number(new.resource_version)
+        with self._lock:
+            known = self._kinds[kind]
+            if version <= max(known.until or 0, known.gone.get(name, 0)):
+                return False
+            before = known.objects.get(name)
+            if before is not None and version <= _number(before.resource_version):
+                return False
+            now = known.objects[name] = _kept(before, new)
+            differs = _differ(before, now)
+            if differs:
+                self._news.append(Changed(kind, name, now))
+        if differs:
+            self._changed()
+        return True
+
+    def remove(self, document: Mapping[str, Any]) -> bool:
+        """Take an object out; `document` is its last state. False when something newer is known of it."""
+        identity = _identity(document)
+        if identity is None:
+            return False
+        kind, name = identity
+        version = _number(_version(document))
+        with self._lock:
+            known = self._kinds[kind]
+            before = known.objects.get(name)
+            if version <= (known.until or 0) or (before and version < _number(before.resource_version)):
+                return False
+            known.gone[name] = max(version, known.gone.get(name, 0))
+            was_there = self._drop(kind, name)
+        if was_there:
+            self._changed()
+        return True
+
+    def forget(self, kind: str, name: str) -> None:
+        """The server said that there is no such object (404), without a version to go by; the next list decides."""
+        with self._lock:
+            was_there = self._drop(kind, name)
+        if was_there:
+            self._changed()
+
+    def _drop(self, kind: str, name: str) -> bool:
+        if self._kinds[kind].objects.pop(name, None) is None:
+            return False
+        self._news.append(Removed(kind, name))
+        return True
+
+    def replace(self, kind: str, items: Iterable[Mapping[str, Any]], resource_version: str) -> Replaced:
+        """A complete list: what is not in it is gone, but for what events have brought since it was made.
+
+        The list must be the server's present state. When its version is older than that of an earlier list, the
+        server's history was rewound (etcd restored from a backup), and the list is taken as it is.
+        """
+        until = _number(resource_version)
+        listed = {identity[1]: _stored(item) for item in items if (identity := _identity(item))}
+        with self._lock:
+            known = self._kinds[kind]
+            first = known.until is None
+            rewound = known.until is not None and until < known.until
+            before = known.objects
+            newer = {} if rewound else {n: s for n, s in before.items() if _number(s.resource_version) > until}
+            gone = {} if rewound else {n: v for n, v in known.gone.items() if v > until}
+            after = {n: s for n, s in listed.items() if n not in gone} | newer
+            after = {n: _kept(before.get(n), s) for n, s in after.items()}
+            brought = sum(_differ(before.get(n), s) for n, s in after.items())
+            vanished = len(before.keys() - after.keys())
+            self._kinds[kind] = _Kind(after, gone, until)
+            matters = bool(first or brought or vanished)
+            if matters:
+                self._news.append(Listed(kind, dict(after)))
+        if matters:
+            self._changed()
+        return Replaced(first, brought, vanished)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every kind was listed once."""
+        with self._lock:
+            return all(known.until is not None for known in self._kinds.values())
+
+    def view(self) -> View:
+        """What there is now; the news in it are given once."""
+        with self._lock:
+            news, self._news = tuple(self._news), []
+            return View({kind: dict(known.objects) for kind, known in self._kinds.items()}, news)
+
+    def counts(self) -> dict[str, int]:
+        """How many objects there are of each kind."""
+        with self._lock:
+            return {kind: len(known.objects) for kind, known in self._kinds.items()}
+
+
+def _stored(document: Mapping[str, Any]) -> Stored:
+    return Stored(slim(document), _version(document), foreign_owners(document))
+
+
+def _kept(before: Stored | None, now: Stored) -> Stored:
+    """As `now`, with the document of before where they are equal: readers know by identity what they have read."""
+    if before is None or before.document != now.document:
+        return now
+    return replace(now, document=before.document)
+
+
+def _differ(before: Stored | None, now: Stored) -> bool:
+    return before is None or before.document is not now.document or before.foreign != now.foreign
+
+
+def _identity(document: Mapping[str, Any]) -> tuple[str, str] | None:
+    metadata = document.get("metadata")
+    kind = document.get("kind")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    return (kind, name) if kind in KINDS and isinstance(kind, str) and isinstance(name, str) else None
+
+
+def _version(document: Mapping[str, Any]) -> str:
+    return str(document["metadata"].get("resourceVersion") or "")
+
+
+def _number(resource_version: str) -> int:
+    """Versions of one resource are decimal numbers that grow (KEP-5504); what is none counts as the oldest."""
+    return int(resource_version) if resource_version.isdecimal() else 0

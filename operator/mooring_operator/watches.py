@@ -1,0 +1,83 @@
+"""kopf in a thread of its own, begun again when it fails."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+
+import kopf
+
+from mooring_operator.clock import Clock, boottime_s
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+
+log = logging.getLogger(__name__)
+
+
+class Watches(threading.Thread):
+    """Runs kopf until `stop`. kopf lists everything anew each time it begins."""
+
+    def __init__(
+        self,
+        registry: kopf.OperatorRegistry,
+        settings: Callable[[], kopf.OperatorSettings],
+        *,
+        clock: Clock = boottime_s,
+    ) -> None:
+        super().__init__(name="kopf", daemon=True)
+        self._registry, self._settings, self._clock = registry, settings, clock
+        self._stopping = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop_flag: asyncio.Event | None = None
+        self._failed_since: float | None = None
+        self.starts = 0
+        """How often kopf was begun."""
+
+    @property
+    def failing_s(self) -> float:
+        """For how long kopf has not been able to run; 0 while it runs."""
+        since = self._failed_since
+        return 0.0 if since is None else self._clock() - since
+
+    def run(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while not self._stopping.is_set():
+            self.starts += 1
+            try:
+                asyncio.run(self._once())
+            except Exception:  # whatever kopf dies of, our own lists go on and it is begun again
+                log.exception("kopf has failed; it is begun again")
+            if self._stopping.is_set():
+                return
+            if self._failed_since is None:
+                self._failed_since, pause_s = self._clock(), _FIRST_PAUSE_S
+            self._stopping.wait(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def stop(self) -> None:
+        """Returns at once; the thread ends soon after."""
+        self._stopping.set()
+        loop, flag = self._loop, self._stop_flag
+        if loop is not None and flag is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(flag.set)
+
+    async def _once(self) -> None:
+        self._loop, self._stop_flag = asyncio.get_running_loop(), asyncio.Event()
+        if self._stopping.is_set():
+            return
+        ready = asyncio.Event()
+        watching = asyncio.create_task(self._mark(ready))
+        try:
+            await kopf.operator(
+                registry=self._registry,
+                settings=self._settings(),
+                clusterwide=True,
+                ready_flag=ready,
+                stop_flag=self._stop_flag,
+            )
+        finally:
+            watching.cancel()
+
+    async def _mark(self, ready: asyncio.Event) -> None:
+        await ready.wait()
+        self._failed_since = None

@@ -1,0 +1,143 @@
+"""The threads that write what waits, and tell the store what came of it."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from mooring_kube.errors import ApiError, Conflict, KubeError, NotFound
+from mooring_operator.backlog import Backlog, Outcome
+from mooring_operator.clock import Clock, boottime_s
+from mooring_operator.cluster import Cluster
+from mooring_operator.store import Store
+from mooring_operator.writes import Write
+
+THREADS = 8
+#: Ready, while nothing is to be written; only so often does a thread look up by itself.
+_LONGEST_WAIT_S = 30.0
+
+log = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Who counts writes."""
+
+    def wrote(self, write: Write, result: str) -> None:
+        """A write has ended: `ok`, `conflict`, `refused` or `failed`."""
+
+
+class Writer:
+    """Writes what was wanted last, several objects at a time, while `may_write` says so."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        store: Store,
+        observer: Observer,
+        *,
+        may_write: Callable[[], bool],
+        again: Callable[[], None],
+        threads: int = THREADS,
+        clock: Clock = boottime_s,
+    ) -> None:
+        """`again` is called when a write must be worked out anew although the store has not changed."""
+        self._cluster, self._store, self._observer = cluster, store, observer
+        self._may_write, self._again, self._clock = may_write, again, clock
+        self._backlog = Backlog(most=threads)
+        self._condition = threading.Condition()
+        self._stopping = False
+        self._threads = [threading.Thread(target=self._run, name=f"write {i}", daemon=True) for i in range(threads)]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def want(self, writes: Iterable[Write]) -> None:
+        """The whole of what is to be written now."""
+        with self._condition:
+            self._backlog.want(writes, self._clock())
+            self._condition.notify_all()
+
+    @property
+    def waiting(self) -> int:
+        """How many objects are not yet as they should be."""
+        with self._condition:
+            return len(self._backlog)
+
+    def stop(self, patience_s: float) -> bool:
+        """Begin no write any more; whether all that were under way ended within `patience_s`."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify_all()
+            return self._condition.wait_for(lambda: self._backlog.under_way == 0, patience_s)
+
+    def _run(self) -> None:
+        while (write := self._next()) is not None:
+            self._do(write)
+
+    def _next(self) -> Write | None:
+        with self._condition:
+            while not self._stopping:
+                now = self._clock()
+                if (write := self._backlog.take(now)) is not None:
+                    return write
+                until = self._backlog.next_time(now)
+                self._condition.wait(_LONGEST_WAIT_S if until is None else min(until - now, _LONGEST_WAIT_S))
+        return None
+
+    def _do(self, write: Write) -> None:
+        outcome, asked_s = Outcome.FAILED, 0.0
+        try:
+            outcome, asked_s = self._attempt(write)
+        except Exception:  # one object that trips us must not cost the others
+            log.exception("%s: a mistake of the operator's own; please report it", write)
+        with self._condition:
+            self._backlog.done(write, outcome, self._clock(), jitter=random.random(), asked_s=asked_s)
+            self._condition.notify_all()
+        if outcome is Outcome.STALE:
+            self._again()
+
+    def _attempt(self, write: Write) -> tuple[Outcome, float]:
+        # The last thing before the request: whoever was stopped on the way here may no longer be the leader.
+        if not self._may_write():
+            return Outcome.FAILED, 0.0
+        try:
+            reply = self._cluster.write(write)
+        except (Conflict, NotFound) as error:
+            return self._refresh(write, error), 0.0
+        except ApiError as error:
+            refused = error.status in (400, 413, 422)
+            self._failed(write, error, "refused" if refused else "failed")
+            return Outcome.FAILED, error.retry_after_s or 0.0
+        except KubeError as error:
+            self._failed(write, error, "failed")
+            return Outcome.FAILED, 0.0
+        if reply is not None:
+            self._store.put(reply)
+        else:
+            self._store.forget(write.kind, write.name)
+        self._observer.wrote(write, "ok")
+        generation = (reply or {}).get("metadata", {}).get("generation")
+        log.info("%s%s: %s", write, f", generation {generation}" if generation else "", write.reason)
+        return Outcome.DONE, 0.0
+
+    def _refresh(self, write: Write, error: ApiError) -> Outcome:
+        """The object is not what it was: look at it, so that the next turn begins with what is there."""
+        self._observer.wrote(write, "conflict")
+        log.info("%s: it has changed meanwhile, working it out again (%s)", write, error.message)
+        try:
+            found = self._cluster.read(write.kind, write.name)
+        except KubeError as unread:
+            log.warning("%s/%s cannot be read: %s", write.kind, write.name, unread)
+            return Outcome.STALE
+        if found is None:
+            self._store.forget(write.kind, write.name)
+        else:
+            self._store.put(found)
+        return Outcome.STALE
+
+    def _failed(self, write: Write, error: KubeError, result: str) -> None:
+        self._observer.wrote(write, result)
+        what = "the API server refuses it" if result == "refused" else "it will be tried again"
+        log.warning("%s: %s: %s", write, what, error)

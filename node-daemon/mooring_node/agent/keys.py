@@ -1,0 +1,299 @@
+"""The keys that instances name: which states of which Secret this node has, and which one an instance means. Pure.
+
+A Secret that is deleted or made unusable takes nothing away: the states that were good stay, on disk too, and a
+remark says what is wrong. Nothing here shows a key but `KeyState.password`.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from mooring_api.authentication import PASSWORD_KEY, SECRET_TYPE
+from mooring_api.nodeconfig import AcceptedForm, CredentialReport, Instance, InstanceAuthentication
+from mooring_api.problems import Problem
+
+FORMAT = 1
+MOST_STATES = 4
+#: Secrets of our type beyond these are not read: whoever fills the namespace must not fill our memory.
+MOST_SECRETS = 256
+_LONGEST_VERSION = 64
+_PASSWORD = re.compile(r"[!-~]{1,8}")
+
+#: Which states of which Secrets a configuration names; None is the newest.
+References: TypeAlias = Mapping[str, frozenset[str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """One state of a Secret that can be used, by its resourceVersion."""
+
+    version: str
+    password: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class _Secret:
+    states: tuple[KeyState, ...] = ()
+    """Oldest first."""
+    fault: str = ""
+    """Why the Secret as it is now gives no key; empty: it does."""
+    seen: str = ""
+    """The newest version that was looked at, usable or not."""
+
+
+def references_of(instances: Iterable[Instance]) -> References:
+    """What these instances name, by the Secret's name."""
+    found: dict[str, set[str | None]] = {}
+    for instance in instances:
+        for each in _authentications(instance):
+            if each.secret_ref is not None:
+                found.setdefault(each.secret_ref.name, set()).add(each.key_version)
+    return {name: frozenset(versions) for name, versions in found.items()}
+
+
+def _authentications(instance: Instance) -> Iterable[InstanceAuthentication]:
+    forms = (instance.authentication, *(form.authentication for form in instance.also_accept))
+    return [each for each in forms if each is not None]
+
+
+class KeyBook:
+    """All that is known of Secrets. `namespace` is Mooring's own, for what is said."""
+
+    def __init__(self, namespace: str, text: str = "") -> None:
+        self._namespace = namespace
+        self._secrets = _from_json(text)
+        # Until a configuration has been read, what is on disk is what the last one named.
+        self._references: References = {name: frozenset() for name in self._secrets}
+
+    # What the API says.
+
+    def listed(self, items: Iterable[Mapping[str, Any]]) -> bool:
+        """Everything there is; whether that is news. A list is the present, also where its versions are lower."""
+        before = self._known()
+        given = {_name(item): item for item in items}
+        for name in self._secrets.keys() - given.keys():
+            self._gone(name)
+        for name, item in given.items():
+            self._observe(name, item, newest=True)
+        return self._known() != before
+
+    def changed(self, item: Mapping[str, Any]) -> bool:
+        """One Secret is new or other than before; whether that is news. What comes late changes nothing."""
+        before = self._known()
+        self._observe(_name(item), item, newest=False)
+        return self._known() != before
+
+    def deleted(self, item: Mapping[str, Any]) -> bool:
+        """One Secret is gone; whether that is news."""
+        before = self._known()
+        self._gone(_name(item))
+        return self._known() != before
+
+    def refer(self, references: References) -> None:
+        """What the configuration names: these states are kept, whatever comes, and what it does not name is not."""
+        self._references = references
+        for name, secret in self._secrets.items():
+            secret.states = self._trimmed(name, secret.states)
+
+    # What instances get.
+
+    def choose(self, name: str, version: str | None) -> KeyState | None:
+        """The state that is named, or the newest."""
+        states = self._secrets.get(name, _Secret()).states
+        if version is None:
+            return states[-1] if states else None
+        return next((state for state in states if state.version == version), None)
+
+    def with_passwords(
+        self, instances: Sequence[Instance], node: str
+    ) -> tuple[tuple[Instance, ...], tuple[Problem, ...]]:
+        """The instances with the passwords that they name; those that lack one are left out with their sync group."""
+        lacking: dict[str, str] = {}
+        problems = []
+        for instance in instances:
+            for path, each in _places(instance):
+                missing = self._missing(each)
+                if missing:
+                    lacking.setdefault(instance.group_name, instance.name)
+                    problems.append(Problem(f"NodeConfig {node}", path, missing, instance=instance.name))
+        told = {problem.instance for problem in problems}
+        for instance in instances:
+            if instance.group_name in lacking and instance.name not in told:
+                message = f"left out with {lacking[instance.group_name]} of its sync group; correct that one"
+                problems.append(Problem(f"NodeConfig {node}", "spec.instances[]", message, instance=instance.name))
+        good = tuple(self._filled(each) for each in instances if each.group_name not in lacking)
+        return good, tuple(problems)
+
+    def _missing(self, authentication: InstanceAuthentication) -> str:
+        """What to do about a key that is not here; empty when it is."""
+        if authentication.secret_ref is None:
+            return ""
+        name, version = authentication.secret_ref.name, authentication.key_version
+        if self.choose(name, version) is not None:
+            return ""
+        secret = self._secrets.get(name, _Secret())
+        called = f"Secret {self._namespace}/{name}"
+        if version is None or not secret.states:
+            reason = secret.fault or f"is not there (one of another type than {SECRET_TYPE} is not read)"
+            return f"{called} {reason}; {self._remedy(name)}"
+        have = ", ".join(state.version for state in secret.states)
+        return f"this node has no state {version} of {called}, only {have}; name one of these, or leave keyVersion out"
+
+    def _remedy(self, name: str) -> str:
+        return (
+            f"create it: kubectl -n {self._namespace} create secret generic {name} --type={SECRET_TYPE}"
+            f" --from-literal={PASSWORD_KEY}=..."
+        )
+
+    def _filled(self, instance: Instance) -> Instance:
+        if not any(each.secret_ref for each in _authentications(instance)):
+            return instance
+        forms = tuple(self._filled_form(form) for form in instance.also_accept)
+        own = self._password_of(instance.authentication)
+        return instance.model_copy(update={"authentication": own, "also_accept": forms})
+
+    def _filled_form(self, form: AcceptedForm) -> AcceptedForm:
+        return form.model_copy(update={"authentication": self._password_of(form.authentication)})
+
+    def _password_of(self, named: InstanceAuthentication | None) -> InstanceAuthentication | None:
+        if named is None or named.secret_ref is None:
+            return named
+        state = self.choose(named.secret_ref.name, named.key_version)
+        assert state is not None, "_missing was asked first"
+        return InstanceAuthentication(type=named.type, password=state.password)
+
+    # What is told.
+
+    def reports(self) -> tuple[CredentialReport, ...]:
+        """The Secrets that the configuration names, by name, and their states; never what is in them."""
+        return tuple(
+            CredentialReport(
+                name=name,
+                current=states[-1].version if (states := self._secrets.get(name, _Secret()).states) else None,
+                versions=tuple(state.version for state in states),
+            )
+            for name in sorted(self._references)
+        )
+
+    def remarks(self) -> tuple[str, ...]:
+        """What is wrong with Secrets whose last good key is still in use, and what to do."""
+        found = []
+        for name in sorted(self._references):
+            secret = self._secrets.get(name)
+            if secret is not None and secret.fault and secret.states:
+                called = f"Secret {self._namespace}/{name} {secret.fault}"
+                found.append(f"{called}; its last good state {secret.states[-1].version} stays in use")
+        return tuple(found)
+
+    def to_json(self) -> str:
+        """What is to be kept on disk: the states of the Secrets that the configuration names."""
+        kept = {
+            name: {
+                "fault": secret.fault,
+                "states": [{"version": each.version, "password": each.password} for each in secret.states],
+            }
+            for name, secret in sorted(self._secrets.items())
+            if name in self._references and secret.states
+        }
+        return json.dumps({"format": FORMAT, "secrets": kept}, indent=1)
+
+    # How it is done.
+
+    def _known(self) -> Mapping[str, tuple[tuple[KeyState, ...], str]]:
+        return {name: (secret.states, secret.fault) for name, secret in self._secrets.items()}
+
+    def _observe(self, name: str, item: Mapping[str, Any], *, newest: bool) -> None:
+        secret = self._secrets.get(name)
+        if secret is None:
+            if len(self._secrets) >= MOST_SECRETS and name not in self._references:
+                return
+            secret = self._secrets[name] = _Secret()
+        version = _version(item)
+        if not newest and _is_older(version, secret.seen):
+            return
+        secret.seen = version
+        password, secret.fault = _password(item)
+        if password is not None:
+            others = tuple(state for state in secret.states if state.version != version)
+            secret.states = self._trimmed(name, (*others, KeyState(version, password)))
+
+    def _gone(self, name: str) -> None:
+        secret = self._secrets.get(name)
+        if secret is None:
+            return
+        if name in self._references:
+            secret.fault = f"was deleted; {self._remedy(name)}"
+        else:
+            del self._secrets[name]
+
+    def _trimmed(self, name: str, states: tuple[KeyState, ...]) -> tuple[KeyState, ...]:
+        """The newest, then those that the configuration names, then the next newest: MOST_STATES in all, in order."""
+        named = self._references.get(name, frozenset())
+        ranked = sorted(
+            enumerate(states), key=lambda pair: (pair[0] != len(states) - 1, pair[1].version not in named, -pair[0])
+        )
+        return tuple(state for _, state in sorted(ranked[:MOST_STATES]))
+
+
+def _places(instance: Instance) -> Iterable[tuple[str, InstanceAuthentication]]:
+    """Each authentication of an instance and the field that names its key."""
+    forms = [("", instance.authentication)]
+    forms += [(f"alsoAccept[{place}].", form.authentication) for place, form in enumerate(instance.also_accept)]
+    for prefix, each in forms:
+        if each is not None:
+            field_name = "secretRef" if each.key_version is None else "keyVersion"
+            yield f"spec.instances[].{prefix}authentication.{field_name}", each
+
+
+def _name(item: Mapping[str, Any]) -> str:
+    return str((item.get("metadata") or {}).get("name") or "")
+
+
+def _version(item: Mapping[str, Any]) -> str:
+    return str((item.get("metadata") or {}).get("resourceVersion") or "")[:_LONGEST_VERSION]
+
+
+def _is_older(version: str, than: str) -> bool:
+    """resourceVersions grow, where they are numbers; of others nothing is known."""
+    return version.isdecimal() and than.isdecimal() and int(version) < int(than)
+
+
+def _password(secret: Mapping[str, Any]) -> tuple[str | None, str]:
+    """The password, or what is wrong with the Secret and what to do; never a part of what is in it."""
+    if secret.get("type") != SECRET_TYPE:
+        return None, f"is not of type {SECRET_TYPE}; delete it and create it with --type={SECRET_TYPE}"
+    data = secret.get("data")
+    encoded = data.get(PASSWORD_KEY) if isinstance(data, Mapping) else None
+    if not isinstance(encoded, str):
+        return None, f"has no key {PASSWORD_KEY}; add data.{PASSWORD_KEY}"
+    try:
+        text = base64.b64decode(encoded, validate=True).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return None, f"data.{PASSWORD_KEY} is not 1 to 8 printable ASCII characters; correct it"
+    if _PASSWORD.fullmatch(text):
+        return text, ""
+    if _PASSWORD.fullmatch(text.rstrip("\r\n")):
+        return None, f"data.{PASSWORD_KEY} ends with a line break; write it without, as printf does and echo does not"
+    return None, f"data.{PASSWORD_KEY} is not 1 to 8 printable ASCII characters; correct it"
+
+
+def _from_json(text: str) -> dict[str, _Secret]:
+    """What `to_json` wrote; nothing where it is anything else."""
+    try:
+        raw = json.loads(text or "{}")
+        if raw.get("format") != FORMAT:
+            return {}
+        return {
+            str(name): _Secret(
+                tuple(KeyState(str(state["version"]), str(state["password"])) for state in each["states"]),
+                str(each["fault"]),
+                str(each["states"][-1]["version"]),
+            )
+            for name, each in raw["secrets"].items()
+        }
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return {}

@@ -1,0 +1,279 @@
+"""Keys from Secrets: which state an instance gets, what stays when a Secret goes, and that no key is ever shown."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from mooring_api.nodeconfig import Instance
+from mooring_node.agent.keys import MOST_SECRETS, MOST_STATES, KeyBook, references_of
+
+TYPE = "mooring.dev/credentials"
+#: Stands in every Secret of these tests, and nowhere else.
+CANARY = "C4n4ry!"
+
+
+def secret(name: str, version: int | str, password: str | bytes | None = CANARY, **more: Any) -> dict[str, Any]:
+    raw = password.encode() if isinstance(password, str) else password
+    data = {} if raw is None else {"password": base64.b64encode(raw).decode()}
+    metadata = {"name": name, "namespace": "mooring-system", "resourceVersion": str(version)}
+    return {"metadata": metadata, "type": TYPE, "data": data} | more
+
+
+def instance(name: str = "web-0", **authentication: Any) -> Instance:
+    named = {"type": "Password", "secretRef": {"name": "web"}} | authentication
+    fields = {"name": name, "virtualRouterID": 6, "version": 2, "addresses": [{"address": "10.0.0.1/24"}]}
+    return Instance.model_validate(fields | {"authentication": named})
+
+
+def accepting(key_version: str) -> Instance:
+    """One that says what it says without a password and accepts one."""
+    form = {"virtualRouterID": 6, "version": 2, "authentication": dict(PINNED, keyVersion=key_version)}
+    fields = {"name": "web-0", "virtualRouterID": 6, "version": 2, "addresses": [{"address": "10.0.0.1/24"}]}
+    return Instance.model_validate(fields | {"alsoAccept": [form]})
+
+
+PINNED = {"type": "Password", "secretRef": {"name": "web"}}
+
+
+def book(*instances: Instance, text: str = "") -> KeyBook:
+    made = KeyBook("mooring-system", text)
+    made.refer(references_of(instances or (instance(),)))
+    return made
+
+
+def password_of(keys: KeyBook, given: Instance) -> str | None:
+    good, problems = keys.with_passwords([given], "lb-1")
+    assert problems == ()
+    assert good[0].authentication is not None
+    assert good[0].authentication.secret_ref is None
+    return good[0].authentication.password
+
+
+def problem_of(keys: KeyBook, *given: Instance) -> str:
+    good, problems = keys.with_passwords(given, "lb-1")
+    assert good == ()
+    return str(problems[0])
+
+
+def test_an_instance_gets_the_newest_state_or_the_one_that_it_names() -> None:
+    keys = book()
+    assert keys.listed([secret("web", 100, "old"), secret("other", 7)])
+    assert keys.changed(secret("web", 200, "new"))
+    assert password_of(keys, instance()) == "new"
+    assert password_of(keys, instance(keyVersion="100")) == "old"
+    assert password_of(keys, instance(keyVersion="200")) == "new"
+
+
+def test_a_form_that_is_also_accepted_gets_its_own() -> None:
+    given = accepting("100")
+    keys = book(given)
+    keys.listed([secret("web", 100, "old")])
+    (good,), problems = keys.with_passwords([given], "lb-1")
+    assert problems == ()
+    assert good.authentication is None
+    assert good.also_accept[0].authentication is not None
+    assert good.also_accept[0].authentication.password == "old"
+
+
+def test_an_instance_without_a_secret_is_not_touched() -> None:
+    plain = instance(secretRef=None, password="666")
+    good, problems = book(plain).with_passwords([plain], "lb-1")
+    assert (good, problems) == ((plain,), ())
+
+
+def test_a_secret_that_is_not_there_names_secret_field_and_remedy() -> None:
+    text = problem_of(book(), instance())
+    assert text.startswith("NodeConfig lb-1: spec.instances[].authentication.secretRef (instance web-0): ")
+    assert "Secret mooring-system/web is not there" in text
+    assert "kubectl -n mooring-system create secret generic web --type=mooring.dev/credentials" in text
+
+
+def test_a_state_that_is_not_here_is_named_with_those_that_are() -> None:
+    keys = book()
+    keys.listed([secret("web", 100)])
+    text = problem_of(keys, instance(keyVersion="7"))
+    assert "spec.instances[].authentication.keyVersion (instance web-0): " in text
+    assert "no state 7 of Secret mooring-system/web, only 100;" in text
+
+
+def test_the_form_that_lacks_a_key_is_named() -> None:
+    given = accepting("7")
+    assert "spec.instances[].alsoAccept[0].authentication.keyVersion" in problem_of(book(given), given)
+
+
+def test_the_members_of_its_sync_group_are_left_out_with_it() -> None:
+    plain = instance("web-1", secretRef=None, password="666").model_copy(update={"sync_group": "web"})
+    lacking = instance("web-0").model_copy(update={"sync_group": "web"})
+    other = instance("mail", secretRef=None, password="777")
+    good, problems = book().with_passwords([plain, lacking, other], "lb-1")
+    assert good == (other,)
+    assert [each.instance for each in problems] == ["web-0", "web-1"]
+    assert "left out with web-0 of its sync group" in problems[1].message
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (secret("web", 200, type="Opaque"), "is not of type mooring.dev/credentials; delete it and create it with"),
+        (secret("web", 200, None), "has no key password; add data.password"),
+        (secret("web", 200, data=None), "has no key password"),
+        (secret("web", 200, data={"password": 7}), "has no key password"),
+        (secret("web", 200, data={"password": "?"}), "is not 1 to 8 printable ASCII"),
+        (secret("web", 200, ""), "is not 1 to 8 printable ASCII"),
+        (secret("web", 200, CANARY + "long"), "is not 1 to 8 printable ASCII"),
+        (secret("web", 200, "Ca n"), "is not 1 to 8 printable ASCII"),
+        (secret("web", 200, "Canäry"), "is not 1 to 8 printable ASCII"),
+        (secret("web", 200, b"\xff\xfe"), "is not 1 to 8 printable ASCII"),
+        (secret("web", 200, CANARY + "\n"), "ends with a line break; write it without, as printf does and echo"),
+    ],
+)
+def test_a_bad_secret_is_told_and_the_last_good_key_stays(bad: dict[str, Any], said: str) -> None:
+    never_good = book()
+    never_good.listed([bad])
+    assert said in problem_of(never_good, instance())
+    keys = book()
+    keys.listed([secret("web", 100, "good")])
+    assert keys.changed(bad)
+    assert password_of(keys, instance()) == "good"
+    (remark,) = keys.remarks()
+    assert said in remark
+    assert remark.endswith("its last good state 100 stays in use")
+    assert CANARY not in remark
+    # Mended: nothing is wrong any more.
+    assert keys.changed(secret("web", 300, "better"))
+    assert keys.remarks() == ()
+    assert password_of(keys, instance()) == "better"
+
+
+@pytest.mark.parametrize("how", ["deleted", "not listed"])
+def test_a_deleted_secret_leaves_its_key(how: str) -> None:
+    keys = book()
+    keys.listed([secret("web", 100)])
+    assert keys.deleted(secret("web", 150)) if how == "deleted" else keys.listed([])
+    assert password_of(keys, instance()) == CANARY
+    (remark,) = keys.remarks()
+    assert "Secret mooring-system/web was deleted; create it" in remark
+    # Deleted, then listed without it: told twice, news once.
+    assert not keys.listed([])
+    assert keys.listed([secret("web", 200, "again")])
+    assert keys.remarks() == ()
+
+
+def test_what_comes_late_rolls_nothing_back() -> None:
+    keys = book()
+    keys.listed([secret("web", 200, "new")])
+    assert not keys.changed(secret("web", 100, "old"))
+    assert not keys.changed(secret("web", 200, "new"))
+    assert password_of(keys, instance()) == "new"
+    # Late also compared with a state that was of no use.
+    keys.changed(secret("web", 400, None))
+    keys.changed(secret("web", 300, "late"))
+    assert password_of(keys, instance()) == "new"
+    assert keys.remarks()
+
+
+def test_a_list_is_the_present_also_after_a_backup_was_restored() -> None:
+    keys = book()
+    keys.listed([secret("web", 200, "new")])
+    assert keys.listed([secret("web", 100, "old")])
+    assert password_of(keys, instance()) == "old"
+    assert keys.reports()[0].versions == ("200", "100")
+
+
+def test_the_newest_states_are_kept_and_those_that_are_named() -> None:
+    pinned = instance(keyVersion="1")
+    keys = book(pinned, instance("web-1"))
+    for version in range(1, 10):
+        keys.changed(secret("web", version, f"p{version}"))
+    assert MOST_STATES == 4
+    assert keys.reports()[0].versions == ("1", "7", "8", "9")
+    assert keys.reports()[0].current == "9"
+    assert password_of(keys, pinned) == "p1"
+    # Named no more: the next one pushes it out.
+    keys.refer(references_of([instance()]))
+    keys.changed(secret("web", 10, "p10"))
+    assert keys.reports()[0].versions == ("7", "8", "9", "10")
+
+
+def test_the_newest_stays_also_where_all_others_are_named() -> None:
+    keys = book(*(instance(f"web-{n}", keyVersion=str(n)) for n in range(1, 5)))
+    for version in range(1, 6):
+        keys.changed(secret("web", version, f"p{version}"))
+    assert keys.reports()[0].versions == ("2", "3", "4", "5")
+
+
+def test_reports_name_what_the_configuration_names() -> None:
+    keys = book()
+    keys.listed([secret("other", 7)])
+    (report,) = keys.reports()
+    assert report.to_wire() == {"name": "web", "versions": []}
+
+
+def test_a_restart_has_the_keys_and_knows_what_was_wrong() -> None:
+    keys = book()
+    keys.listed([secret("web", 100, "old"), secret("other", 5)])
+    keys.changed(secret("web", 200, "new"))
+    keys.deleted(secret("web", 201))
+    text = keys.to_json()
+    assert "other" not in text
+    again = KeyBook("mooring-system", text)
+    # Secrets are listed before any configuration is read: the one that is gone still leaves its key.
+    again.listed([])
+    again.refer(references_of([instance()]))
+    assert password_of(again, instance(keyVersion="100")) == "old"
+    assert password_of(again, instance()) == "new"
+    assert "was deleted" in again.remarks()[0]
+
+
+def test_what_is_named_no_more_leaves_the_disk_and_a_secret_that_is_there_comes_back() -> None:
+    keys = book()
+    keys.listed([secret("web", 100)])
+    keys.refer({})
+    assert json.loads(keys.to_json())["secrets"] == {}
+    keys.refer(references_of([instance()]))
+    assert password_of(keys, instance()) == CANARY
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "7",
+        '{"format": 9, "secrets": {}}',
+        '{"format": 1}',
+        '{"format": 1, "secrets": {"web": {"states": []}}}',
+        '{"format": 1, "secrets": {"web": {"fault": "", "states": [{"version": "1"}]}}}',
+    ],
+)
+def test_a_file_that_is_not_ours_holds_no_keys(text: str) -> None:
+    assert "is not there" in problem_of(book(text=text), instance())
+
+
+def test_a_namespace_full_of_secrets_does_not_fill_the_memory() -> None:
+    keys = book()
+    keys.listed([secret(f"s{n}", n + 1) for n in range(2 * MOST_SECRETS)] + [secret("web", 9)])
+    assert password_of(keys, instance()) == CANARY
+    assert keys.choose(f"s{2 * MOST_SECRETS - 1}", None) is None
+
+
+@pytest.mark.parametrize("junk", [{}, {"metadata": None}, {"metadata": {"name": "web"}, "data": []}, {"metadata": {}}])
+def test_junk_is_no_key(junk: dict[str, Any]) -> None:
+    keys = book()
+    keys.listed([secret("web", 100)])
+    keys.changed(junk)
+    assert password_of(keys, instance()) == CANARY
+
+
+def test_no_key_is_shown() -> None:
+    keys = book()
+    keys.listed([secret("web", 100)])
+    good, _ = keys.with_passwords([instance()], "lb-1")
+    _, problems = keys.with_passwords([instance(keyVersion="7")], "lb-1")
+    keys.deleted(secret("web", 100))
+    shown = [repr(keys.choose("web", None)), repr(good), repr(problems), repr(keys.reports()), repr(keys.remarks())]
+    shown += [str(each.to_wire()) for each in keys.reports()] + [repr(keys)]
+    assert CANARY in keys.to_json()
+    assert not [text for text in shown if CANARY in text]

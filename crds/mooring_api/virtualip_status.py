@@ -8,6 +8,7 @@ from pydantic import Field
 from mooring_api.wire import VirtualRouterID, Wire, keyed_by
 
 NodeName = Annotated[str, Field(min_length=1, max_length=253)]
+MAX_SUPERSEDED = 24
 
 
 class ConditionStatus(StrEnum):
@@ -70,7 +71,7 @@ class GroupStatus(Wire):
     """Since when, RFC 3339 by the holder's clock."""
     transitions: int | None = None
     """How often the holder changed."""
-    superseded: Annotated[tuple[PastClaim, ...], Field(max_length=24)] = ()
+    superseded: Annotated[tuple[PastClaim, ...], Field(max_length=MAX_SUPERSEDED)] = ()
     """Nodes that held it before the holder did, and have not reported since: a dead node's last word is Active."""
 
 

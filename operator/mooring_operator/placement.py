@@ -299,7 +299,7 @@ def _of_members(virtual_ip: VirtualIP, groups: Sequence[Group], eligible: int) -
     if groups and not any(group.members for group in groups):
         silent = len({node for group in groups for node in group.silent})
         message = f"nothing is planned: of {eligible} eligible nodes {silent} have not reported their interfaces"
-        reason = Reason.NOT_REPORTED if silent else Reason.NODES_LEFT_OUT
+        reason = Reason.NOT_REPORTED if silent else Reason.NO_NODE_FITS
         remedy = "; run the Mooring daemon on them, and see its log" if silent else ", the others can't join"
         findings.append(Finding(reason, Problem(name, "spec.nodes", message + remedy)))
     return findings

@@ -1,5 +1,6 @@
 """The closed list of reasons in a VirtualIP's conditions and events: what each means, and what to do about it."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Self
 
@@ -215,6 +216,10 @@ class Reason(StrEnum):
     )
 
 
+#: As they are read back from a status; another version's may be missing.
+REASONS: Mapping[str, Reason] = {str(reason): reason for reason in Reason}
+
+
 class EventReason(StrEnum):
     """Reasons of events that are about no condition."""
 
@@ -232,7 +237,7 @@ class EventReason(StrEnum):
 
 
 #: Conditions that are told as events when they begin. What is under way is no news.
-EVENTS: dict[Reason, EventType] = {
+EVENTS: Mapping[Reason, EventType] = {
     Reason.PROGRAMMED: EventType.NORMAL,
     Reason.PAUSED: EventType.NORMAL,
     Reason.HOLDER_UNREACHABLE: EventType.WARNING,

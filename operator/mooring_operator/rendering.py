@@ -22,12 +22,13 @@ from mooring_operator.findings import Finding, Reason
 from mooring_operator.placement import Group, Member, Placed
 from mooring_operator.segments import Attachment
 from mooring_operator.snapshot import virtual_ip_name
+from mooring_operator.wording import clipped, listed
 
 #: What an Instance is made from beside its VirtualIP: two with equal parts are equal.
 Parts = tuple[object, ...]
 Made = Mapping[str, Mapping[str, tuple[Parts, Instance]]]
 
-_PROGRAMMED = (Reason.NO_ELIGIBLE_NODE, Reason.NOT_REPORTED)
+_PROGRAMMED = (Reason.NO_ELIGIBLE_NODE, Reason.NOT_REPORTED, Reason.NO_NODE_FITS)
 
 
 def instances_of(
@@ -172,16 +173,16 @@ def _accepted(virtual_ip: VirtualIP, findings: Sequence[Finding]) -> Condition:
 def _programmed(placed: Placed, vrids: Mapping[str, int], findings: Sequence[Finding]) -> Condition:
     members = {member.node for group in placed.groups if group.name in vrids for member in group.members}
     silent = sorted({node for group in placed.groups for node in group.silent} - members)
-    waiting = f"; {', '.join(silent)}: not reported, so nothing is planned there" if silent else ""
+    waiting = f"; {listed(silent)}: not reported, so nothing is planned there" if silent else ""
     if members:
         count = f"{len(members)} node{'s' if len(members) > 1 else ''}"
         status, reason = ConditionStatus.UNKNOWN, Reason.PLANNED
         message = f"planned on {count}, not yet confirmed by them{waiting}"
     else:
-        told = [f for f in findings if f.reason in _PROGRAMMED] or list(findings)
+        told = [f for f in findings if f.reason in _PROGRAMMED]
         status = ConditionStatus.FALSE
-        reason = told[0].reason if told else Reason.NOT_REPORTED
-        message = (_sentences(told) or "nothing is planned") + waiting
+        reason = told[0].reason if told else Reason.NOT_ACCEPTED
+        message = (_sentences(told or findings) or "nothing is planned") + waiting
     return Condition(
         type="Programmed",
         status=status,
@@ -192,12 +193,12 @@ def _programmed(placed: Placed, vrids: Mapping[str, int], findings: Sequence[Fin
 
 
 def _sentences(findings: Sequence[Finding]) -> str:
-    return "; ".join(f"{f.problem.path}: {f.problem.message}" for f in findings)
+    return clipped(listed((f"{f.problem.path}: {f.problem.message}" for f in findings), "; "))
 
 
 def status_of_unreadable(name: str, allocation: Allocation | None, problems: Sequence[Problem]) -> VirtualIPStatus:
     """The status of a VirtualIP that can't be read: what was allocated to it stays remembered in it."""
-    message = "; ".join(f"{p.path}: {p.message}" for p in problems)
+    message = clipped(listed((f"{p.path}: {p.message}" for p in problems), "; "))
     condition = Condition(
         type="Accepted", status=ConditionStatus.FALSE, reason=Reason.INVALID, message=message or "can't be read"
     )

@@ -84,7 +84,7 @@ class Election:
         """Who holds the lease, as last seen."""
         self._identity = identity
         self._terms = terms
-        self._seen: Mapping[str, Any] | None = None
+        self._seen: str | None = None
         self._seen_at = 0.0
         self._until = 0.0
 
@@ -94,8 +94,10 @@ class Election:
         self.holder = str(spec.get("holderIdentity") or "")
         if not self.holder or self.holder == self._identity:
             return True
-        if self._seen is None or self._seen != spec:
-            self._seen, self._seen_at = spec, now
+        # By its version: a holder whose calendar stands still writes the same time again, and lives.
+        version = str(_mapping(_mapping(lease).get("metadata")).get("resourceVersion"))
+        if self._seen != version:
+            self._seen, self._seen_at = version, now
             return False
         return now - self._seen_at >= float(spec.get("leaseDurationSeconds") or self._terms.lease_s)
 
@@ -250,5 +252,8 @@ class Leader(threading.Thread):
 
 
 def _spec(lease: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    spec = (lease or {}).get("spec")
-    return spec if isinstance(spec, Mapping) else {}
+    return _mapping(_mapping(lease).get("spec"))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

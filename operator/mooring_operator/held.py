@@ -8,7 +8,7 @@ from mooring_operator.holders import Holding, Verdict, verdict_on
 from mooring_operator.programmed import Judged
 from mooring_operator.reasons import Reason
 from mooring_operator.scene import Scene
-from mooring_operator.wording import clipped, listed
+from mooring_operator.wording import called, clipped, listed
 
 #: How long a report may take from a node to here. Daemons write at most once a second, and later after an outage.
 REPORT_S = 5.0
@@ -75,16 +75,11 @@ def summary_of(groups: Sequence[GroupStatus]) -> str | None:
     return " ".join([*parts, *([f"+{len(ranked) - SUMMED_UP}"] if len(ranked) > SUMMED_UP else [])]) or None
 
 
-def _called(group: GroupStatus) -> str:
-    """The families of one sync group go together, so a sentence names them once."""
-    return group.name.removesuffix(f"-{group.family.lower()}")
-
-
 def _holders(groups: Sequence[GroupStatus]) -> Iterator[str]:
     found: dict[str, list[str]] = {}
     for group in groups:
         if group.holder:
-            found.setdefault(group.holder, []).append(_called(group))
+            found.setdefault(group.holder, []).append(called(group))
     for node, own in sorted(found.items()):
         yield f"{node} holds {listed(own)}"
 
@@ -96,18 +91,18 @@ def _before_it(scene: Scene, groups: Sequence[GroupStatus]) -> str:
 
 
 def _dispute(group: GroupStatus, verdicts: Mapping[str, Verdict]) -> str:
-    return f"{listed(verdicts[group.name].claimants)} each say that they hold {_called(group)}"
+    return f"{listed(verdicts[group.name].claimants)} each say that they hold {called(group)}"
 
 
 def _lack(scene: Scene, name: str, group: GroupStatus) -> str:
     nodes = [node for node, own in scene.shares.get(name, {}).items() if any(i.name == group.name for i in own)]
     states = listed(_state(scene, node, group.name) for node in nodes) or "no node is to hold it, see Accepted"
-    return f"nobody holds {_called(group)}: {states}"
+    return f"nobody holds {called(group)}: {states}"
 
 
 def _state(scene: Scene, node: str, instance: str) -> str:
     said = scene.reports.state(node, instance)
-    called = node if node in scene.ready else f"{node} (its Node is not Ready)"
+    place = node if node in scene.ready else f"{node} (its Node is not Ready)"
     if said is None:
-        return f"{called} has not reported"
-    return f"{called} is {said.state}" + (f" ({clipped(said.reason, STATE_LENGTH)})" if said.reason else "")
+        return f"{place} has not reported"
+    return f"{place} is {said.state}" + (f" ({clipped(said.reason, STATE_LENGTH)})" if said.reason else "")

@@ -9,6 +9,8 @@ from mooring_operator.reasons import REASONS, ConditionType, Reason
 from mooring_operator.scene import Scene
 from mooring_operator.wording import FOREIGN_LENGTH, clipped, listed
 
+#: The path of a problem that keeps nothing of the spec from running: a daemon's remark on its own report.
+_REMARK = "status"
 #: Node to the instances of one VirtualIP there.
 Share = Mapping[str, tuple[Instance, ...]]
 
@@ -90,7 +92,8 @@ def _refusals(scene: Scene, share: Share, running: Share) -> Judged | None:
         confirmed = running.get(node) == share[node]
         own = {instance.name for instance in share[node]}
         for problem in status.problems:
-            if problem.instance in own if confirmed else not problem.instance:
+            of_all = not problem.instance and problem.path != _REMARK
+            if problem.instance in own if confirmed else of_all:
                 found.append(f"{node}: {_words(problem)}")
     return Judged(Reason.REFUSED_BY_NODE, clipped(listed(found, "; "))) if found else None
 

@@ -1,6 +1,6 @@
 """The closed list of reasons in a VirtualIP's conditions and events: what each means, and what to do about it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Self
 
@@ -221,29 +221,27 @@ REASONS: Mapping[str, Reason] = {str(reason): reason for reason in Reason}
 
 
 class EventReason(StrEnum):
-    """Reasons of events that are about no condition."""
+    """Reasons of events that tell of no condition."""
 
-    type: EventType
     meaning: str
 
-    def __new__(cls, value: str, type_: EventType, meaning: str) -> Self:
+    def __new__(cls, value: str, meaning: str) -> Self:
         member = str.__new__(cls, value)
         member._value_ = value
-        member.type, member.meaning = type_, meaning
+        member.meaning = meaning
         return member
 
-    HOLDER_CHANGED = "HolderChanged", EventType.NORMAL, "a node took groups of addresses, from another or from nobody"
-    RESUMED = "Resumed", EventType.NORMAL, "the pause is over; what changed meanwhile is planned now"
+    HOLDER_CHANGED = "HolderChanged", "a node took groups of addresses, from another one or from nobody"
+    RESUMED = "Resumed", "the pause is over; what changed meanwhile is planned now"
 
 
-#: Conditions that are told as events when they begin. What is under way is no news.
-EVENTS: Mapping[Reason, EventType] = {
-    Reason.PROGRAMMED: EventType.NORMAL,
-    Reason.PAUSED: EventType.NORMAL,
-    Reason.HOLDER_UNREACHABLE: EventType.WARNING,
-    **{
-        reason: EventType.WARNING
-        for reason in Reason
-        if reason.status is ConditionStatus.FALSE and reason not in (Reason.PAUSED, Reason.NOT_ACCEPTED)
-    },
-}
+def _types() -> Iterator[tuple[Reason | EventReason, EventType]]:
+    yield from ((reason, EventType.NORMAL) for reason in EventReason)
+    yield from ((reason, EventType.NORMAL) for reason in (Reason.PROGRAMMED, Reason.PAUSED, Reason.HELD))
+    yield from ((reason, EventType.WARNING) for reason in (Reason.NODES_LEFT_OUT, Reason.HOLDER_UNREACHABLE))
+    quiet = (Reason.PAUSED, Reason.NOT_ACCEPTED)
+    yield from ((r, EventType.WARNING) for r in Reason if r.status is ConditionStatus.FALSE and r not in quiet)
+
+
+#: What is told as an event when it begins. What is under way is no news, nor what another condition tells.
+EVENTS: Mapping[Reason | EventReason, EventType] = dict(_types())

@@ -1,6 +1,8 @@
-"""Lists and foreign words in messages: stable, and short enough for a table or an event."""
+"""Names, lists and foreign words in messages: stable, and short enough for a table or an event."""
 
 from collections.abc import Iterable
+
+from mooring_api.virtualip import GroupStatus
 
 #: So many names are written out.
 NAMED = 5
@@ -21,3 +23,8 @@ def clipped(text: str, most: int = MESSAGE_LENGTH) -> str:
     """The text on one line, cut with an ellipsis where it is longer than `most`."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 3].rstrip() + "..."
+
+
+def called(group: GroupStatus) -> str:
+    """A group in a sentence; the families of one sync group go together, so they have one name."""
+    return group.name.removesuffix(f"-{group.family.lower()}")

@@ -30,7 +30,7 @@ Conflict = tuple[int, Location, str]
 
 def conflicts(instances: Sequence[Instance]) -> Iterator[Conflict]:
     """Everything that instances contradict each other in; the later one in the list is blamed."""
-    for find in (_names, _router_ids, _addresses, _sync_groups):
+    for find in (_names, _router_ids, _accepted_router_ids, _addresses, _sync_groups):
         yield from find(instances)
 
 
@@ -53,13 +53,31 @@ def _names(instances: Sequence[Instance]) -> Iterator[Conflict]:
 def _router_ids(instances: Sequence[Instance]) -> Iterator[Conflict]:
     repeated = _repeated(instances, lambda i: (i.interface, i.family, i.virtual_router_id))
     for place, instance, earlier in repeated:
-        where = f"on {instance.interface}" if instance.interface else "where no interface is named"
         yield (
             place,
             ("virtualRouterID",),
-            f"{earlier.name} has virtual router ID {instance.virtual_router_id} for {instance.family} {where};"
-            " give each instance one of its own",
+            f"{earlier.name} has virtual router ID {instance.virtual_router_id} for {instance.family}"
+            f" {_where(instance)}; give each instance one of its own",
         )
+
+
+def _accepted_router_ids(instances: Sequence[Instance]) -> Iterator[Conflict]:
+    """An advert belongs to one instance alone; of two that accept one VRID, who sends it has it."""
+    owner = {(i.interface, i.family, i.virtual_router_id): i for i in reversed(instances)}
+    for place, instance in enumerate(instances):
+        for index, form in enumerate(instance.also_accept):
+            other = owner.setdefault((instance.interface, instance.family, form.virtual_router_id), instance)
+            if other is not instance:
+                yield (
+                    place,
+                    ("alsoAccept", index, "virtualRouterID"),
+                    f"virtual router ID {form.virtual_router_id} for {instance.family} {_where(instance)} is"
+                    f" {other.name}'s; wait until that has changed it, or take another one",
+                )
+
+
+def _where(instance: Instance) -> str:
+    return f"on {instance.interface}" if instance.interface else "where no interface is named"
 
 
 def _addresses(instances: Sequence[Instance]) -> Iterator[Conflict]:

@@ -21,6 +21,8 @@ from mooring_api.nodeconfig_status import InstanceStatus as InstanceStatus
 from mooring_api.nodeconfig_status import InterfaceReport as InterfaceReport
 from mooring_api.nodeconfig_status import NodeConfigStatus as NodeConfigStatus
 from mooring_api.nodeconfig_status import ReportedProblem as ReportedProblem
+from mooring_api.transport import Transport as Transport
+from mooring_api.transport import Way as Way
 from mooring_api.vrrp import (
     INTERVAL_RULE,
     PASSWORD_RULE,
@@ -37,12 +39,10 @@ from mooring_api.wire import (
     GROUP,
     Check,
     Flag,
-    GroupAddress,
     Integer,
     InterfaceName,
     Location,
     Rule,
-    UnicastAddress,
     VirtualAddress,
     VirtualRouterID,
     Wire,
@@ -54,53 +54,6 @@ InstanceName = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[a-z
 #: Outside the model, so that both the schema and the daemon can name them.
 MAX_INSTANCES = 1024
 MAX_ADDRESSES = 1024
-
-
-def _peer_mistakes(transport: "Transport") -> Iterator[tuple[Location, str]]:
-    for index, peer in enumerate(transport.peers):
-        if peer in transport.peers[:index]:
-            yield ("peers", index), f"{peer} stands twice; remove one of them"
-        if peer == transport.source:
-            yield ("peers", index), f"{peer} is this node's own source; list only the other members"
-
-
-class Transport(Wire):
-    """How adverts travel: to each peer, or to a group."""
-
-    type: TransportType = TransportType.UNICAST
-    """Unicast: to each peer. Multicast: to the group."""
-    source: UnicastAddress | None = None
-    """Where adverts come from; left out: the interface's first IPv4 or its link-local IPv6 address."""
-    peers: Annotated[tuple[UnicastAddress, ...], Field(max_length=24)] = ()
-    """The other members, for Unicast. An empty list is a fault: the daemon never turns to multicast itself."""
-    alone: Flag = False
-    """True: this node is the only member, so an empty list of peers is meant."""
-    group: GroupAddress | None = None
-    """The group, for Multicast; left out: 224.0.0.18 or ff02::12."""
-    minimum_ttl: Annotated[Integer, Field(ge=1, le=255)] = 255
-    """The least TTL or hop limit of an accepted advert; below 255 only for peers behind a router."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            cel="self.type != 'Multicast' || !has(self.peers) || self.peers.size() == 0",
-            message="peers belong to Unicast; remove them, or set type: Unicast",
-            holds=lambda t: t.type is TransportType.UNICAST or not t.peers,
-            path="peers",
-        ),
-        Rule(
-            cel="self.type == 'Multicast' || !has(self.group)",
-            message="group belongs to Multicast; remove it, or set type: Multicast",
-            holds=lambda t: t.type is TransportType.MULTICAST or t.group is None,
-            path="group",
-        ),
-        Rule(
-            cel="!self.alone || (self.type == 'Unicast' && (!has(self.peers) || self.peers.size() == 0))",
-            message="alone says that there are no peers; remove the peers, or set alone: false",
-            holds=lambda t: not t.alone or (t.type is TransportType.UNICAST and not t.peers),
-            path="alone",
-        ),
-    )
-    checks: ClassVar[tuple[Check, ...]] = (_peer_mistakes,)
 
 
 class HeldAddress(Wire):
@@ -142,10 +95,7 @@ def of_family(address: str, family: Family) -> bool:
 
 
 class AcceptedForm(Wire):
-    """Another form of this instance's adverts that counts like its own, while a change goes round the members.
-
-    A member that has not heard of the change yet sends the old form, one that was told first the new one.
-    """
+    """Another form of this instance's adverts that counts like its own, while a change goes round the members."""
 
     virtual_router_id: VirtualRouterID
     """Its virtual router ID; the instance's own where that does not change."""
@@ -155,8 +105,28 @@ class AcceptedForm(Wire):
     """Its interval; version 2 accepts no other."""
     authentication: InstanceAuthentication | None = None
     checksum: Checksum = Checksum.WITH_PSEUDO_HEADER
+    transport: Way | None = None
+    """Which way its adverts come; left out: the instance's own."""
 
     rules: ClassVar[tuple[Rule, ...]] = (INTERVAL_RULE, PASSWORD_RULE)
+
+
+def _form_mistakes(instance: "Instance") -> Iterator[tuple[Location, str]]:
+    for index, form in enumerate(instance.also_accept):
+        place = ("alsoAccept", index)
+        if form.version == 2 and instance.family is Family.IPV6:
+            yield (*place, "version"), "version 2 is for IPv4 only; set version: 3"
+        way = form.transport
+        if way is None:
+            continue
+        if way.type is TransportType.UNICAST and not way.peers:
+            yield (
+                (*place, "transport", "peers"),
+                "list the peers whose adverts are accepted, or leave transport out",
+            )
+        for each in (*way.peers, *([way.group] if way.group else [])):
+            if not of_family(each, instance.family):
+                yield (*place, "transport"), f"{each} is not of the instance's family; correct it or the family"
 
 
 class Instance(Wire):
@@ -188,7 +158,10 @@ class Instance(Wire):
     authentication: InstanceAuthentication | None = None
     checksum: Checksum = Checksum.WITH_PSEUDO_HEADER
     also_accept: Annotated[tuple[AcceptedForm, ...], Field(max_length=4)] = ()
-    """Forms of a change that is under way; the instance itself sends only what its own fields say."""
+    """Forms of a change that is under way: what members send that have not heard of it yet, or have heard first.
+
+    The instance itself sends only what its own fields say, at the shortest interval of all forms.
+    """
     announcements: Announcements = Announcements()
     flap_damping: FlapDamping = FlapDamping()
     lease: Annotated[Duration, duration("1s", "3600s", step="1s")] | None = None
@@ -226,7 +199,7 @@ class Instance(Wire):
             path="transport.group",
         ),
     )
-    checks: ClassVar[tuple[Check, ...]] = (_address_mistakes,)
+    checks: ClassVar[tuple[Check, ...]] = (_address_mistakes, _form_mistakes)
 
     @property
     def group_name(self) -> str:

@@ -15,7 +15,7 @@ import yaml
 
 from mooring_node.vrrp import states
 from mooring_node.vrrp.machine import step
-from mooring_node.vrrp.states import Event, Heard, Router, Settings, Tick
+from mooring_node.vrrp.states import Event, Heard, Pace, Router, Settings, Tick
 from mooring_node.vrrp.timing import deadline
 
 CASES = Path(__file__).parent
@@ -43,7 +43,8 @@ def event_of(name: str, arguments: dict[str, Any], settings: Settings) -> Event:
     if name == "Heard":
         told = arguments.get("interval")
         interval_ns = nanoseconds(told) if told else settings.interval_ns
-        return Heard(arguments["priority"], interval_ns, arguments.get("wins_tie", False))
+        pace = Pace(arguments.get("version", settings.version), interval_ns)
+        return Heard(arguments["priority"], pace, arguments.get("wins_tie", False))
     event: Event = getattr(states, name)(**arguments)
     return event
 

@@ -1,14 +1,15 @@
 """From a NodeConfig to what the VRRP process runs. Pure: what it needs of the node is passed in."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 
-from mooring_api.nodeconfig import HeldAddress, Instance
+from mooring_api.nodeconfig import AcceptedForm, HeldAddress, Instance, Way
 from mooring_api.problems import Problem
 from mooring_api.vrrp import Announcements, Checksum, Family, OnStop, PreemptionMode, TransportType
-from mooring_node.vrrp.config import AddressConfig, AnnouncementConfig, GroupConfig, MemberConfig
+from mooring_node.vrrp.config import AddressConfig, AnnouncementConfig, FormConfig, GroupConfig, MemberConfig
+from mooring_node.vrrp.matching import Router, router_of, routers_of
 
 SHORTEST_LEASE_S = 2
 SECOND_NS = 1_000_000_000
@@ -46,10 +47,38 @@ def compile_groups(
             ]
             continue
         groups.append(_group(name, members, [interface or "" for interface in interfaces]))
-    return tuple(groups), tuple(problems)
+    taken = tuple(_taken(groups, node))
+    problems += taken
+    bad = {problem.instance for problem in taken}
+    good = [group for group in groups if bad.isdisjoint(member.name for member in group.members)]
+    return tuple(good), tuple(problems)
 
 
 _NO_INTERFACE = "no interface of this node has the address's subnet, and there is no default route; name one"
+
+
+def _taken(groups: Sequence[GroupConfig], node: str) -> Iterator[Problem]:
+    """Members whose VRID is another's: it shows only here where an instance names no interface.
+
+    Who sends a VRID has it before who accepts it, then the first.
+    """
+    owners: dict[Router, str] = {}
+    members = [member for group in groups for member in group.members]
+    for routers, field in ((_own, "virtualRouterID"), (_accepted, "alsoAccept")):
+        for member in members:
+            for interface, family, vrid in sorted(routers(member)):
+                owner = owners.setdefault((interface, family, vrid), member.name)
+                if owner != member.name:
+                    message = f"{owner} has virtual router ID {vrid} for IPv{family} on {interface}; take another one"
+                    yield Problem(f"NodeConfig {node}", f"spec.instances[].{field}", message, instance=member.name)
+
+
+def _own(member: MemberConfig) -> frozenset[Router]:
+    return frozenset({router_of(member)})
+
+
+def _accepted(member: MemberConfig) -> frozenset[Router]:
+    return routers_of(member) - _own(member)
 
 
 def _interface(instance: Instance, facts: NodeFacts) -> str | None:
@@ -89,7 +118,6 @@ def _group(name: str, instances: Sequence[Instance], interfaces: Sequence[str]) 
 
 def _member(instance: Instance, interface: str) -> MemberConfig:
     transport = instance.transport
-    multicast = transport.type is TransportType.MULTICAST
     password = instance.authentication.password if instance.authentication else None
     return MemberConfig(
         name=instance.name,
@@ -99,13 +127,30 @@ def _member(instance: Instance, interface: str) -> MemberConfig:
         version=instance.version,
         addresses=tuple(_address(each, interface) for each in instance.addresses),
         source=transport.source,
-        peers=None if multicast else transport.peers,
+        peers=_peers(transport),
         alone=transport.alone,
         group=transport.group,
         minimum_ttl=transport.minimum_ttl,
         pseudo_header=instance.checksum is Checksum.WITH_PSEUDO_HEADER,
         password=password,
         announcements=_announcements(instance.announcements),
+        accepted=tuple(_form(each, each.transport or transport) for each in instance.also_accept),
+    )
+
+
+def _peers(way: Way) -> tuple[str, ...] | None:
+    return None if way.type is TransportType.MULTICAST else way.peers
+
+
+def _form(form: AcceptedForm, way: Way) -> FormConfig:
+    return FormConfig(
+        virtual_router_id=form.virtual_router_id,
+        version=form.version,
+        interval_ns=int(form.advertisement_interval),
+        peers=_peers(way),
+        group=way.group,
+        pseudo_header=form.checksum is Checksum.WITH_PSEUDO_HEADER,
+        password=form.authentication.password if form.authentication else None,
     )
 
 

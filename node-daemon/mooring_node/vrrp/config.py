@@ -36,6 +36,19 @@ class AnnouncementConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class FormConfig:
+    """Another form of a member's adverts that counts like its own; `peers` and `group` as there."""
+
+    virtual_router_id: int
+    version: int
+    interval_ns: int
+    peers: tuple[str, ...] | None = ()
+    group: str | None = None
+    pseudo_header: bool = True
+    password: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MemberConfig:
     """One VRRP instance of a group: one family and VRID on one interface.
 
@@ -56,6 +69,8 @@ class MemberConfig:
     pseudo_header: bool = True
     password: str | None = None
     announcements: AnnouncementConfig = AnnouncementConfig()
+    accepted: tuple[FormConfig, ...] = ()
+    """Not in the file where there are none: a version that knows nothing of them reads it still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +109,11 @@ class NodeRuntime:
 
 
 def to_json(runtime: NodeRuntime) -> str:
-    return json.dumps({"format": FORMAT, **asdict(runtime)}, indent=1)
+    return json.dumps({"format": FORMAT, **asdict(runtime, dict_factory=_without_empty_forms)}, indent=1)
+
+
+def _without_empty_forms(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in pairs if name != "accepted" or value}
 
 
 def from_json(text: str) -> NodeRuntime:
@@ -117,9 +136,16 @@ def _group(raw: dict[str, Any]) -> GroupConfig:
 def _member(raw: dict[str, Any]) -> MemberConfig:
     raw["addresses"] = tuple(AddressConfig(**_known(AddressConfig, a)) for a in raw["addresses"])
     raw["announcements"] = AnnouncementConfig(**_known(AnnouncementConfig, raw["announcements"]))
-    if raw["peers"] is not None:
-        raw["peers"] = tuple(raw["peers"])
-    return MemberConfig(**_known(MemberConfig, raw))
+    raw["accepted"] = tuple(_form(form) for form in raw.get("accepted", ()))
+    return MemberConfig(**_known(MemberConfig, _with_peers(raw)))
+
+
+def _form(raw: dict[str, Any]) -> FormConfig:
+    return FormConfig(**_known(FormConfig, _with_peers(raw)))
+
+
+def _with_peers(raw: dict[str, Any]) -> dict[str, Any]:
+    return raw if raw["peers"] is None else raw | {"peers": tuple(raw["peers"])}
 
 
 def _known(kind: Any, raw: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from mooring_node.vrrp.config import GroupConfig
 from mooring_node.vrrp.faults import FaultReason, Faults
 from mooring_node.vrrp.holdings import AddressInUse, Holdings, KernelRefused
 from mooring_node.vrrp.losses import Losses
-from mooring_node.vrrp.matching import router_of
+from mooring_node.vrrp.matching import members_continued
 from mooring_node.vrrp.member import Member
 from mooring_node.vrrp.network import Network
 from mooring_node.vrrp.receive import Datagram
@@ -31,6 +31,7 @@ from mooring_node.vrrp.states import (
     LeaseEnded,
     Leaving,
     NotTaken,
+    Pace,
     Reconfigured,
     Router,
     Start,
@@ -126,7 +127,7 @@ class Group:
         self.last_heard = LastHeard(address_text(datagram.source), advert.priority, now_ns)
         # Only the first member's addresses break a tie: the others cannot be compared across families.
         wins = datagram.source > member.prepared.source if member is self.members[0] else None
-        event = Heard(advert.priority, advert.interval_ns, wins)
+        event = Heard(advert.priority, Pace(advert.version, advert.interval_ns), wins)
         self._feed(event, now_ns, why_heard(self.router, self.last_heard))
 
     def is_late(self, now_ns: int) -> bool:
@@ -199,10 +200,11 @@ class Group:
             return
         self._maintenance = maintenance
         self.config = config
-        by_router = {router_of(member.config): member for member in self.members}
+        places = members_continued([member.config for member in self.members], config.members)
         members = []
         for each in config.members:
-            member = by_router.get(router_of(each)) or Member(config, each, self._services.network)
+            place = places.get(each.name)
+            member = Member(config, each, self._services.network) if place is None else self.members[place]
             refresh_differs = member.config.announcements.refresh_ns != each.announcements.refresh_ns
             member.reconfigure(config, each)
             if refresh_differs and isinstance(self.router.state, Active | Doubting):

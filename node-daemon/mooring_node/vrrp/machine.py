@@ -28,6 +28,7 @@ from mooring_node.vrrp.states import (
     Leaving,
     NotTaken,
     Observing,
+    Pace,
     Reconfigured,
     Router,
     Settings,
@@ -36,7 +37,7 @@ from mooring_node.vrrp.states import (
     Stopped,
     Tick,
 )
-from mooring_node.vrrp.timing import active_down_ns, deadline, release_spacing_ns, skew_ns
+from mooring_node.vrrp.timing import active_down_ns, deadline, release_spacing_ns, skew_ns, unheard_pace
 
 Step: TypeAlias = tuple[Router, tuple[Effect, ...]]
 
@@ -71,12 +72,12 @@ def step(router: Router, event: Event, now: int) -> Step:
     assert_never(event)
 
 
-def _to_backup(router: Router, now: int, *effects: Effect, learned_ns: int | None = None) -> Step:
+def _to_backup(router: Router, now: int, *effects: Effect, learned: Pace | None = None) -> Step:
     """Backup with a whole Active_Down ahead, or Observing where this node may not take the role."""
     if not router.settings.eligible:
         return replace(router, state=Observing()), effects
-    interval_ns = learned_ns or router.settings.interval_ns
-    state = Backup(now + active_down_ns(router.settings, interval_ns), interval_ns)
+    pace = learned or unheard_pace(router.settings)
+    state = Backup(now + active_down_ns(router.settings, pace), pace)
     return replace(router, state=state), effects
 
 
@@ -87,16 +88,20 @@ def _to_active(router: Router, now: int) -> Step:
     hold_down_until = router.hold_down_until
     if settings.damping_hold_down_ns and len(takings) >= settings.damping_transitions:
         hold_down_until = now + settings.damping_hold_down_ns
-    state = Active(advert_at=now + settings.interval_ns, since=now, reannounce_allowed_at=now + REANNOUNCE_SPACING_NS)
     taken = replace(
-        router, state=state, takings=takings[-settings.damping_transitions :], hold_down_until=hold_down_until
+        router,
+        state=_active_since(now, settings),
+        takings=takings[-settings.damping_transitions :],
+        hold_down_until=hold_down_until,
     )
     return taken, (Effect.TAKE_ADDRESSES, Effect.ANNOUNCE, Effect.SEND_ADVERT)
 
 
-def _active_again(settings: Settings, now: int) -> Active:
-    """Active with addresses that are here already; whatever announced them has ended."""
-    return Active(advert_at=now + settings.interval_ns, since=now, reannounce_allowed_at=now + REANNOUNCE_SPACING_NS)
+def _active_since(now: int, settings: Settings) -> Active:
+    """Active, and about to advertise and to announce."""
+    return Active(
+        advert_at=now + settings.advert_every_ns, since=now, reannounce_allowed_at=now + REANNOUNCE_SPACING_NS
+    )
 
 
 def _begin(router: Router, now: int) -> Step:
@@ -111,7 +116,7 @@ def _start(router: Router, now: int, adopt: bool) -> Step:
         return router, ()
     if not adopt:
         return _begin(router, now)
-    adopted = replace(router, state=_active_again(router.settings, now))
+    adopted = replace(router, state=_active_since(now, router.settings))
     if not router.settings.eligible:
         return _leave(adopted, now, stopping=False)
     return adopted, (Effect.SEND_ADVERT, Effect.REANNOUNCE)
@@ -131,7 +136,7 @@ def _heard(router: Router, heard: Heard, now: int) -> Step:
                 now,
                 Effect.STOP_ANNOUNCING,
                 Effect.RELEASE_ADDRESSES,
-                learned_ns=_learned(router, heard),
+                learned=_learned(router, heard),
             )
         case Leaving(stopping=stopping):
             if heard.priority == 0:
@@ -142,21 +147,25 @@ def _heard(router: Router, heard: Heard, now: int) -> Step:
     assert_never(router.state)
 
 
-def _learned(router: Router, heard: Heard) -> int:
-    """The interval to count by: version 3 learns the Active router's, within bounds; version 2 never learns."""
-    own = router.settings.interval_ns
-    if router.settings.version == 2:
-        return own
-    return min(max(heard.interval_ns, own // LEARNED_INTERVAL_FACTOR), own * LEARNED_INTERVAL_FACTOR)
+def _learned(router: Router, heard: Heard) -> Pace:
+    """What to count by: the Active router's pace, in version 3 within bounds; version 2 never learns."""
+    settings = router.settings
+    if heard.pace in settings.paces:
+        return heard.pace
+    if heard.pace.version == 2:
+        return settings.pace
+    shortest = settings.advert_every_ns // LEARNED_INTERVAL_FACTOR
+    longest = max(pace.interval_ns for pace in settings.paces) * LEARNED_INTERVAL_FACTOR
+    return Pace(heard.pace.version, min(max(heard.pace.interval_ns, shortest), longest))
 
 
 def _heard_as_backup(router: Router, state: Backup, heard: Heard, now: int) -> Step:
     settings = router.settings
     if heard.priority == 0:
-        sooner = min(state.active_down_at, now + skew_ns(settings, state.active_interval_ns))
+        sooner = min(state.active_down_at, now + skew_ns(settings, state.pace))
         return replace(router, state=replace(state, active_down_at=sooner, preempt_at=None)), ()
-    interval_ns = _learned(router, heard)
-    restarted = Backup(now + active_down_ns(settings, interval_ns), interval_ns)
+    pace = _learned(router, heard)
+    restarted = Backup(now + active_down_ns(settings, pace), pace)
     if heard.priority >= settings.priority or not settings.preempt or now < router.hold_down_until:
         return replace(router, state=restarted), ()
     preempt_at = now + settings.preempt_delay_ns if state.preempt_at is None else state.preempt_at
@@ -168,7 +177,7 @@ def _heard_as_backup(router: Router, state: Backup, heard: Heard, now: int) -> S
 def _heard_as_active(router: Router, state: Active, heard: Heard, now: int) -> Step:
     settings = router.settings
     if heard.priority == 0:
-        return replace(router, state=replace(state, advert_at=now + settings.interval_ns)), (Effect.SEND_ADVERT,)
+        return replace(router, state=replace(state, advert_at=now + settings.advert_every_ns)), (Effect.SEND_ADVERT,)
     tie = heard.priority == settings.priority
     if heard.priority > settings.priority or (tie and heard.wins_tie):
         # The last advert comes after the release: the winner answers it by announcing once more, and then
@@ -179,13 +188,13 @@ def _heard_as_active(router: Router, state: Active, heard: Heard, now: int) -> S
             Effect.STOP_ANNOUNCING,
             Effect.RELEASE_ADDRESSES,
             Effect.SEND_ADVERT,
-            learned_ns=_learned(router, heard),
+            learned=_learned(router, heard),
         )
     if tie and heard.wins_tie is None:
         return router, ()
     effects: tuple[Effect, ...] = ()
     if now >= state.answer_allowed_at:
-        state = replace(state, answer_allowed_at=now + ANSWER_SPACING_NS, advert_at=now + settings.interval_ns)
+        state = replace(state, answer_allowed_at=now + ANSWER_SPACING_NS, advert_at=now + settings.advert_every_ns)
         effects = (Effect.SEND_ADVERT,)
     if now >= state.reannounce_allowed_at:
         state = replace(state, reannounce_allowed_at=now + REANNOUNCE_SPACING_NS, reannounce_at=None)
@@ -221,9 +230,9 @@ def _tick_as_active(router: Router, state: Active, now: int) -> Step:
     effects: tuple[Effect, ...] = ()
     if now >= state.advert_at:
         # From the last deadline, not from now: a little lateness must not add up to a longer interval.
-        following = state.advert_at + router.settings.interval_ns
+        following = state.advert_at + router.settings.advert_every_ns
         if following <= now:
-            following = now + router.settings.interval_ns
+            following = now + router.settings.advert_every_ns
         state = replace(state, advert_at=following)
         effects = (Effect.SEND_ADVERT,)
     if state.reannounce_at is not None and now >= state.reannounce_at:
@@ -242,7 +251,7 @@ def _drained(router: Router, now: int) -> Step:
     """Nobody else spoke while we slept: still Active, and heard at once."""
     if not isinstance(router.state, Doubting):
         return router, ()
-    state = replace(router.state.active, advert_at=now + router.settings.interval_ns)
+    state = replace(router.state.active, advert_at=now + router.settings.advert_every_ns)
     return replace(router, state=state), (Effect.SEND_ADVERT,)
 
 
@@ -289,24 +298,24 @@ def _faults_changed(router: Router, faulty: bool, now: int) -> Step:
 
 def _reconfigured(router: Router, settings: Settings, now: int) -> Step:
     """New settings, same state: no timer restarts. Losing eligibility hands over; gaining it starts as Backup."""
-    before, router = router.settings, replace(router, settings=settings)
+    router = replace(router, settings=settings)
     match router.state:
         case Active() | Doubting() if not settings.eligible:
             return _leave(router, now, stopping=False)
         case Active() as state:
-            state = replace(state, advert_at=min(state.advert_at, now + settings.interval_ns))
-            effects = (Effect.SEND_ADVERT,) if settings != before else ()
-            return replace(router, state=state), effects
+            # At once, in whatever form it now has: a member may already count by what that form says.
+            state = replace(state, advert_at=min(state.advert_at, now + settings.advert_every_ns))
+            return replace(router, state=state), (Effect.SEND_ADVERT,)
         case Backup() if not settings.eligible:
             return replace(router, state=Observing()), ()
         case Backup() as state:
-            learned_ns = settings.interval_ns if settings.version == 2 else state.active_interval_ns
-            return replace(router, state=replace(state, active_interval_ns=learned_ns)), ()
+            keeps = settings.version == 3 or state.pace in settings.paces
+            return replace(router, state=replace(state, pace=state.pace if keeps else settings.pace)), ()
         case Observing() if settings.eligible:
             return _begin(router, now)
         case Leaving() if settings.eligible:
             # Asked back before a successor spoke: the addresses are still here.
-            back = replace(router, state=_active_again(settings, now))
+            back = replace(router, state=_active_since(now, settings))
             return back, (Effect.SEND_ADVERT, Effect.REANNOUNCE)
         case _:
             return router, ()

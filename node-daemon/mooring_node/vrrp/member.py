@@ -15,12 +15,12 @@ from mooring_node.vrrp.prepared import (
     Outgoing,
     Prepared,
     announcement_frames,
+    joined_groups,
     leased,
-    multicast_group,
     packed,
     prepare,
 )
-from mooring_node.vrrp.receive import Datagram, Judged, Remark, judge
+from mooring_node.vrrp.receive import Datagram, Judged, Remark, judge_any
 from mooring_node.vrrp.refusals import LOG_EVERY_NS, Refusals
 
 #: What `_prepare` was made from; while it is the same, nothing is built again.
@@ -122,8 +122,7 @@ class Member:
         port = network.port(config.interface, config.family)
         if port is None:
             return frozenset(faults | {FaultReason.INTERFACE_MISSING})
-        target = multicast_group(config)
-        if target is not None and not port.join(target):
+        if not all([port.join(target) for target in joined_groups(config)]):
             faults.add(FaultReason.GROUP_REFUSED)
         return frozenset(faults)
 
@@ -162,7 +161,7 @@ class Member:
             judged = self._last[1]
             remarks: tuple[Remark, ...] = ()
         else:
-            judged = judge(datagram, self.prepared.expectation)
+            judged = judge_any(datagram, self.prepared.expectations)
             remarks = judged.remarks
             self._last = (datagram, judged)
         self.counters.adverts_received += 1

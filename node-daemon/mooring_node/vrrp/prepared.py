@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from mooring_node.kernel.addresses import LeasedAddress
-from mooring_node.vrrp.config import AddressConfig, GroupConfig, MemberConfig
+from mooring_node.vrrp.config import AddressConfig, FormConfig, GroupConfig, MemberConfig
 from mooring_node.vrrp.frames import gratuitous_arp, unsolicited_na
 from mooring_node.vrrp.packet import AUTHENTICATION_NONE, AUTHENTICATION_PASSWORD, AddressFamily, Advert, encode
 from mooring_node.vrrp.packet import ipv4_packet as with_header
@@ -29,12 +29,15 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One instance on the wire: what it says as Active, what it says when it leaves, what it accepts."""
+    """One instance on the wire: what it says as Active, what it says when it leaves, what it accepts.
+
+    Of `expectations` the first is of the form that it sends itself.
+    """
 
     source: bytes
     adverts: tuple[Outgoing, ...]
     releases: tuple[Outgoing, ...]
-    expectation: Expectation
+    expectations: tuple[Expectation, ...]
 
 
 def packed(text: str) -> bytes:
@@ -42,11 +45,18 @@ def packed(text: str) -> bytes:
     return ip_address(text.partition("%")[0]).packed
 
 
-def multicast_group(member: MemberConfig) -> bytes | None:
-    """The group that an instance speaks to; None for unicast."""
-    if member.peers is not None:
+def multicast_group(form: FormConfig | MemberConfig, family: int) -> bytes | None:
+    """The group that adverts of this form go to; None for unicast."""
+    if form.peers is not None:
         return None
-    return packed(member.group) if member.group else DEFAULT_GROUPS[member.family]
+    return packed(form.group) if form.group else DEFAULT_GROUPS[family]
+
+
+def joined_groups(member: MemberConfig) -> tuple[bytes, ...]:
+    """The groups that an instance listens to."""
+    forms: tuple[FormConfig | MemberConfig, ...] = (member, *member.accepted)
+    found = (multicast_group(form, member.family) for form in forms)
+    return tuple(dict.fromkeys(target for target in found if target is not None))
 
 
 def advertised(addresses: Sequence[AddressConfig], family: int, version: int, mtu: int) -> tuple[bytes, ...]:
@@ -60,44 +70,73 @@ def advertised(addresses: Sequence[AddressConfig], family: int, version: int, mt
 
 def prepare(group: GroupConfig, member: MemberConfig, source: bytes, mtu: int) -> Prepared:
     """Build an instance's packets. Unicast takes one for each peer: the checksum covers the destination."""
-    target = multicast_group(member)
-    destinations = (target,) if target is not None else tuple(packed(peer) for peer in member.peers or ())
+    own = own_form(group, member)
+    destinations = _destinations(own, member.family)
     addresses = advertised(member.addresses, member.family, member.version, mtu)
-    password = (member.password or "").encode().ljust(_PASSWORD_BYTES, b"\0")
-    kind = AUTHENTICATION_PASSWORD if member.password else AUTHENTICATION_NONE
 
     def packets(priority: int) -> tuple[Outgoing, ...]:
+        kind, password = _authentication(own)
         advert = Advert(
-            version=member.version,
-            virtual_router_id=member.virtual_router_id,
+            version=own.version,
+            virtual_router_id=own.virtual_router_id,
             priority=priority,
-            interval_ns=group.interval_ns,
+            interval_ns=own.interval_ns,
             addresses=addresses,
             authentication_type=kind,
-            authentication=password if member.password else b"",
+            authentication=password,
         )
         built = []
         for destination in destinations:
-            message = encode(advert, source=source, destination=destination, pseudo_header=member.pseudo_header)
+            message = encode(advert, source=source, destination=destination, pseudo_header=own.pseudo_header)
             packet = with_header(message, source=source, destination=destination) if member.family == 4 else message
             built.append(Outgoing(packet, destination))
         return tuple(built)
 
-    expectation = Expectation(
-        version=member.version,
+    expectations = tuple(_expectation(form, member, addresses, source) for form in (own, *member.accepted))
+    return Prepared(source, packets(group.priority), packets(0), expectations)
+
+
+def own_form(group: GroupConfig, member: MemberConfig) -> FormConfig:
+    """The form in which an instance sends."""
+    return FormConfig(
         virtual_router_id=member.virtual_router_id,
-        family=AddressFamily.IPV4 if member.family == 4 else AddressFamily.IPV6,
+        version=member.version,
         interval_ns=group.interval_ns,
+        peers=member.peers,
+        group=member.group,
+        pseudo_header=member.pseudo_header,
+        password=member.password,
+    )
+
+
+def _destinations(form: FormConfig, family: int) -> tuple[bytes, ...]:
+    target = multicast_group(form, family)
+    return (target,) if target is not None else tuple(packed(peer) for peer in form.peers or ())
+
+
+def _authentication(form: FormConfig) -> tuple[int, bytes]:
+    if form.password is None:
+        return AUTHENTICATION_NONE, b""
+    return AUTHENTICATION_PASSWORD, form.password.encode().ljust(_PASSWORD_BYTES, b"\0")
+
+
+def _expectation(form: FormConfig, member: MemberConfig, addresses: tuple[bytes, ...], source: bytes) -> Expectation:
+    target = multicast_group(form, member.family)
+    kind, password = _authentication(form)
+    return Expectation(
+        version=form.version,
+        virtual_router_id=form.virtual_router_id,
+        family=AddressFamily.IPV4 if member.family == 4 else AddressFamily.IPV6,
+        interval_ns=form.interval_ns,
         addresses=addresses,
         source=source,
-        peers=None if target is not None else frozenset(destinations),
+        peers=None if target is not None else frozenset(_destinations(form, member.family)),
         group=target,
         minimum_ttl=member.minimum_ttl,
-        pseudo_header=member.pseudo_header,
+        pseudo_header=form.pseudo_header,
         authentication_type=kind,
-        password=password if member.password else b"",
+        password=password,
     )
-    return Prepared(source, packets(group.priority), packets(0), expectation)
 
 
 def leased(address: AddressConfig, interface_index: int) -> LeasedAddress:

@@ -15,7 +15,7 @@ from mooring_node.vrrp.config import GroupConfig, NodeRuntime, from_json
 from mooring_node.vrrp.foreign import ForeignRouter, ForeignRouters
 from mooring_node.vrrp.group import Group, Services
 from mooring_node.vrrp.lateness import Lateness
-from mooring_node.vrrp.matching import continued, router_of
+from mooring_node.vrrp.matching import continued, router_of, routers_of
 from mooring_node.vrrp.member import Member
 from mooring_node.vrrp.network import Network
 from mooring_node.vrrp.packet import peek
@@ -156,9 +156,12 @@ class Process:
     def _fire(self, now: int) -> None:
         for group in self._timers.due(now):
             group.on_time(now)
-        for group in [each for each in self._leaving if each.stopped]:
+        gone = [each for each in self._leaving if each.stopped]
+        for group in gone:
             self._leaving.remove(group)
             self._timers.forget(group)
+        if gone:
+            self._route()
 
     # The wire.
 
@@ -297,11 +300,9 @@ class Process:
             self._timers.plan(group)
 
     def _route(self) -> None:
-        self._routes = {
-            router_of(member.config): (group, member)
-            for group in (*self._leaving, *self.groups.values())
-            for member in group.members
-        }
+        everyone = [(group, member) for group in (*self._leaving, *self.groups.values()) for member in group.members]
+        accepted = {router: each for each in everyone for router in routers_of(each[1].config)}
+        self._routes = accepted | {router_of(each[1].config): each for each in everyone}
         self.network.keep_only(frozenset((interface, family) for interface, family, _ in self._routes))
 
     def _set_maintenance(self, on: bool, now: int) -> None:

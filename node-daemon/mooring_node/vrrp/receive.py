@@ -1,5 +1,6 @@
 """What an instance accepts: a received packet against its configuration (RFC 9568 section 7.1)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -18,6 +19,8 @@ from mooring_node.vrrp.refusals import Refusal, Refused
 
 _IPV4_HEADER_SIZE = 20
 _MORE_FRAGMENTS_OR_OFFSET = 0x3FFF
+#: The later the look that refuses a packet, the nearer it came to being accepted.
+_DEPTH = {reason: depth for depth, reason in enumerate(Refusal)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Remark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What one instance accepts; built once from its configuration.
+    """One form of adverts that an instance accepts; built once from its configuration.
 
     `peers` is None for multicast, `group` None for unicast. `password` is padded to 8 bytes with zeros.
     `source` is the address that this node sends from.
@@ -94,6 +97,25 @@ def parse_ipv4(packet: bytes) -> Datagram:
     if int.from_bytes(packet[6:8], "big") & _MORE_FRAGMENTS_OR_OFFSET:
         raise Refused(Refusal.FRAGMENT)
     return Datagram(packet[12:16], packet[16:20], packet[8], packet[header_size:total])
+
+
+def judge_any(datagram: Datagram, forms: Sequence[Expectation]) -> Judged:
+    """Accept a packet that fits one of an instance's forms, its own first, or raise Refused for what it fits best."""
+    judged: Judged | None = None
+    nearest: Refused | None = None
+    for expected in forms:
+        try:
+            found = judge(datagram, expected)
+        except Refused as refused:
+            if nearest is None or _DEPTH[refused.reason] > _DEPTH[nearest.reason]:
+                nearest = refused
+            continue
+        if Remark.INTERVAL_DIFFERS not in found.remarks:
+            return found
+        judged = judged or found
+    if judged is None:
+        raise nearest or ValueError("an instance has a form at least")
+    return judged
 
 
 def judge(datagram: Datagram, expected: Expectation) -> Judged:

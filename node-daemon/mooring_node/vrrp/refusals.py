@@ -1,4 +1,4 @@
-"""Why a packet was refused: the closed list, with what it means and what to do, and how often it happened."""
+"""Why a packet was refused: the closed list, what each means and what to do, and how often it happened."""
 
 from enum import StrEnum
 from typing import Self
@@ -9,7 +9,10 @@ OTHER_PEERS = b""
 
 
 class Refusal(StrEnum):
-    """A reason to discard a packet; `meaning` and `remedy` are for the operator, in log and documentation."""
+    """A reason to discard a packet, in the order in which packets are looked at.
+
+    `meaning` and `remedy` are for the operator, in log and documentation.
+    """
 
     meaning: str
     remedy: str

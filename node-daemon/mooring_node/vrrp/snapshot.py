@@ -11,7 +11,7 @@ from mooring_node.vrrp.member import Member
 from mooring_node.vrrp.refusals import Refusals
 from mooring_node.vrrp.states import Leaving, Observing
 from mooring_node.vrrp.text import address_text
-from mooring_node.vrrp.translation import visible_state
+from mooring_node.vrrp.translation import under_way, visible_state
 
 _T = TypeVar("_T")
 #: A part stays below what a message may hold. An address weighs 1 and takes up to 50 bytes; a member's peers and
@@ -81,6 +81,10 @@ def _group(group: Group, now_ns: int) -> dict[str, Any]:
 
 
 def _detail(group: Group, now_ns: int) -> str:
+    return "; ".join(text for text in (_condition(group, now_ns), under_way(group.config)) if text)
+
+
+def _condition(group: Group, now_ns: int) -> str:
     router = group.router
     if isinstance(router.state, Leaving):
         return "handing over"
@@ -100,6 +104,14 @@ def _member(member: Member) -> dict[str, Any]:
         "family": f"IPv{member.config.family}",
         "virtualRouterID": member.config.virtual_router_id,
         "version": member.config.version,
+        "alsoAccepts": [
+            {
+                "virtualRouterID": form.virtual_router_id,
+                "version": form.version,
+                "intervalNs": form.interval_ns,
+            }
+            for form in member.config.accepted
+        ],
         "source": address_text(member.prepared.source) if member.prepared else None,
         "advertsSent": counters.adverts_sent,
         "releasesSent": counters.releases_sent,

@@ -6,8 +6,16 @@ from typing import TypeAlias
 
 OWNER_PRIORITY = 255
 SECOND_NS = 1_000_000_000
-#: How far a learned interval may be from our own: a bad neighbour must not make us flap or sleep.
+#: How far a learned interval may be from those of our forms: a bad neighbour must not make us flap or sleep.
 LEARNED_INTERVAL_FACTOR = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What an advert says of its sender's time: its version of VRRP and its interval."""
+
+    version: int
+    interval_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,26 @@ class Settings:
     damping_transitions: int = 6
     damping_window_ns: int = 60 * SECOND_NS
     damping_hold_down_ns: int = 30 * SECOND_NS
+    accepted: tuple[Pace, ...] = ()
+    """Of other forms of this group's adverts that count like its own, while a change goes round the members."""
+
+    @property
+    def pace(self) -> Pace:
+        """What this router's own adverts say."""
+        return Pace(self.version, self.interval_ns)
+
+    @property
+    def paces(self) -> tuple[Pace, ...]:
+        """All that the group's adverts may say, the own first."""
+        return (self.pace, *self.accepted)
+
+    @property
+    def advert_every_ns(self) -> int:
+        """The time between two adverts: the shortest that any member may count by, whatever the own ones say.
+
+        So a member that missed the one advert in which the interval grew waits for as many as ever.
+        """
+        return min(pace.interval_ns for pace in self.paces)
 
 
 # States. A deadline is a field of the state that it belongs to.
@@ -40,7 +68,8 @@ class Backup:
     """Another router is Active, or nobody has been for less than Active_Down."""
 
     active_down_at: int
-    active_interval_ns: int
+    pace: Pace
+    """The Active router's, by which its silence is measured."""
     preempt_at: int | None = None
     """When the preemption delay ends; None while no Active of lower priority is heard."""
 
@@ -111,7 +140,7 @@ class Heard:
     """A valid advert. `wins_tie`: the sender's address is the higher one; None where that cannot be judged."""
 
     priority: int
-    interval_ns: int
+    pace: Pace
     wins_tie: bool | None
 
 

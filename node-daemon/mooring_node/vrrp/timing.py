@@ -11,6 +11,7 @@ from mooring_node.vrrp.states import (
     Initialize,
     Leaving,
     Observing,
+    Pace,
     Router,
     Settings,
     Stopped,
@@ -20,25 +21,40 @@ from mooring_node.vrrp.states import (
 RELEASE_SPACING = 1.1
 
 
-def skew_ns(settings: Settings, active_interval_ns: int) -> int:
-    """How long a Backup waits beyond the intervals, by its priority (RFC 9568 6.1; version 2: RFC 3768 6.1)."""
-    interval_ns = SECOND_NS if settings.version == 2 else active_interval_ns
-    return (256 - settings.priority) * interval_ns // 256
+def _longest_skew_ns(pace: Pace) -> int:
+    return SECOND_NS if pace.version == 2 else pace.interval_ns
+
+
+def skew_ns(settings: Settings, pace: Pace) -> int:
+    """How long a Backup waits beyond the intervals, by its priority (RFC 9568 6.1; version 2: RFC 3768 6.1).
+
+    `pace` is the Active router's: all Backups count alike, also while they are to speak differently themselves.
+    """
+    return (256 - settings.priority) * _longest_skew_ns(pace) // 256
 
 
 def release_spacing_ns(settings: Settings) -> int:
     """The time between two adverts of priority 0: a little more than the skew of the lowest priority."""
-    return int((SECOND_NS if settings.version == 2 else settings.interval_ns) * RELEASE_SPACING)
+    return int(max(_longest_skew_ns(pace) for pace in settings.paces) * RELEASE_SPACING)
+
+
+def _late_intervals(settings: Settings) -> int:
+    return min(3, max(2, settings.active_down_factor))
 
 
 def late_ns(settings: Settings) -> int:
     """The silence after which the others may rightly have the role: 3 intervals, or 2 where they wait less."""
-    return min(3, max(2, settings.active_down_factor)) * settings.interval_ns
+    return _late_intervals(settings) * settings.interval_ns
 
 
-def active_down_ns(settings: Settings, active_interval_ns: int) -> int:
-    """The silence after which the Active router counts as gone."""
-    return settings.active_down_factor * active_interval_ns + skew_ns(settings, active_interval_ns)
+def active_down_ns(settings: Settings, pace: Pace) -> int:
+    """The silence after which an Active router of that pace counts as gone."""
+    return settings.active_down_factor * pace.interval_ns + skew_ns(settings, pace)
+
+
+def unheard_pace(settings: Settings) -> Pace:
+    """What to count by before an Active router is heard: of all that it may say, what has the longest silence."""
+    return max(settings.paces, key=lambda pace: active_down_ns(settings, pace))
 
 
 def deadline(router: Router) -> int | None:
@@ -60,4 +76,7 @@ def deadline(router: Router) -> int | None:
 def is_late(router: Router, now: int) -> bool:
     """So long since the last advert that others may have taken the role by right."""
     state, settings = router.state, router.settings
-    return isinstance(state, Active) and now >= state.advert_at - settings.interval_ns + late_ns(settings)
+    # By the shortest interval: a doubt too many costs nothing, since it ends with the packets that wait.
+    return isinstance(state, Active) and now >= state.advert_at + settings.advert_every_ns * (
+        _late_intervals(settings) - 1
+    )

@@ -1,8 +1,9 @@
 """Between the machine's words and those of configuration and users. Pure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mooring_node.vrrp.config import GroupConfig
+from mooring_node.vrrp.config import FormConfig, GroupConfig, MemberConfig
 from mooring_node.vrrp.states import (
     Active,
     Backup,
@@ -10,6 +11,7 @@ from mooring_node.vrrp.states import (
     Fault,
     Initialize,
     Leaving,
+    Pace,
     Router,
     Settings,
     Stopped,
@@ -44,7 +46,41 @@ def settings_of(config: GroupConfig, maintenance: bool) -> Settings:
         damping_transitions=config.damping_transitions,
         damping_window_ns=config.damping_window_ns,
         damping_hold_down_ns=config.damping_hold_down_ns,
+        accepted=_accepted(config),
     )
+
+
+def _accepted(config: GroupConfig) -> tuple[Pace, ...]:
+    """The paces of all forms that count, but for that of the first member's own."""
+    own = [Pace(member.version, config.interval_ns) for member in config.members]
+    others = [Pace(form.version, form.interval_ns) for member in config.members for form in member.accepted]
+    return tuple(dict.fromkeys(pace for pace in (*own, *others) if pace != own[0]))
+
+
+def under_way(config: GroupConfig) -> str:
+    """What a group accepts beside its own form of adverts, in words; empty: nothing."""
+    said = [
+        text
+        for member in config.members
+        for form in member.accepted
+        for text in _differences(form, member, config.interval_ns)
+    ]
+    return f"also accepts {', '.join(dict.fromkeys(said))} (a change is under way)" if said else ""
+
+
+def _differences(form: FormConfig, member: MemberConfig, interval_ns: int) -> Iterator[str]:
+    if form.virtual_router_id != member.virtual_router_id:
+        yield f"VRID {form.virtual_router_id}"
+    if form.version != member.version:
+        yield f"version {form.version}"
+    if form.interval_ns != interval_ns:
+        yield f"interval {form.interval_ns // 1_000_000} ms"
+    if form.password != member.password:
+        yield "another password" if form.password else "no password"
+    if form.pseudo_header != member.pseudo_header:
+        yield f"checksums {'with' if form.pseudo_header else 'without'} pseudo-header"
+    if (form.peers, form.group) != (member.peers, member.group):
+        yield "multicast" if form.peers is None else "unicast"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +103,7 @@ def why_now(router: Router, last: LastHeard | None, now_ns: int) -> str:
         return "nobody else was heard"
     if last.priority == 0:
         return f"{last.source} left (priority 0)"
-    if last.priority < router.settings.priority and now_ns - last.at_ns < active_down_ns(
-        router.settings, state.active_interval_ns
-    ):
+    if last.priority < router.settings.priority and now_ns - last.at_ns < active_down_ns(router.settings, state.pace):
         return f"preempted {last.source} (priority {last.priority})"
     silent_ms = (now_ns - last.at_ns) // 1_000_000
     return f"{last.source} (priority {last.priority}) was silent for {silent_ms} ms"

@@ -71,6 +71,11 @@ class _RequirementFree(virtualip.LabelSelectorRequirement):
     rules = ()
 
 
+class _WayFree(nodeconfig.Way):
+    rules = ()
+    checks = ()
+
+
 class _TransportFree(nodeconfig.Transport):
     rules = ()
     checks = ()
@@ -134,9 +139,8 @@ def _some(fields: dict[str, Any], **required: Any) -> st.SearchStrategy[dict[str
     return st.fixed_dictionaries(required, optional=fields)
 
 
-TRANSPORTS = _some(
-    {"type": TYPES, "group": GROUPS, "source": HOSTS, "peers": st.lists(HOSTS, max_size=3), "alone": st.booleans()}
-)
+WAY: dict[str, Any] = {"type": TYPES, "group": GROUPS, "peers": st.lists(HOSTS, max_size=3)}
+TRANSPORTS = _some({**WAY, "source": HOSTS, "alone": st.booleans()})
 VRRPS = _some(
     {
         "version": VERSIONS,
@@ -153,6 +157,7 @@ MODELS: dict[type[Wire], st.SearchStrategy[dict[str, Any]]] = {
         key=st.just("a"),
         operator=st.sampled_from(["In", "NotIn", "Exists", "DoesNotExist"]),
     ),
+    _WayFree: _some(WAY),
     _TransportFree: TRANSPORTS,
     _CredentialsFree: _some(
         {"secretRef": st.just({"name": "a"}), "keyVersion": st.just("7")}, type=st.just("Password")

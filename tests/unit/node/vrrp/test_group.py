@@ -19,7 +19,7 @@ from mooring_node.vrrp.losses import INCIDENT_NS, LIMIT
 from mooring_node.vrrp.packet import Advert, encode, ipv4_packet
 from mooring_node.vrrp.receive import parse_ipv4
 from mooring_node.vrrp.refusals import Refused
-from mooring_node.vrrp.states import Active, Backup, Doubting, Leaving, Observing
+from mooring_node.vrrp.states import Active, Backup, Doubting, Leaving, Observing, Pace
 from mooring_node.vrrp.timing import active_down_ns, deadline
 from mooring_node.vrrp.translation import LastHeard, visible_state
 
@@ -499,7 +499,7 @@ def test_a_loser_says_one_last_word(active: Bench) -> None:
     assert active.kernel.addresses == {}
     assert active.wire.sent == [128]
     assert active.group.last_heard == LastHeard(str(ip_address(PEER)), 200, active.now)
-    assert deadline(active.group.router) == active.now + active_down_ns(active.group.router.settings, S)
+    assert deadline(active.group.router) == active.now + active_down_ns(active.group.router.settings, Pace(3, S))
 
 
 def test_a_tie_goes_to_the_higher_address(active: Bench) -> None:

@@ -1,21 +1,18 @@
 """The machine alone: every state with every event, random walks, and several machines on a simulated network."""
 
-import heapq
 import itertools
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.node.vrrp.simulation import MS, NOW, SPEAKING, S, check_step, segment
 
 from mooring_node.vrrp import states
 from mooring_node.vrrp.machine import step
 from mooring_node.vrrp.states import (
-    HOLDING,
-    SECOND_NS,
     Active,
     Backup,
     Doubting,
@@ -31,6 +28,7 @@ from mooring_node.vrrp.states import (
     Leaving,
     NotTaken,
     Observing,
+    Pace,
     Reconfigured,
     Router,
     Settings,
@@ -42,12 +40,9 @@ from mooring_node.vrrp.states import (
 )
 from mooring_node.vrrp.timing import active_down_ns, deadline, is_late, skew_ns
 
-MS = 1_000_000
-S = SECOND_NS
-NOW = 1000 * S
 PLAIN = Settings(version=3, priority=128, interval_ns=S)
+EACH_S = PLAIN.pace
 OWNER = replace(PLAIN, priority=255)
-SPEAKING = {Effect.SEND_ADVERT, Effect.SEND_RELEASE, Effect.ANNOUNCE, Effect.REANNOUNCE}
 
 
 def run(router: Router, *events: tuple[int, Event]) -> tuple[Router, list[Effect]]:
@@ -67,8 +62,8 @@ def router_as(state: State, chosen: Settings = PLAIN) -> Router:
 ACTIVE = Active(advert_at=NOW, since=NOW - 10 * S)
 STATES: tuple[State, ...] = (
     Initialize(),
-    Backup(NOW, S),
-    Backup(NOW + S, S, preempt_at=NOW + 2 * S),
+    Backup(NOW, EACH_S),
+    Backup(NOW + S, EACH_S, preempt_at=NOW + 2 * S),
     Observing(),
     ACTIVE,
     replace(ACTIVE, advert_at=NOW + S, answer_allowed_at=NOW + S, reannounce_allowed_at=NOW + S),
@@ -82,7 +77,7 @@ STATES: tuple[State, ...] = (
 EVENTS: tuple[Event, ...] = (
     Start(),
     Start(adopt=True),
-    *(Heard(p, S, tie) for p in (0, 1, 128, 255) for tie in (True, False, None)),
+    *(Heard(p, EACH_S, tie) for p in (0, 1, 128, 255) for tie in (True, False, None)),
     Tick(),
     Late(),
     Drained(),
@@ -101,39 +96,6 @@ CHOICES = tuple(
         (2, 3), (128, 255), (True, False), (True, False), (True, False)
     )
 )
-
-
-def held_after(held: bool, effects: tuple[Effect, ...]) -> bool:
-    """Follows the addresses; taking twice would be refused by the kernel, and silence is due without them."""
-    for effect in effects:
-        if effect is Effect.TAKE_ADDRESSES:
-            assert not held
-            held = True
-        elif effect is Effect.RELEASE_ADDRESSES:
-            assert held
-            held = False
-        elif effect in (Effect.ANNOUNCE, Effect.REANNOUNCE):
-            assert held
-    return held
-
-
-def check_step(before: Router, event: Event, after: Router, effects: tuple[Effect, ...]) -> None:
-    """What holds for each step from any state, whatever led there."""
-    was, is_now = isinstance(before.state, HOLDING), isinstance(after.state, HOLDING)
-    adopts = isinstance(event, Start) and event.adopt and isinstance(before.state, Initialize)
-    keeps = isinstance(event, Stop) and event.keep
-    held = held_after(was or adopts, effects)
-    assert held == (is_now or (keeps and was))
-    # The one word without addresses is a loser's last advert.
-    if Effect.SEND_ADVERT in effects and not is_now:
-        assert isinstance(before.state, Active)
-        assert effects[-2:] == (Effect.RELEASE_ADDRESSES, Effect.SEND_ADVERT)
-    if isinstance(before.state, Doubting) and not isinstance(
-        event, Drained | Stop | FaultsChanged | NotTaken | Reconfigured
-    ):
-        assert not SPEAKING & set(effects)
-    if was and not is_now and not isinstance(before.state, Leaving):
-        assert Effect.STOP_ANNOUNCING in effects
 
 
 def test_the_lists_above_are_complete() -> None:
@@ -160,6 +122,7 @@ def test_every_state_answers_every_event(event: Event) -> None:
 
 priorities = st.one_of(st.sampled_from([0, 1, 100, 254, 255]), st.integers(0, 255))
 intervals = st.sampled_from([10 * MS, 100 * MS, S, 5 * S])
+paces = st.builds(Pace, version=st.sampled_from([2, 3]), interval_ns=intervals)
 configurations = st.builds(
     Settings,
     version=st.sampled_from([2, 3]),
@@ -172,9 +135,10 @@ configurations = st.builds(
     alone=st.booleans(),
     damping_transitions=st.integers(2, 4),
     damping_hold_down_ns=st.sampled_from([0, 30 * S]),
+    accepted=st.lists(paces, max_size=2).map(tuple),
 )
 events = st.one_of(
-    st.builds(Heard, priority=priorities, interval_ns=intervals, wins_tie=st.sampled_from([True, False, None])),
+    st.builds(Heard, priority=priorities, pace=paces, wins_tie=st.sampled_from([True, False, None])),
     st.just(Tick()),
     st.just("deadline"),
     st.just("deadline"),
@@ -246,7 +210,7 @@ def test_nothing_is_said_between_late_and_drained(chosen: Settings, walk: list[t
 def test_doubt_ends_with_an_advert_where_nobody_spoke() -> None:
     chosen = replace(PLAIN, interval_ns=100 * MS)
     router, effects = run(
-        router_as(Active(NOW, NOW), chosen), (NOW + S, Late()), (NOW + S, Heard(0, S, None)), (NOW + S, Drained())
+        router_as(Active(NOW, NOW), chosen), (NOW + S, Late()), (NOW + S, Heard(0, EACH_S, None)), (NOW + S, Drained())
     )
     assert router.state == Active(advert_at=NOW + S + 100 * MS, since=NOW)
     assert effects == [Effect.SEND_ADVERT]
@@ -254,8 +218,8 @@ def test_doubt_ends_with_an_advert_where_nobody_spoke() -> None:
 
 @pytest.mark.parametrize("priority", [1, 128, 255])
 def test_doubt_ends_as_backup_where_anybody_claims_the_role(priority: int) -> None:
-    router, effects = run(router_as(Doubting(ACTIVE)), (NOW, Heard(priority, S, False)), (NOW, Drained()))
-    assert router.state == Backup(NOW + active_down_ns(PLAIN, S), S)
+    router, effects = run(router_as(Doubting(ACTIVE)), (NOW, Heard(priority, EACH_S, False)), (NOW, Drained()))
+    assert router.state == Backup(NOW + active_down_ns(PLAIN, EACH_S), EACH_S)
     assert effects == [Effect.STOP_ANNOUNCING, Effect.RELEASE_ADDRESSES]
 
 
@@ -270,7 +234,7 @@ def test_late_is_three_intervals_after_the_last_advert() -> None:
     router = router_as(Active(advert_at=NOW + S, since=NOW))
     assert not is_late(router, NOW + 3 * S - 1)
     assert is_late(router, NOW + 3 * S)
-    assert not is_late(router_as(Backup(NOW, S)), NOW + 90 * S)
+    assert not is_late(router_as(Backup(NOW, EACH_S)), NOW + 90 * S)
 
 
 def test_a_little_lateness_does_not_add_up() -> None:
@@ -295,7 +259,7 @@ def test_a_node_that_may_not_hold_hands_over_what_it_adopted() -> None:
     router, effects = run(Router(replace(PLAIN, eligible=False)), (NOW, Start(adopt=True)))
     assert isinstance(router.state, Leaving)
     assert effects == [Effect.STOP_ANNOUNCING, Effect.SEND_RELEASE]
-    router, effects = run(router, (NOW + 1, Heard(1, S, False)))
+    router, effects = run(router, (NOW + 1, Heard(1, EACH_S, False)))
     assert (router.state, effects) == (Observing(), [Effect.RELEASE_ADDRESSES])
 
 
@@ -314,32 +278,30 @@ def test_a_fault_that_ends_is_waited_out_for_one_interval() -> None:
     flickering, _ = run(router, (NOW + 1, FaultsChanged(faulty=True)))
     assert deadline(flickering) is None
     back, _ = run(router, (NOW + S, Tick()))
-    assert back.state == Backup(NOW + S + active_down_ns(PLAIN, S), S)
+    assert back.state == Backup(NOW + S + active_down_ns(PLAIN, EACH_S), EACH_S)
     owner, effects = run(router_as(Fault(NOW), OWNER), (NOW, Tick()))
     assert isinstance(owner.state, Active)
     assert effects[0] is Effect.TAKE_ADDRESSES
 
 
 def test_no_timer_restarts_at_another_configuration() -> None:
-    waiting = Backup(NOW + 1, S, preempt_at=NOW + 5)
+    waiting = Backup(NOW + 1, EACH_S, preempt_at=NOW + 5)
     router, effects = run(router_as(waiting), (NOW, Reconfigured(replace(PLAIN, priority=7))))
     assert (router.state, effects) == (waiting, [])
-    learned = Backup(NOW + 1, 2 * S)
+    learned = Backup(NOW + 1, Pace(3, 2 * S))
     assert run(router_as(learned), (NOW, Reconfigured(replace(PLAIN, priority=7))))[0].state == learned
     older = replace(PLAIN, version=2)
-    assert run(router_as(learned), (NOW, Reconfigured(older)))[0].state == replace(learned, active_interval_ns=S)
+    assert run(router_as(learned), (NOW, Reconfigured(older)))[0].state == replace(learned, pace=older.pace)
     router, effects = run(router_as(Active(NOW + 1, NOW)), (NOW, Reconfigured(replace(PLAIN, interval_ns=9 * S))))
     assert deadline(router) == NOW + 1
     assert effects == [Effect.SEND_ADVERT]
-    router, effects = run(router_as(Active(NOW + S, NOW)), (NOW, Reconfigured(PLAIN)))
-    assert effects == []
     sooner, _ = run(router_as(Active(NOW + S, NOW)), (NOW, Reconfigured(replace(PLAIN, interval_ns=10 * MS))))
     assert deadline(sooner) == NOW + 10 * MS
 
 
 def test_a_node_that_may_hold_again_waits_its_turn() -> None:
     router, effects = run(router_as(Observing(), replace(PLAIN, eligible=False)), (NOW, Reconfigured(PLAIN)))
-    assert router.state == Backup(NOW + active_down_ns(PLAIN, S), S)
+    assert router.state == Backup(NOW + active_down_ns(PLAIN, EACH_S), EACH_S)
     assert effects == []
 
 
@@ -357,7 +319,7 @@ def flapped() -> tuple[Router, int]:
         router, _ = step(router, Tick(), due)
         assert isinstance(router.state, Active)
         now = due
-        router, _ = step(router, Heard(200, S, True), now)
+        router, _ = step(router, Heard(200, EACH_S, True), now)
     return router, now
 
 
@@ -367,12 +329,12 @@ def test_a_damped_node_does_not_preempt() -> None:
     now = last
     while now < last + 30 * S - S:
         now += S
-        router, effects = run(router, (now, Heard(1, S, False)), (now, Tick()))
+        router, effects = run(router, (now, Heard(1, EACH_S, False)), (now, Tick()))
         assert effects == []
     # The last advert within the hold-down restarts the timer; those behind it no longer do.
-    held_until = now + active_down_ns(PLAIN, S)
+    held_until = now + active_down_ns(PLAIN, EACH_S)
     for later in (last + 30 * S, last + 31 * S):
-        router, _ = step(router, Heard(1, S, False), later)
+        router, _ = step(router, Heard(1, EACH_S, False), later)
     assert deadline(router) == held_until
     router, effects = run(router, (held_until, Tick()))
     assert isinstance(router.state, Active)
@@ -381,7 +343,7 @@ def test_a_damped_node_does_not_preempt() -> None:
 def test_a_damped_node_succeeds_a_silent_active() -> None:
     router, last = flapped()
     due = deadline(router)
-    assert due == last + active_down_ns(PLAIN, S)
+    assert due == last + active_down_ns(PLAIN, EACH_S)
     assert due < router.hold_down_until
     router, effects = run(router, (due, Tick()))
     assert isinstance(router.state, Active)
@@ -391,105 +353,21 @@ def test_a_damped_node_succeeds_a_silent_active() -> None:
 def test_takings_outside_the_window_are_forgotten() -> None:
     chosen = replace(PLAIN, damping_transitions=3, damping_window_ns=60 * S)
     taken = (NOW - 60 * S, NOW - 61 * S)
-    router, _ = run(Router(chosen, Backup(NOW, S), takings=taken), (NOW, Tick()))
+    router, _ = run(Router(chosen, Backup(NOW, EACH_S), takings=taken), (NOW, Tick()))
     assert router.takings == (NOW,)
     assert router.hold_down_until == 0
     taken = (NOW - 59 * S, NOW - 58 * S)
-    router, _ = run(Router(chosen, Backup(NOW, S), takings=taken), (NOW, Tick()))
+    router, _ = run(Router(chosen, Backup(NOW, EACH_S), takings=taken), (NOW, Tick()))
     assert router.hold_down_until == NOW + 30 * S
 
 
 def test_no_hold_down_means_no_damping() -> None:
     chosen = replace(PLAIN, damping_transitions=2, damping_hold_down_ns=0)
-    router, _ = run(Router(chosen, Backup(NOW, S), takings=(NOW - 1,)), (NOW, Tick()))
+    router, _ = run(Router(chosen, Backup(NOW, EACH_S), takings=(NOW - 1,)), (NOW, Tick()))
     assert router.hold_down_until == 0
 
 
 # Several machines on one segment.
-
-
-@dataclass
-class Node:
-    """A machine with its address, and what it was seen to do."""
-
-    router: Router
-    address: int
-    alive: bool = True
-    activity: list[tuple[int, bool]] = field(default_factory=list)
-
-
-@dataclass
-class Segment:
-    """Carries adverts between machines with a delay, drops what `lost` says, and moves a virtual clock."""
-
-    nodes: list[Node]
-    delay_ns: int
-    lost: Callable[[], bool] = lambda: False
-    now: int = NOW
-    _flying: list[tuple[int, int, int, Node, Heard]] = field(default_factory=list)
-    _count: int = 0
-    overlaps: list[tuple[int, int]] = field(default_factory=list)
-    gaps: list[tuple[int, int]] = field(default_factory=list)
-    _holders_since: tuple[int, int] = (0, NOW)
-
-    def feed(self, node: Node, event: Event) -> None:
-        if not node.alive:
-            return
-        before = node.router
-        node.router, effects = step(before, event, self.now)
-        check_step(before, event, node.router, effects)
-        for effect in effects:
-            if effect in (Effect.SEND_ADVERT, Effect.SEND_RELEASE):
-                self._send(node, 0 if effect is Effect.SEND_RELEASE else node.router.settings.priority)
-
-    def _send(self, sender: Node, priority: int) -> None:
-        for node in self.nodes:
-            if node is not sender and not self.lost():
-                heard = Heard(priority, sender.router.settings.interval_ns, sender.address > node.address)
-                self._count += 1
-                heapq.heappush(self._flying, (self.now + self.delay_ns, self._count, node.address, node, heard))
-
-    def holders(self) -> list[Node]:
-        return [node for node in self.nodes if node.alive and isinstance(node.router.state, HOLDING)]
-
-    def note(self) -> None:
-        """Closes a time with several holders, or with none, when the number of holders changes."""
-        count, since = self._holders_since
-        if len(self.holders()) == count:
-            return
-        if count > 1:
-            self.overlaps.append((since, self.now))
-        elif count == 0:
-            self.gaps.append((since, self.now))
-        self._holders_since = (len(self.holders()), self.now)
-
-    def run(self, until: int) -> None:
-        while True:
-            due = [(at, node) for node in self.nodes if node.alive and (at := deadline(node.router)) is not None]
-            times = [at for at, _ in due] + ([self._flying[0][0]] if self._flying else [])
-            if not times or min(times) > until:
-                break
-            self.now = max(self.now, min(times))
-            while self._flying and self._flying[0][0] <= self.now:
-                _, _, _, node, heard = heapq.heappop(self._flying)
-                self.feed(node, heard)
-                self.note()
-            for at, node in due:
-                if at <= self.now:
-                    self.feed(node, Tick())
-                    self.note()
-        self.now = until
-
-    def start(self) -> None:
-        for node in self.nodes:
-            self.feed(node, Start())
-        self.note()
-
-
-def segment(*priorities: int, delay_ns: int = 2 * MS, **chosen: Any) -> Segment:
-    base = {"version": 3, "interval_ns": 100 * MS} | chosen
-    nodes = [Node(Router(Settings(priority=p, **base)), address) for address, p in enumerate(priorities, start=1)]
-    return Segment(nodes, delay_ns)
 
 
 pairs = st.lists(st.integers(1, 254), min_size=2, max_size=3)
@@ -513,7 +391,7 @@ def test_two_are_never_active_for_longer_than_an_interval_and_the_delay(
     wire.note()
     killed_at = wire.now
     left = [node.router.settings for node in wire.nodes if node.alive]
-    bound = min(active_down_ns(each, interval) for each in left)
+    bound = min(active_down_ns(each, each.pace) for each in left)
     wire.run(killed_at + bound + delay)
     assert wire.holders()
     # The next but one may have taken over too, where the skews differ by less than the delay: until it hears the other.
@@ -566,7 +444,7 @@ def test_never_leaves_the_role_where_it_is() -> None:
     wire.run(NOW + 10 * S)
     assert wire.holders() == [low]
     low.alive = False
-    wire.run(NOW + 10 * S + active_down_ns(high.router.settings, 100 * MS))
+    wire.run(NOW + 10 * S + active_down_ns(high.router.settings, high.router.settings.pace))
     assert wire.holders() == [high]
 
 
@@ -581,7 +459,7 @@ def test_with_a_delay_preemption_waits_and_succession_does_not() -> None:
     wire.run(NOW + 7 * S)
     assert wire.holders() == [high]
     high.alive = False
-    wire.run(wire.now + active_down_ns(low.router.settings, 100 * MS))
+    wire.run(wire.now + active_down_ns(low.router.settings, low.router.settings.pace))
     assert wire.holders() == [low]
 
 
@@ -621,6 +499,6 @@ def test_loss_ends_and_then_there_is_one_holder(seed: int, share: float, priorit
 
 def test_the_skew_orders_the_backups() -> None:
     for version, interval in ((2, S), (2, 5 * S), (3, 10 * MS), (3, S)):
-        waits = [skew_ns(Settings(version, priority, interval), interval) for priority in range(1, 256)]
+        waits = [skew_ns(Settings(version, priority, interval), Pace(version, interval)) for priority in range(1, 256)]
         assert waits == sorted(waits, reverse=True)
         assert len(set(waits)) == 255

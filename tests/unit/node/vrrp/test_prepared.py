@@ -72,8 +72,8 @@ def test_multicast_takes_one_packet_for_the_group(family: int, chosen: str | Non
     prepared = prepare(group(member), member, source, 1500)
     target = packed(chosen) if chosen else DEFAULT_GROUPS[family]
     assert [each.destination for each in prepared.adverts] == [target]
-    assert multicast_group(member) == target
-    assert (prepared.expectation.group, prepared.expectation.peers) == (target, None)
+    assert multicast_group(member, family) == target
+    assert (prepared.expectations[0].group, prepared.expectations[0].peers) == (target, None)
 
 
 def test_two_members_understand_each_other() -> None:
@@ -81,13 +81,13 @@ def test_two_members_understand_each_other() -> None:
         ours = replace(group(member), interval_ns=1_000_000_000)
         sent = prepare(ours, replace(member, peers=("10.0.0.28",)), packed(SOURCE), 1500)
         theirs = prepare(ours, replace(member, peers=(SOURCE,)), packed("10.0.0.28"), 1500)
-        judged = judge(parse_ipv4(sent.adverts[0].packet), theirs.expectation)
+        judged = judge(parse_ipv4(sent.adverts[0].packet), theirs.expectations[0])
         assert judged.advert.priority == 150
         assert judged.remarks == ()
     sent = prepare(group(V6), V6, packed("fe80::18"), 1500)
     theirs = prepare(group(V6), replace(V6, peers=("fe80::18",)), packed("fe80::28"), 1500)
     datagram = Datagram(packed("fe80::18"), packed("fe80::28"), 255, sent.adverts[0].packet)
-    assert judge(datagram, theirs.expectation).remarks == ()
+    assert judge(datagram, theirs.expectations[0]).remarks == ()
 
 
 def test_link_local_comes_first_in_ipv6() -> None:
@@ -122,7 +122,7 @@ def test_a_password_travels_in_eight_bytes() -> None:
     prepared = prepare(replace(group(member), interval_ns=1_000_000_000), member, packed(SOURCE), 1500)
     advert = read(prepared.adverts[0], member, packed(SOURCE))
     assert (advert.authentication_type, advert.authentication) == (1, b"666\0\0\0\0\0")
-    assert prepared.expectation.password == b"666\0\0\0\0\0"
+    assert prepared.expectations[0].password == b"666\0\0\0\0\0"
 
 
 def test_labels_are_for_ipv4() -> None:

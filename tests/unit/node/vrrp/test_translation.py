@@ -2,7 +2,7 @@
 
 import pytest
 
-from mooring_node.vrrp.states import Backup, Fault, Leaving, Router, Settings, State
+from mooring_node.vrrp.states import Backup, Fault, Leaving, Pace, Router, Settings, State
 from mooring_node.vrrp.translation import LastHeard, why_heard, why_now
 
 S = 1_000_000_000
@@ -18,11 +18,11 @@ def heard(priority: int, ago_ns: int) -> LastHeard:
 @pytest.mark.parametrize(
     ("state", "last", "said"),
     [
-        (Backup(NOW, S), None, "nobody else was heard"),
-        (Backup(NOW, S), heard(150, 3609 * MS), "10.0.0.28 (priority 150) was silent for 3609 ms"),
-        (Backup(NOW, S), heard(80, 3610 * MS), "10.0.0.28 (priority 80) was silent for 3610 ms"),
-        (Backup(NOW, S), heard(80, 700 * MS), "preempted 10.0.0.28 (priority 80)"),
-        (Backup(NOW, S), heard(0, 600 * MS), "10.0.0.28 left (priority 0)"),
+        (Backup(NOW, Pace(3, S)), None, "nobody else was heard"),
+        (Backup(NOW, Pace(3, S)), heard(150, 3609 * MS), "10.0.0.28 (priority 150) was silent for 3609 ms"),
+        (Backup(NOW, Pace(3, S)), heard(80, 3610 * MS), "10.0.0.28 (priority 80) was silent for 3610 ms"),
+        (Backup(NOW, Pace(3, S)), heard(80, 700 * MS), "preempted 10.0.0.28 (priority 80)"),
+        (Backup(NOW, Pace(3, S)), heard(0, 600 * MS), "10.0.0.28 left (priority 0)"),
         (Leaving(NOW, NOW, stopping=True), None, "let go: nobody took over in time"),
         (Fault(NOW), None, "no fault any more"),
     ],
@@ -32,6 +32,6 @@ def test_what_time_brought(state: State, last: LastHeard | None, said: str) -> N
 
 
 def test_what_an_advert_brought() -> None:
-    assert why_heard(Router(SETTINGS, Backup(NOW, S)), heard(150, 0)) == "heard 10.0.0.28 (priority 150)"
+    assert why_heard(Router(SETTINGS, Backup(NOW, Pace(3, S))), heard(150, 0)) == "heard 10.0.0.28 (priority 150)"
     leaving = Router(SETTINGS, Leaving(NOW, NOW, stopping=False))
     assert why_heard(leaving, heard(80, 0)) == "handed over to 10.0.0.28 (priority 80)"

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from mooring_api.authentication import PASSWORD_KEY, SECRET_TYPE
 from mooring_api.nodeconfig import AcceptedForm, CredentialReport, Instance, InstanceAuthentication
 from mooring_api.problems import Problem
+from mooring_node.agent.versions import is_older
 
 FORMAT = 1
 MOST_STATES = 4
@@ -213,7 +214,7 @@ class KeyBook:
                 return
             secret = self._secrets[name] = _Secret()
         version = _version(item)
-        if not newest and _is_older(version, secret.seen):
+        if not newest and is_older(version, secret.seen):
             return
         secret.seen = version
         password, secret.fault = _password(item)
@@ -255,11 +256,6 @@ def _name(item: Mapping[str, Any]) -> str:
 
 def _version(item: Mapping[str, Any]) -> str:
     return str((item.get("metadata") or {}).get("resourceVersion") or "")[:_LONGEST_VERSION]
-
-
-def _is_older(version: str, than: str) -> bool:
-    """resourceVersions grow, where they are numbers; of others nothing is known."""
-    return version.isdecimal() and than.isdecimal() and int(version) < int(than)
 
 
 def _password(secret: Mapping[str, Any]) -> tuple[str | None, str]:

@@ -4,12 +4,14 @@ import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from mooring_node.files import read_json, write_atomically
 
 LIMIT = 100
+STATES = frozenset({"Initialize", "Backup", "Active", "Fault"})
 #: What a state's age says of its beginning may differ by this much from what was told then: ages are whole seconds.
 TOLERANCE_S = 5.0
 
@@ -47,9 +49,15 @@ def read_transitions(path: Path) -> tuple[Transition, ...]:
 def _read_groups(path: Path) -> dict[str, GroupState]:
     raw = (read_json(path) or {}).get("groups", {})
     try:
-        return {name: GroupState(**each) for name, each in raw.items()}
-    except (TypeError, AttributeError):
+        return {name: _group_state(**each) for name, each in raw.items()}
+    except (TypeError, ValueError, AttributeError):
         return {}
+
+
+def _group_state(state: str, since_s: float, reason: str, transitions: int) -> GroupState:
+    if state not in STATES or not isfinite(since_s):
+        raise ValueError(f"no state of a group: {state!r} since {since_s!r}")
+    return GroupState(state, float(since_s), str(reason), int(transitions))
 
 
 class TransitionLog:

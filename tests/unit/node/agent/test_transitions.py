@@ -64,12 +64,16 @@ def test_nothing_new_is_nothing_to_write(tmp_path: Path) -> None:
         '{"transitions": [7]}',
         '{"groups": 7}',
         '{"groups": {"web-0": {"state": "Active"}}}',
+        '{"groups": {"web-0": {"state": "Idle", "since_s": 1, "reason": "", "transitions": 1}}}',
+        '{"groups": {"web-0": {"state": "Active", "since_s": Infinity, "reason": "", "transitions": 1}}}',
+        '{"groups": {"web-0": {"state": "Active", "since_s": "x", "reason": "", "transitions": 1}}}',
     ],
 )
 def test_a_file_that_is_not_ours_is_empty(content: str, tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text(content)
     assert read_transitions(tmp_path / "t.json") == ()
     log = TransitionLog(tmp_path / "t.json")
+    assert log.groups == {}
     log.add(entry(1))
     log.save()
     assert len(json.loads((tmp_path / "t.json").read_text())["transitions"]) == 1

@@ -1,0 +1,107 @@
+"""When the status of the NodeConfig is written, and when not. Pure: time and chance are arguments.
+
+What counts is what the server has, not what was sent: it may drop fields that its CRD does not know, another
+writer may come after us, and a reply that never came may have been a write all the same.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from mooring_node.agent.versions import is_older
+
+SECOND_NS = 1_000_000_000
+#: At most one write in this time; the first change is written at once.
+EVERY_NS = SECOND_NS
+#: After an outage the nodes of a cluster write within this time, not all at once.
+SPREAD_NS = 5 * SECOND_NS
+FIRST_PAUSE_NS = SECOND_NS
+LONGEST_PAUSE_NS = 60 * SECOND_NS
+
+Status: TypeAlias = Mapping[str, Any]
+
+
+class Publication:
+    """One status and one object. The caller writes what `take` gives and tells what became of it."""
+
+    def __init__(self) -> None:
+        self.wanted: Status | None = None
+        """What the status is to be; None: nothing is known yet."""
+        self.uid: str | None = None
+        """Of the object that is there; None: there is none, or it has not been seen."""
+        self._there: Status | None = None
+        self._version = ""
+        self._sent: Status | None = None
+        self._answer: Status | None = None
+        self._connected = False
+        self._outage = False
+        self._writing = False
+        self._not_before_ns = 0
+        self._failures = 0
+
+    # What the server has.
+
+    def observed(self, uid: str, version: str, status: Status | None, *, newest: bool = False) -> bool:
+        """The object was seen; True when somebody else has changed what we wrote.
+
+        `newest`: it is from a list, which is the present; what a watch says late is ignored.
+        """
+        if uid != self.uid:
+            self.uid, self._version, self._sent, self._answer = uid, "", None, None
+        elif not newest and is_older(version, self._version):
+            return False
+        # Equal: our own write coming round, after its reply has told us already.
+        news = version != self._version
+        self._version, self._there = version, status
+        return news and not self._writing and self._answer is not None and status != self._answer
+
+    def absent(self) -> None:
+        """There is no object to write to."""
+        self.uid = self._there = None
+
+    def connected(self, now_ns: int, jitter: float) -> None:
+        """The server is heard again; `jitter` from 0 to 1 spreads many clients."""
+        if self._outage and not self._connected:
+            self._not_before_ns = max(self._not_before_ns, now_ns + int(SPREAD_NS * jitter))
+        self._connected, self._outage = True, False
+
+    def lost(self) -> None:
+        """The server is not heard: nothing is tried meanwhile."""
+        self._connected, self._outage = False, True
+
+    # Writing.
+
+    def take(self, now_ns: int, *, at_once: bool = False) -> Status | None:
+        """What is to be written now, once; `at_once` does not wait for its turn (the last words of a daemon)."""
+        if not self._needed() or (now_ns < self._not_before_ns and not at_once):
+            return None
+        self._writing = True
+        self._sent, self._answer = self.wanted, None
+        self._not_before_ns = now_ns + EVERY_NS
+        return self.wanted
+
+    def due_ns(self) -> int | None:
+        """When `take` will give something; None: not before something else happens."""
+        return self._not_before_ns if self._needed() else None
+
+    def written(self, version: str, status: Status | None) -> None:
+        """The server took it, and this is what it has now."""
+        self._writing = False
+        self._failures = 0
+        self._answer = status
+        if not is_older(version, self._version):
+            self._version, self._there = version, status
+
+    def failed(self, now_ns: int, jitter: float, retry_after_ns: int = 0) -> None:
+        """It did not take it, or did not say so; tried again after a pause that grows."""
+        self._writing = False
+        self._sent = self._answer = None
+        self._failures += 1
+        longest = min(FIRST_PAUSE_NS << min(self._failures - 1, 16), LONGEST_PAUSE_NS)
+        pause = max(int(longest * (0.5 + jitter / 2)), retry_after_ns)
+        self._not_before_ns = max(self._not_before_ns, now_ns + pause)
+
+    def _needed(self) -> bool:
+        if self.wanted is None or self.uid is None or not self._connected or self._writing:
+            return False
+        taken_as_far_as_it_goes = self._sent == self.wanted and self._there == self._answer
+        return self._there != self.wanted and not taken_as_far_as_it_goes

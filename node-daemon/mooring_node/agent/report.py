@@ -1,0 +1,117 @@
+"""What a daemon says in the status of its NodeConfig: states and facts, bounded, and nothing that ticks. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from mooring_api.nodeconfig import (
+    CredentialReport,
+    ForeignRouter,
+    InstanceState,
+    InstanceStatus,
+    InterfaceReport,
+    NodeConfigStatus,
+    ReportedProblem,
+)
+from mooring_api.problems import Problem, Severity
+from mooring_node.agent.transitions import GroupState
+from mooring_node.vrrp.config import GroupConfig
+
+MOST_PROBLEMS = 32
+MOST_CREDENTIALS = 64
+MOST_FOREIGN_ROUTERS = 32
+LONGEST_TEXT = 512
+#: The path of a problem that keeps nothing of the spec from running: it is about this report or a Secret.
+REMARK = "status"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a status is made of."""
+
+    version: str
+    observed_generation: int | None = None
+    groups: Sequence[GroupConfig] = ()
+    states: Mapping[str, GroupState] = field(default_factory=dict)
+    interfaces: Sequence[InterfaceReport] = ()
+    foreign_routers: Sequence[Mapping[str, Any]] = ()
+    """As the VRRP process describes them."""
+    credentials: Sequence[CredentialReport] = ()
+    problems: Sequence[Problem] = ()
+    """What of the spec does not run as it says."""
+    remarks: Sequence[str] = ()
+
+
+def build(facts: Facts) -> NodeConfigStatus:
+    """The status; an instance whose group nobody has told of yet is not in it."""
+    remarks = list(facts.remarks)
+    if len(facts.credentials) > MOST_CREDENTIALS:
+        remarks.append(f"{MOST_CREDENTIALS} of {len(facts.credentials)} Secrets are reported")
+    return NodeConfigStatus(
+        observed_generation=facts.observed_generation,
+        daemon_version=facts.version,
+        instances=tuple(_instances(facts.groups, facts.states)),
+        interfaces=tuple(facts.interfaces),
+        foreign_routers=tuple(_foreign_routers(facts.foreign_routers)),
+        credentials=tuple(facts.credentials[:MOST_CREDENTIALS]),
+        problems=_problems(facts.problems, remarks),
+    )
+
+
+def _instances(groups: Iterable[GroupConfig], states: Mapping[str, GroupState]) -> Iterator[InstanceStatus]:
+    for group in groups:
+        known = states.get(group.name)
+        if known is None:
+            continue
+        since = datetime.fromtimestamp(known.since_s, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for member in group.members:
+            yield InstanceStatus(
+                name=member.name,
+                state=InstanceState(known.state),
+                since_time=since,
+                priority=group.priority,
+                transitions=known.transitions,
+                reason=_short(known.reason) or None,
+            )
+
+
+def _foreign_routers(told: Iterable[Mapping[str, Any]]) -> Iterator[ForeignRouter]:
+    """In an order that does not change with each advert; what no router can be was made up by somebody."""
+    found = []
+    for each in told:
+        try:
+            found.append(ForeignRouter.model_validate(each, by_alias=True, by_name=False))
+        except ValidationError:
+            continue
+    found.sort(key=lambda router: (router.interface, router.virtual_router_id, router.source))
+    yield from found[:MOST_FOREIGN_ROUTERS]
+
+
+def _problems(problems: Iterable[Problem], remarks: Iterable[str]) -> tuple[ReportedProblem, ...]:
+    """The first of each instance before all others: who is not named in a list that was cut must not seem fine."""
+    firsts: dict[str, Problem] = {}
+    others = []
+    for problem in sorted(problems, key=lambda each: each.severity is not Severity.ERROR):
+        if problem.instance in firsts:
+            others.append(problem)
+        else:
+            firsts[problem.instance] = problem
+    told = [_reported(each) for each in firsts.values()]
+    told += [ReportedProblem(path=REMARK, message=_short(remark)) for remark in remarks]
+    told += [_reported(each) for each in others]
+    if len(told) > MOST_PROBLEMS:
+        rest = len(told) - (MOST_PROBLEMS - 1)
+        more = ReportedProblem(message=f"{rest} more problems; `mooring-node status` on the node shows them")
+        told = [*told[: MOST_PROBLEMS - 1], more]
+    return tuple(told)
+
+
+def _reported(problem: Problem) -> ReportedProblem:
+    return ReportedProblem(instance=problem.instance, path=_short(problem.path), message=_short(problem.message))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 3] + "..."

@@ -1,0 +1,78 @@
+"""Writes the reference of what the operator says: `python -m mooring_operator.reference [FOLDER]`."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from mooring_operator.conditions import SILENCE_S
+from mooring_operator.event_budget import NAMESPACE, WINDOW_S
+from mooring_operator.held import REPORT_S
+from mooring_operator.reasons import EVENTS, ConditionType, EventReason, Reason
+
+_ABOUT = {
+    ConditionType.ACCEPTED: "Whether the object is as it must be. False: what the message names is not used, and the"
+    " rest is planned.",
+    ConditionType.PROGRAMMED: "Whether the nodes run what is planned. What is not confirmed after"
+    f" {SILENCE_S:g} s turns from Unknown to False. `kubectl get vip` shows its reason in the column PLAN.",
+    ConditionType.HELD: "Whether each group of addresses has exactly one holder. A lack of one is Unknown for as"
+    f" long as an election takes (`activeDownFactor` + 1 advertisement intervals, and {REPORT_S:g} s for the reports),"
+    " then False.",
+}
+
+
+def conditions() -> str:
+    """The page of all conditions, reasons and events, Markdown."""
+    lines = [
+        "# Conditions and events",
+        "",
+        "<!-- Generated from mooring_operator/reasons.py by `python -m mooring_operator.reference`; do not edit. -->",
+        "",
+        "What the operator says of a VirtualIP (`kubectl describe vip`, `kubectl get vip -o yaml`). One rule holds for"
+        " every condition: **Unknown** is under way and ends by itself, or nobody can tell; **False** wants a person."
+        " `lastTransitionTime` is when the status last changed; a reason or a message may change without it.",
+    ]
+    for condition in ConditionType:
+        rows = ((f"`{r}`", str(r.status), r.meaning, r.remedy) for r in Reason if r.condition is condition)
+        lines += ["", f"## {condition}", "", _ABOUT[condition], ""]
+        lines += _table(("reason", "status", "what it means", "what to do"), rows)
+    lines += [
+        "",
+        "## Events",
+        "",
+        f"Events of a VirtualIP are in the namespace `{NAMESPACE}`, as it has none of its own; `kubectl describe vip`"
+        f" shows them. The same one within {WINDOW_S / 60:g} minutes is counted and not written anew. What a reason of"
+        " a condition means stands above.",
+        "",
+        *_table(("reason", "type", "when"), _events()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _events() -> Iterator[tuple[str, str, str]]:
+    for reason, type_ in EVENTS.items():
+        if isinstance(reason, EventReason):
+            when = reason.meaning
+        elif reason is Reason.HELD:
+            when = "a group has one holder again, after an event that said otherwise"
+        else:
+            when = f"{reason.condition} becomes {reason.status} for this reason"
+        yield f"`{reason}`", str(type_), when
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [_row(head), _row(["---"] * len(head)), *(_row([c.replace("|", "\\|") for c in row]) for row in rows)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the page into the folder that is named, by default docs/reference."""
+    folder = Path(arguments[0]) if arguments else Path(__file__).parents[2] / "docs" / "reference"
+    (folder / "conditions.md").write_text(conditions(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

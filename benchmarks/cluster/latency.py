@@ -86,17 +86,20 @@ def moves(lab: Lab, client: Client, seen: Seen) -> list[float]:
     """Seconds for each move: from the address on the next node until the status names that node."""
     client.apply(VIRTUAL_IPS, virtual_ip(0, len(lab.nodes)), manager="benchmark")
     seen.wait("latency-0", lambda item: condition(item, "Held"))
-    taken = []
-    for _ in range(_MOVES):
-        (holder,) = lab.holders()["10.0.100.1"]
-        lab.node(holder).maintenance(True)
-        moved_at = _moved(lab, holder)
-        seen_at = seen.wait("latency-0", lambda item: item["status"]["holderSummary"] not in ("", f"{holder}(1)"))
-        taken.append(seen_at - moved_at)
-        lab.node(holder).maintenance(False)
-        lab.wait_held({holder: {"10.0.100.1"}}, _PATIENCE_S)
-        seen.wait("latency-0", lambda item: item["status"]["holderSummary"] == f"{holder}(1)")
-    return taken
+    return [_move(lab, seen) for _ in range(_MOVES)]
+
+
+def _move(lab: Lab, seen: Seen) -> float:
+    """There, measured, and back."""
+    (holder,) = lab.holders()["10.0.100.1"]
+    here = f"{holder}(1)"
+    lab.node(holder).maintenance(True)
+    moved_at = _moved(lab, holder)
+    seen_at = seen.wait("latency-0", lambda item: item["status"]["holderSummary"] not in ("", here))
+    lab.node(holder).maintenance(False)
+    lab.wait_held({holder: {"10.0.100.1"}}, _PATIENCE_S)
+    seen.wait("latency-0", lambda item: bool(item["status"]["holderSummary"] == here))
+    return seen_at - moved_at
 
 
 def _moved(lab: Lab, before: str) -> float:

@@ -7,6 +7,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from mooring_api.nodeconfig import Instance, NodeConfigStatus
+from mooring_api.wire import GROUP
+
+#: On a NodeConfig: what it dropped and its node has not confirmed yet, as `GROUP=CLAIM`, divided by blanks.
+DROPPED = f"{GROUP}/dropped"
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,9 @@ class Standing:
     generation: int = 0
     status: NodeConfigStatus | None = None
     unreadable: tuple[str, ...] = ()
+    dropped: frozenset[str] = frozenset()
+    """What the spec no longer has, and the node may still run with until it has confirmed."""
+    uid: str = ""
 
     @property
     def confirmed(self) -> bool:
@@ -30,29 +37,41 @@ class Standing:
         return observed is not None and observed >= self.generation
 
 
-def standing_of(document: Mapping[str, Any]) -> Standing:
+def standing_of(document: Mapping[str, Any], before: Standing | None = None) -> Standing:
     """Read a NodeConfig document for what stands in it; never raises for what it holds.
 
     Fields of a newer version are ignored at every depth. An instance that cannot be read is passed over and
-    named in `unreadable`; a status that cannot be read counts as none.
+    named in `unreadable`; a status that cannot be read counts as none. From `before`, an earlier standing of that
+    name, the spec is taken where its generation is the same.
     """
     metadata = _mapping(document.get("metadata"))
-    entries = _mapping(document.get("spec")).get("instances")
-    instances: list[Instance] = []
+    name, uid, generation = str(metadata.get("name", "")), str(metadata.get("uid", "")), metadata.get("generation")
+    number = generation if isinstance(generation, int) else 0
+    if before is not None and uid and number and (before.node, before.uid, before.generation) == (name, uid, number):
+        instances, unreadable = before.instances, before.unreadable
+    else:
+        instances, unreadable = _instances(_mapping(document.get("spec")).get("instances"))
+    note = _mapping(metadata.get("annotations")).get(DROPPED)
+    return Standing(
+        name,
+        instances,
+        number,
+        _status(document.get("status")),
+        unreadable,
+        frozenset(note.split()) if isinstance(note, str) else frozenset(),
+        uid,
+    )
+
+
+def _instances(entries: object) -> tuple[tuple[Instance, ...], tuple[str, ...]]:
+    found: list[Instance] = []
     unreadable: list[str] = []
     for entry in entries if isinstance(entries, list | tuple) else ():
         try:
-            instances.append(Instance.model_validate(entry, extra="ignore", by_alias=True, by_name=False))
+            found.append(Instance.model_validate(entry, extra="ignore", by_alias=True, by_name=False))
         except ValidationError:
             unreadable.append(str(_mapping(entry).get("name", "")))
-    generation = metadata.get("generation")
-    return Standing(
-        str(metadata.get("name", "")),
-        tuple(instances),
-        generation if isinstance(generation, int) else 0,
-        _status(document.get("status")),
-        tuple(unreadable),
-    )
+    return tuple(found), tuple(unreadable)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -34,9 +34,12 @@ def nanoseconds(text: str) -> int:
 
 def settings_of(raw: dict[str, Any], version: int) -> Settings:
     """Names as in Settings, but for durations, which are written with their unit."""
+    accepted = tuple(Pace(each["version"], nanoseconds(each["interval"])) for each in raw.get("accepted", ()))
+    raw = {name: value for name, value in raw.items() if name != "accepted"}
     known = {each.name for each in fields(Settings)}
     values = {f"{name}_ns" if f"{name}_ns" in known else name: value for name, value in raw.items()}
-    return Settings(version=version, **{k: nanoseconds(v) if k.endswith("_ns") else v for k, v in values.items()})
+    values = {name: nanoseconds(value) if name.endswith("_ns") else value for name, value in values.items()}
+    return Settings(version=version, accepted=accepted, **values)
 
 
 def event_of(name: str, arguments: dict[str, Any], settings: Settings) -> Event:

@@ -162,6 +162,7 @@ class Process:
             self._timers.forget(group)
         if gone:
             self._route()
+            self._tell_what_runs()
 
     # The wire.
 
@@ -227,7 +228,7 @@ class Process:
         match request.get("do"):
             case "configure":
                 self.configure(now)
-                outbox.put({"configured": self.runtime.generation})
+                self._tell_what_runs()
             case "maintenance":
                 self._set_maintenance(bool(request.get("on")), now)
             case "snapshot":
@@ -236,9 +237,15 @@ class Process:
             case "stop":
                 self.stop(now)
 
+    def _tell_what_runs(self) -> None:
+        """To the agent; a configuration runs as it says once everything that it lacks has been handed over."""
+        _, outbox = self._channels[1]
+        outbox.put({"configured": self.runtime.generation, "leaving": len(self._leaving)})
+
     def _about(self) -> dict[str, Any]:
         return {
             "generation": self.runtime.generation,
+            "leaving": len(self._leaving),
             "maintenance": self.maintenance,
             "refused": snapshot.refused(self.refusals),
             "lateness": snapshot.lateness(self.lateness),
@@ -253,6 +260,9 @@ class Process:
             return
         try:
             runtime = from_json(self._accepted.read_text())
+        except FileNotFoundError:
+            # Nothing was ever accepted here: there is nothing to run, and nothing wrong.
+            return
         except (OSError, ValueError) as error:
             self._reports.log("error", f"{self._accepted}: {error}; what runs goes on", "")
             return

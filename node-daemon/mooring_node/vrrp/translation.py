@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mooring_node.vrrp.config import FormConfig, GroupConfig, MemberConfig
 from mooring_node.vrrp.states import (
+    SECOND_NS,
     Active,
     Backup,
     Doubting,
@@ -74,13 +75,18 @@ def _differences(form: FormConfig, member: MemberConfig, interval_ns: int) -> It
     if form.version != member.version:
         yield f"version {form.version}"
     if form.interval_ns != interval_ns:
-        yield f"interval {form.interval_ns // 1_000_000} ms"
+        yield f"interval {_duration(form.interval_ns)}"
     if form.password != member.password:
         yield "another password" if form.password else "no password"
     if form.pseudo_header != member.pseudo_header:
         yield f"checksums {'with' if form.pseudo_header else 'without'} pseudo-header"
     if (form.peers, form.group) != (member.peers, member.group):
         yield "multicast" if form.peers is None else "unicast"
+
+
+def _duration(ns: int) -> str:
+    """As in the configuration."""
+    return f"{ns // 1_000_000}ms" if ns % SECOND_NS else f"{ns // SECOND_NS}s"
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,33 @@ def test_instance(instance: Any, fields: dict[str, Any], blamed: list[str]) -> N
     assert _blamed(Instance, instance(**fields)) == blamed
 
 
+FORM = {"virtualRouterID": 67}
+
+
+@pytest.mark.parametrize(
+    ("fields", "form", "blamed"),
+    [
+        ({}, FORM, []),
+        ({}, {"virtualRouterID": 66}, []),
+        ({}, {"virtualRouterID": 66, "version": 2, "authentication": PASSWORD}, []),
+        ({}, {}, ["alsoAccept[0].virtualRouterID"]),
+        ({}, FORM | {"authentication": PASSWORD}, ["alsoAccept[0].authentication"]),
+        ({}, FORM | {"version": 2, "advertisementInterval": "100ms"}, ["alsoAccept[0].advertisementInterval"]),
+        ({}, FORM | {"transport": {"type": "Multicast"}}, []),
+        ({}, FORM | {"transport": {"type": "Multicast", "group": "ff02::12"}}, ["alsoAccept[0].transport"]),
+        ({}, FORM | {"transport": {"peers": ["10.0.0.2", "fe80::2"]}}, ["alsoAccept[0].transport"]),
+        ({}, FORM | {"transport": {}}, ["alsoAccept[0].transport.peers"]),
+        ({}, FORM | {"transport": {"peers": ["10.0.0.2"], "group": "224.0.0.18"}}, ["alsoAccept[0].transport.group"]),
+        ({}, FORM | {"transport": {"peers": ["10.0.0.2", "10.0.0.2"]}}, ["alsoAccept[0].transport.peers[1]"]),
+        ({}, FORM | {"transport": {"peers": ["10.0.0.2"], "alone": False}}, ["alsoAccept[0].transport.alone"]),
+        (V6 | {"transport": {}}, FORM, []),
+        (V6 | {"transport": {}}, FORM | {"version": 2}, ["alsoAccept[0].version"]),
+    ],
+)
+def test_a_form_that_is_also_accepted(instance: Any, fields: Any, form: dict[str, Any], blamed: list[str]) -> None:
+    assert _blamed(Instance, instance(**fields, alsoAccept=[form])) == blamed
+
+
 _OTHER = {"name": "web-1", "virtualRouterID": 88, "addresses": [{"address": "10.0.0.106/24"}]}
 
 
@@ -94,6 +121,25 @@ _OTHER = {"name": "web-1", "virtualRouterID": 88, "addresses": [{"address": "10.
 )
 def test_instances_of_one_node(instance: Any, second: dict[str, Any], blamed: list[str]) -> None:
     assert _blamed(NodeConfigSpec, {"instances": [instance(), instance(**second)]}) == blamed
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "blamed"),
+    [
+        ([67], _OTHER | {"alsoAccept": [{"virtualRouterID": 88}, {"virtualRouterID": 89}]}, []),
+        ([67], _OTHER | {"alsoAccept": [FORM]}, ["instances[1].alsoAccept[0].virtualRouterID"]),
+        ([67], _OTHER | {"alsoAccept": [FORM], "interface": "eth1"}, []),
+        ([67], _OTHER | {"alsoAccept": [FORM], "transport": {}} | V6, []),
+        # Who sends it has it, wherever that one stands.
+        ([67, 88], _OTHER, ["instances[0].alsoAccept[1].virtualRouterID"]),
+        ([], _OTHER | {"alsoAccept": [{"virtualRouterID": 66}]}, ["instances[1].alsoAccept[0].virtualRouterID"]),
+    ],
+)
+def test_a_vrid_belongs_to_one_instance_also_while_it_changes(
+    instance: Any, first: list[int], second: dict[str, Any], blamed: list[str]
+) -> None:
+    changing = instance(alsoAccept=[{"virtualRouterID": each} for each in first])
+    assert _blamed(NodeConfigSpec, {"instances": [changing, instance(**second)]}) == blamed
 
 
 def test_a_link_local_address_may_stand_on_each_interface(instance: Any) -> None:

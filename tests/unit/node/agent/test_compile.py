@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mooring_api.reading import read_node_config
 from mooring_node.agent.compile import NodeFacts, compile_groups, default_lease_s, facts_of
-from mooring_node.vrrp.config import AddressConfig, AnnouncementConfig, GroupConfig, MemberConfig
+from mooring_node.vrrp.config import AddressConfig, AnnouncementConfig, FormConfig, GroupConfig, MemberConfig
 
 FACTS = NodeFacts(
     ((("eth1"), ip_network("10.0.0.0/24")), ("eth0", ip_network("10.0.0.0/8"))), ((4, "wan0"), (6, "wan6"))
@@ -159,3 +159,59 @@ def test_members_of_a_sync_group_stand_and_fall_together() -> None:
 def test_the_most_specific_subnet_comes_first_and_loopback_never() -> None:
     facts = facts_of([("eth0", "10.0.0.1", 8), ("lo", "10.0.0.9", 32), ("eth1", "10.0.0.18", 24)], [(4, "eth0")])
     assert [interface for interface, _ in facts.subnets] == ["eth1", "eth0"]
+
+
+# Forms that are also accepted.
+
+
+def test_a_form_says_what_it_shares_with_its_instance() -> None:
+    changing = FULL | {
+        "alsoAccept": [
+            {"virtualRouterID": 67, "advertisementInterval": "100ms"},
+            {
+                "virtualRouterID": 66,
+                "version": 2,
+                "authentication": {"type": "Password", "password": "777"},
+                "checksum": "WithoutPseudoHeader",
+                "transport": {"type": "Multicast", "group": "239.1.1.1"},
+            },
+        ]
+    }
+    ((group,), problems) = compiled(changing)
+    assert problems == ()
+    assert group.members[0].accepted == (
+        FormConfig(67, 3, 100_000_000, peers=("10.0.0.28",)),
+        FormConfig(66, 2, 10**9, peers=None, group="239.1.1.1", pseudo_header=False, password="777"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "path"),
+    [
+        ({"virtualRouterID": 1}, {"virtualRouterID": 1}, "spec.instances[].virtualRouterID"),
+        ({"virtualRouterID": 1}, {"virtualRouterID": 2, "alsoAccept": [{"virtualRouterID": 1}]}, "alsoAccept"),
+        (
+            {"virtualRouterID": 1, "alsoAccept": [{"virtualRouterID": 3}]},
+            {"virtualRouterID": 2, "alsoAccept": [{"virtualRouterID": 3}]},
+            "alsoAccept",
+        ),
+    ],
+)
+def test_a_vrid_that_two_have_on_the_interface_that_was_found_is_the_second_one_s_problem(
+    first: dict[str, Any], second: dict[str, Any], path: str
+) -> None:
+    named = PLAIN | first | {"name": "a", "interface": "eth1"}
+    found = PLAIN | second | {"name": "b", "addresses": [{"address": "10.0.0.101/24"}]}
+    groups, (problem,) = compiled(named, found)
+    assert [group.name for group in groups] == ["a"]
+    assert problem.instance == "b"
+    assert path in problem.path
+    assert "on eth1; take another one" in str(problem)
+
+
+def test_who_sends_a_vrid_has_it_before_who_accepts_it() -> None:
+    accepts = PLAIN | {"interface": "eth1", "alsoAccept": [{"virtualRouterID": 2}]}
+    sends = PLAIN | {"name": "b", "virtualRouterID": 2, "addresses": [{"address": "10.0.0.101/24"}]}
+    groups, (problem,) = compiled(accepts, sends)
+    assert [group.name for group in groups] == ["b"]
+    assert (problem.instance, problem.path) == ("a", "spec.instances[].alsoAccept")

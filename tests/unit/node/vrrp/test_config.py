@@ -1,6 +1,7 @@
 """What the VRRP process runs, as it stands on disk."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from mooring_node.vrrp.config import (
     FORMAT,
     AddressConfig,
     AnnouncementConfig,
+    FormConfig,
     GroupConfig,
     MemberConfig,
     NodeRuntime,
@@ -28,6 +30,16 @@ addresses = st.builds(
     scope=st.integers(0, 254),
     advertise=st.booleans(),
 )
+forms = st.builds(
+    FormConfig,
+    virtual_router_id=st.integers(1, 255),
+    version=st.sampled_from([2, 3]),
+    interval_ns=naturals,
+    peers=st.none() | st.lists(texts, max_size=3).map(tuple),
+    group=st.none() | texts,
+    pseudo_header=st.booleans(),
+    password=st.none() | texts,
+)
 members = st.builds(
     MemberConfig,
     name=texts,
@@ -44,6 +56,7 @@ members = st.builds(
     pseudo_header=st.booleans(),
     password=st.none() | texts,
     announcements=st.builds(AnnouncementConfig, naturals, naturals, naturals, naturals, naturals, naturals),
+    accepted=st.lists(forms, max_size=2).map(tuple),
 )
 groups = st.builds(
     GroupConfig,
@@ -108,4 +121,25 @@ def test_a_missing_field_is_refused() -> None:
     raw = json.loads(to_json(RUNTIME))
     del raw["groups"][0]["members"][0]["virtual_router_id"]
     with pytest.raises(ValueError, match="virtual_router_id"):
+        from_json(json.dumps(raw))
+
+
+FORM = FormConfig(67, 3, 100_000_000, peers=("10.0.0.28",), password="two")
+
+
+def test_a_file_from_before_forms_is_read_and_one_without_forms_is_read_by_what_knows_none() -> None:
+    plain = json.loads(to_json(RUNTIME))
+    assert "accepted" not in plain["groups"][0]["members"][0]
+    changing = replace(RUNTIME, groups=(replace(RUNTIME.groups[0], members=(replace(MEMBER, accepted=(FORM,)),)),))
+    written = json.loads(to_json(changing))
+    assert from_json(json.dumps(written)) == changing
+    del written["groups"][0]["members"][0]["accepted"]
+    assert written == plain
+
+
+def test_a_form_of_another_version_is_refused() -> None:
+    changing = replace(RUNTIME, groups=(replace(RUNTIME.groups[0], members=(replace(MEMBER, accepted=(FORM,)),)),))
+    raw = json.loads(to_json(changing))
+    raw["groups"][0]["members"][0]["accepted"][0]["colour"] = "red"
+    with pytest.raises(ValueError, match="unknown FormConfig fields"):
         from_json(json.dumps(raw))

@@ -12,15 +12,16 @@ import pytest
 from mooring_node.board import Board, Standing
 from mooring_node.kernel.addresses import PROTOCOL, KernelAddress
 from mooring_node.kernel.links import Link
-from mooring_node.vrrp.config import AddressConfig, AnnouncementConfig, GroupConfig, MemberConfig
+from mooring_node.vrrp.config import AddressConfig, AnnouncementConfig, FormConfig, GroupConfig, MemberConfig
 from mooring_node.vrrp.faults import COOLING_NS, FaultReason
 from mooring_node.vrrp.group import Group, Services
 from mooring_node.vrrp.losses import INCIDENT_NS, LIMIT
-from mooring_node.vrrp.packet import Advert, encode, ipv4_packet
+from mooring_node.vrrp.packet import Advert, decode, encode, ipv4_packet
 from mooring_node.vrrp.receive import parse_ipv4
-from mooring_node.vrrp.refusals import Refused
+from mooring_node.vrrp.refusals import Refusal, Refused
+from mooring_node.vrrp.snapshot import parts
 from mooring_node.vrrp.states import Active, Backup, Doubting, Leaving, Observing, Pace
-from mooring_node.vrrp.timing import active_down_ns, deadline
+from mooring_node.vrrp.timing import active_down_ns, deadline, skew_ns
 from mooring_node.vrrp.translation import LastHeard, visible_state
 
 S = 1_000_000_000
@@ -40,6 +41,7 @@ MEMBER = MemberConfig(
 )
 CONFIG = GroupConfig("web-0", (MEMBER,), priority=128, interval_ns=S, lease_s=6)
 KEYS = tuple((2, socket.AF_INET, ip_address(f"10.0.0.{number}").packed, 24) for number in (100, 101))
+LISTED = tuple(key[2] for key in KEYS)
 UP = Link(2, "eth0", b"\2\0\0\0\0\1", True, 1500, None)
 
 
@@ -52,6 +54,7 @@ class Wire:
     source_now: bytes | None = HERE
     foreign: set[bytes] = field(default_factory=set)
     sent: list[int] = field(default_factory=list)
+    last_sent: Advert | None = None
 
     def __post_init__(self) -> None:
         self._frames, self._other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -106,7 +109,9 @@ class Wire:
         return True
 
     def send(self, packet: bytes, _source: bytes, _destination: bytes) -> None:
-        self.sent.append(parse_ipv4(packet).message[2])
+        datagram = parse_ipv4(packet)
+        self.last_sent = decode(datagram.message, source=datagram.source, destination=datagram.destination)
+        self.sent.append(self.last_sent.priority)
 
 
 class Reports:
@@ -141,8 +146,10 @@ class Bench:
         self.now = until
 
     def hear(self, priority: int, interval_ns: int = S) -> None:
-        listed = tuple(ip_address(each.address).packed for each in MEMBER.addresses)
-        message = encode(Advert(3, 66, priority, interval_ns, listed), source=PEER, destination=HERE)
+        self.hear_form(Advert(3, 66, priority, interval_ns, LISTED))
+
+    def hear_form(self, advert: Advert) -> None:
+        message = encode(advert, source=PEER, destination=HERE)
         packet = ipv4_packet(message, source=PEER, destination=HERE)
         self.group.heard(self.group.members[0], parse_ipv4(packet), self.now)
 
@@ -532,3 +539,92 @@ def test_a_fault_at_the_start_is_looked_at_again_without_any_event(bench: Bench)
     bench.wire.source_now = HERE
     bench.run(NOW + 20 * S)
     assert bench.shown == "Active"
+
+
+# A change that goes round.
+
+PEERS = ("10.0.0.28",)
+OLD, NEW = FormConfig(66, 3, S, PEERS), FormConfig(67, 2, 2 * S, PEERS, password="two")
+OLD_ADVERT = Advert(3, 66, 200, S, LISTED)
+NEW_ADVERT = Advert(2, 67, 200, 2 * S, LISTED, 1, b"two\0\0\0\0\0")
+
+
+def generation(own: FormConfig, *accepted: FormConfig) -> GroupConfig:
+    member = replace(
+        MEMBER,
+        virtual_router_id=own.virtual_router_id,
+        version=own.version,
+        password=own.password,
+        accepted=accepted,
+    )
+    return replace(CONFIG, members=(member,), interval_ns=own.interval_ns)
+
+
+GENERATIONS = (generation(OLD, NEW), generation(NEW, OLD), generation(NEW))
+
+
+def test_a_holder_goes_through_all_generations_without_touching_its_addresses(active: Bench) -> None:
+    (member,) = active.group.members
+    active.kernel.said()
+    due = deadline(active.group.router)
+    for turn, config in enumerate(GENERATIONS, start=1):
+        active.group.reconfigure(config, active.now, maintenance=False)
+        assert active.wire.sent == [128] * turn
+        assert active.wire.last_sent == replace(NEW_ADVERT if turn > 1 else OLD_ADVERT, priority=128)
+        assert deadline(active.group.router) == due
+    assert {verb for verb, _ in active.kernel.said()} == {"renew"}
+    assert (active.group.members, active.reports.transitions, active.wire.frames()) == ((member,), [], 0)
+    assert member.counters.adverts_sent == 4
+
+
+@pytest.mark.parametrize("config", GENERATIONS[:2])
+@pytest.mark.parametrize("advert", [OLD_ADVERT, NEW_ADVERT])
+def test_meanwhile_both_forms_count(active: Bench, config: GroupConfig, advert: Advert) -> None:
+    active.group.reconfigure(config, active.now, maintenance=False)
+    active.hear_form(replace(advert, priority=100))
+    assert active.shown == "Active"
+    active.hear_form(advert)
+    assert active.shown == "Backup"
+    pace = Pace(advert.version, advert.interval_ns)
+    assert deadline(active.group.router) == active.now + active_down_ns(active.group.router.settings, pace)
+    # And priority 0, too.
+    active.hear_form(replace(advert, priority=0))
+    assert deadline(active.group.router) == active.now + skew_ns(active.group.router.settings, pace)
+
+
+def test_afterwards_the_old_form_is_refused(active: Bench) -> None:
+    active.group.reconfigure(GENERATIONS[-1], active.now, maintenance=False)
+    with pytest.raises(Refused) as refused:
+        active.hear_form(OLD_ADVERT)
+    assert refused.value.reason is Refusal.UNKNOWN_VIRTUAL_ROUTER
+
+
+def test_a_password_alone_is_said_at_once_as_well(kernel: Any, board: Board) -> None:
+    """Nothing of it is in the machine's settings."""
+    one, two = replace(NEW, password="one"), NEW
+    bench = Bench(kernel, board, generation(one, two))
+    bench.start()
+    bench.run(NOW + 8 * S)
+    assert bench.shown == "Active"
+    sent = len(bench.wire.sent)
+    bench.group.reconfigure(generation(two, one), bench.now, maintenance=False)
+    assert len(bench.wire.sent) == sent + 1
+    assert bench.wire.last_sent is not None
+    assert bench.wire.last_sent.authentication == NEW_ADVERT.authentication
+    bench.wire.close()
+
+
+def test_status_says_that_a_change_is_under_way(active: Bench) -> None:
+    def shown() -> Any:
+        (part, _) = parts([active.group], {}, active.now)
+        return part["part"][0]
+
+    assert shown()["detail"] == ""
+    assert shown()["members"][0]["alsoAccepts"] == []
+    active.group.reconfigure(GENERATIONS[0], active.now, maintenance=False)
+    text = "also accepts VRID 67, version 2, interval 2s, another password (a change is under way)"
+    assert shown()["detail"] == text
+    form = {"virtualRouterID": 67, "version": 2, "intervalNs": 2 * S}
+    assert shown()["members"][0]["alsoAccepts"] == [form]
+    active.group.reconfigure(replace(GENERATIONS[0], eligible=False), active.now, maintenance=False)
+    assert shown()["detail"] == f"handing over; {text}"

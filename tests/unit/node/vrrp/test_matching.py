@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
-from mooring_node.vrrp.config import AddressConfig, GroupConfig, MemberConfig
-from mooring_node.vrrp.matching import continued
+import pytest
+
+from mooring_node.vrrp.config import AddressConfig, FormConfig, GroupConfig, MemberConfig
+from mooring_node.vrrp.matching import continued, members_continued, routers_of
 
 FOUR = MemberConfig("web", "eth0", 4, 51, 3, (AddressConfig("10.0.0.100", 24, "eth0"),))
 SIX = replace(FOUR, name="web-ipv6", family=6, addresses=(AddressConfig("2001:db8::10", 64, "eth0"),))
@@ -34,3 +36,51 @@ def test_each_goes_on_once_and_the_same_name_comes_first() -> None:
     both = GroupConfig("web", (FOUR, SIX))
     parted = [GroupConfig("a", (FOUR,)), GroupConfig("web", (SIX,))]
     assert continued([both], parted) == {"web": 0}
+
+
+# While a VRID changes.
+
+
+def changing(group: GroupConfig, own: int, *accepted: int) -> GroupConfig:
+    forms = tuple(FormConfig(vrid, 3, 10**9) for vrid in accepted)
+    return replace(group, members=(replace(group.members[0], virtual_router_id=own, accepted=forms),))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (changing(WEB, 51), changing(WEB, 51, 61)),
+        (changing(WEB, 51, 61), changing(WEB, 61, 51)),
+        (changing(WEB, 61, 51), changing(WEB, 61)),
+        (changing(WEB, 51, 61), changing(WEB, 61)),
+        (changing(WEB, 51), changing(WEB, 61, 51)),
+        (changing(WEB, 51, 61), changing(WEB, 71, 61)),
+    ],
+)
+def test_a_group_goes_on_while_its_vrid_changes(before: GroupConfig, after: GroupConfig) -> None:
+    for one, other in ((before, after), (after, before)):
+        assert continued([one], [other]) == {"web": 0}
+        assert continued([one], [replace(other, name="shop")]) == {"shop": 0}
+        assert members_continued(one.members, other.members) == {"web": 0}
+
+
+def test_who_sends_a_vrid_goes_on_before_who_accepts_it() -> None:
+    running = changing(WEB, 51, 61)
+    left, new = changing(WEB, 61), replace(changing(OTHER, 51), name="a")
+    assert continued([running], [left, new]) == {"a": 0}
+    assert continued([running, OTHER], [changing(WEB, 52, 51), changing(OTHER, 61)]) == {"web": 1, "other": 0}
+
+
+def test_of_two_that_accept_it_the_one_of_the_same_name_goes_on() -> None:
+    running = changing(WEB, 51, 61, 71)
+    assert continued([running], [replace(changing(WEB, 71), name="a"), changing(WEB, 61)]) == {"web": 0}
+
+
+def test_members_are_told_apart_by_their_family() -> None:
+    six = replace(changing(WEB, 51).members[0], name="six", family=6)
+    swapped = [replace(six, name="web"), replace(changing(WEB, 61, 51).members[0], name="six")]
+    assert members_continued([changing(WEB, 51).members[0], six], swapped) == {"web": 1, "six": 0}
+
+
+def test_a_member_is_heard_under_each_of_its_vrids() -> None:
+    assert routers_of(changing(WEB, 51, 61, 61).members[0]) == {("eth0", 4, 51), ("eth0", 4, 61)}

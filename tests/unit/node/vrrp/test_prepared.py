@@ -5,20 +5,21 @@ from ipaddress import ip_address
 
 import pytest
 
-from mooring_node.vrrp.config import AddressConfig, GroupConfig, MemberConfig
+from mooring_node.vrrp.config import AddressConfig, FormConfig, GroupConfig, MemberConfig
 from mooring_node.vrrp.frames import arp_claim
-from mooring_node.vrrp.packet import Advert, decode
+from mooring_node.vrrp.packet import Advert, Refused, decode
 from mooring_node.vrrp.prepared import (
     DEFAULT_GROUPS,
     Outgoing,
     advertised,
     announcement_frames,
+    joined_groups,
     leased,
     multicast_group,
     packed,
     prepare,
 )
-from mooring_node.vrrp.receive import Datagram, judge, parse_ipv4
+from mooring_node.vrrp.receive import Datagram, judge, judge_any, parse_ipv4
 
 SOURCE, PEERS = "10.0.0.18", ("10.0.0.28", "10.0.0.38")
 MAC = bytes.fromhex("020000000001")
@@ -136,3 +137,49 @@ def test_ipv4_is_announced_twice_and_ipv6_once() -> None:
     assert len(frames) == 2
     assert all(claim is not None and claim.mac == MAC for claim in map(arp_claim, frames))
     assert len(announcement_frames(packed("fe80::1"), MAC, router=True)) == 1
+
+
+OLD = replace(V4, version=2, password="one")
+FORMS = (
+    FormConfig(67, 3, 100_000_000, peers=PEERS),
+    FormConfig(66, 2, 1_000_000_000, peers=("10.0.0.48",), password="two"),
+    FormConfig(66, 2, 1_000_000_000, peers=None, password="one"),
+    FormConfig(66, 3, 1_000_000_000, peers=None, group="239.1.2.3", pseudo_header=False),
+)
+
+
+def test_what_is_also_accepted_is_not_sent() -> None:
+    told = replace(group(OLD), interval_ns=1_000_000_000)
+    plain = prepare(told, OLD, packed(SOURCE), 1500)
+    prepared = prepare(told, replace(OLD, accepted=FORMS), packed(SOURCE), 1500)
+    assert (prepared.adverts, prepared.releases) == (plain.adverts, plain.releases)
+    assert prepared.expectations[0] == plain.expectations[0]
+
+
+@pytest.mark.parametrize("number", range(len(FORMS)))
+def test_a_member_of_each_form_is_understood(number: int) -> None:
+    form = FORMS[number]
+    sends = replace(
+        V4,
+        virtual_router_id=form.virtual_router_id,
+        version=form.version,
+        password=form.password,
+        pseudo_header=form.pseudo_header,
+        peers=None if form.peers is None else (SOURCE,),
+        group=form.group,
+    )
+    source = packed("10.0.0.48" if number == 1 else PEERS[0])
+    told = GroupConfig("web-0", (sends,), priority=150, interval_ns=form.interval_ns)
+    (sent,) = prepare(told, sends, source, 1500).adverts
+    here = prepare(replace(group(OLD), interval_ns=10**9), replace(OLD, accepted=FORMS), packed(SOURCE), 1500)
+    judged = judge_any(parse_ipv4(sent.packet), here.expectations)
+    assert (judged.advert.virtual_router_id, judged.advert.version) == (form.virtual_router_id, form.version)
+    assert judged.remarks == ()
+    with pytest.raises(Refused):
+        judge(parse_ipv4(sent.packet), here.expectations[0])
+
+
+def test_the_groups_of_all_forms_are_joined() -> None:
+    assert joined_groups(V4) == ()
+    assert joined_groups(replace(V4, accepted=FORMS)) == (DEFAULT_GROUPS[4], packed("239.1.2.3"))
+    assert joined_groups(replace(V6, peers=None, accepted=(replace(FORMS[0], peers=None),))) == (DEFAULT_GROUPS[6],)

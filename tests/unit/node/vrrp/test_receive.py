@@ -19,7 +19,7 @@ from mooring_node.vrrp.packet import (
     encode,
     ipv4_packet,
 )
-from mooring_node.vrrp.receive import Datagram, Expectation, Judged, Remark, judge, parse_ipv4
+from mooring_node.vrrp.receive import Datagram, Expectation, Judged, Remark, judge, judge_any, parse_ipv4
 
 
 def packed(*texts: str) -> tuple[bytes, ...]:
@@ -250,3 +250,90 @@ def test_any_message_is_judged_or_refused(message: bytes, valid: tuple[Datagram,
     received, expected = valid
     with suppress(Refused):
         judge(replace(received, message=received.message[:3] + message), expected)
+
+
+# Several forms, while a change goes round.
+
+
+def test_refusals_stand_in_the_order_of_the_looks() -> None:
+    """By which `judge_any` finds the form that a packet came nearest to."""
+    order = list(Refusal)
+    found = [
+        Refusal.TOO_SHORT,
+        Refusal.OWN_PACKET,
+        Refusal.UNKNOWN_VIRTUAL_ROUTER,
+        Refusal.UNKNOWN_PEER,
+        Refusal.TTL_TOO_LOW,
+        Refusal.WRONG_VERSION,
+        Refusal.WRONG_TYPE,
+        Refusal.NO_ADDRESS,
+        Refusal.TRUNCATED_ADDRESSES,
+        Refusal.BAD_CHECKSUM,
+        Refusal.ZERO_INTERVAL,
+        Refusal.AUTHENTICATION_MISMATCH,
+        Refusal.WRONG_PASSWORD,
+        Refusal.INTERVAL_MISMATCH,
+    ]
+    assert found == sorted(found, key=order.index)
+
+
+OTHER_PASSWORD, OTHER_SECOND = b"777\0\0\0\0\0", 3 * SECOND
+MULTICAST67 = replace(MULTICAST3, virtual_router_id=67)
+
+
+@pytest.mark.parametrize(
+    ("advert", "forms"),
+    [
+        (replace(V3, virtual_router_id=67), (UNICAST3, replace(UNICAST3, virtual_router_id=67))),
+        (V3, (UNICAST2, UNICAST3)),
+        (V2, (UNICAST3, UNICAST2)),
+        (replace(V2, authentication=OTHER_PASSWORD), (UNICAST2, replace(UNICAST2, password=OTHER_PASSWORD))),
+        (replace(V2, authentication_type=0, authentication=b""), (UNICAST2, replace(UNICAST3, version=2))),
+        (replace(V2, interval_ns=OTHER_SECOND), (UNICAST2, replace(UNICAST2, interval_ns=OTHER_SECOND))),
+        (replace(V3, interval_ns=SECOND // 10), (UNICAST3, replace(UNICAST3, interval_ns=SECOND // 10))),
+        (V3, (MULTICAST3, UNICAST3)),
+    ],
+    ids=["vrid", "to-3", "to-2", "password", "no-password", "interval-2", "interval-3", "transport"],
+)
+def test_each_form_is_accepted_without_remark(advert: Advert, forms: tuple[Expectation, ...]) -> None:
+    assert judge_any(datagram(advert), forms) == Judged(advert, ())
+    assert judge_any(datagram(advert), forms[::-1]) == Judged(advert, ())
+
+
+def test_of_two_checksums_either_fits() -> None:
+    forms = (UNICAST3, replace(UNICAST3, pseudo_header=False))
+    assert judge_any(datagram(V3, pseudo_header=False), forms) == judge_any(datagram(V3), forms) == Judged(V3, ())
+
+
+def test_an_interval_of_no_form_is_remarked_in_version_3() -> None:
+    forms = (UNICAST3, replace(UNICAST3, interval_ns=SECOND // 10))
+    assert judge_any(datagram(replace(V3, interval_ns=SECOND // 2)), forms).remarks == (Remark.INTERVAL_DIFFERS,)
+
+
+@pytest.mark.parametrize(
+    ("received", "forms", "reason"),
+    [
+        (datagram(replace(V3, virtual_router_id=68)), (UNICAST3, MULTICAST67), Refusal.UNKNOWN_VIRTUAL_ROUTER),
+        (datagram(replace(V3, virtual_router_id=67)), (UNICAST3, MULTICAST67), Refusal.UNICAST_ON_MULTICAST),
+        (datagram(V3, source=STRANGER), (UNICAST3, UNICAST2), Refusal.UNKNOWN_PEER),
+        (
+            datagram(replace(V2, authentication=b"x" * 8)),
+            (UNICAST3, UNICAST2, replace(UNICAST2, password=OTHER_PASSWORD)),
+            Refusal.WRONG_PASSWORD,
+        ),
+        (
+            datagram(replace(V2, interval_ns=2 * SECOND)),
+            (UNICAST3, UNICAST2, replace(UNICAST2, password=OTHER_PASSWORD)),
+            Refusal.INTERVAL_MISMATCH,
+        ),
+        # Neither alone: the password of one form with the interval of another.
+        (
+            datagram(replace(V2, interval_ns=OTHER_SECOND)),
+            (UNICAST2, replace(UNICAST2, password=OTHER_PASSWORD, interval_ns=OTHER_SECOND)),
+            Refusal.INTERVAL_MISMATCH,
+        ),
+    ],
+)
+def test_the_reason_is_of_the_nearest_form(received: Datagram, forms: tuple[Expectation, ...], reason: Refusal) -> None:
+    assert reason_of(lambda: judge_any(received, forms)) is reason
+    assert reason_of(lambda: judge_any(received, forms[::-1])) is reason

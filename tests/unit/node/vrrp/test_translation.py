@@ -1,9 +1,12 @@
 """Why a state changed, in the words of the log."""
 
+from dataclasses import replace
+
 import pytest
 
+from mooring_node.vrrp.config import FormConfig, GroupConfig, MemberConfig
 from mooring_node.vrrp.states import Backup, Fault, Leaving, Pace, Router, Settings, State
-from mooring_node.vrrp.translation import LastHeard, why_heard, why_now
+from mooring_node.vrrp.translation import LastHeard, settings_of, under_way, why_heard, why_now
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -35,3 +38,41 @@ def test_what_an_advert_brought() -> None:
     assert why_heard(Router(SETTINGS, Backup(NOW, Pace(3, S))), heard(150, 0)) == "heard 10.0.0.28 (priority 150)"
     leaving = Router(SETTINGS, Leaving(NOW, NOW, stopping=False))
     assert why_heard(leaving, heard(80, 0)) == "handed over to 10.0.0.28 (priority 80)"
+
+
+MEMBER = MemberConfig("web", "eth0", 4, 66, 2, (), peers=("10.0.0.28",), password="one")
+SAME = FormConfig(66, 2, S, peers=("10.0.0.28",), password="one")
+
+
+@pytest.mark.parametrize(
+    ("forms", "said"),
+    [
+        ([], None),
+        ([SAME], None),
+        ([replace(SAME, virtual_router_id=67)], "VRID 67"),
+        ([replace(SAME, password="two")], "another password"),
+        ([replace(SAME, password=None)], "no password"),
+        ([replace(SAME, version=3, interval_ns=100 * MS)], "version 3, interval 100ms"),
+        ([replace(SAME, pseudo_header=False)], "checksums without pseudo-header"),
+        ([replace(SAME, peers=None)], "multicast"),
+        (
+            [replace(SAME, virtual_router_id=67), replace(SAME, virtual_router_id=67, version=3)],
+            "VRID 67, version 3",
+        ),
+    ],
+)
+def test_what_is_also_accepted_in_words(forms: list[FormConfig], said: str | None) -> None:
+    changing = GroupConfig("web", (replace(MEMBER, accepted=tuple(forms)),))
+    assert under_way(changing) == (f"also accepts {said} (a change is under way)" if said else "")
+
+
+def test_a_password_is_in_no_text() -> None:
+    assert "one" not in under_way(GroupConfig("web", (replace(MEMBER, password="x", accepted=(SAME,)),)))
+
+
+def test_the_paces_of_all_members_and_forms_count() -> None:
+    six = replace(MEMBER, name="six", family=6, version=3, accepted=(FormConfig(66, 3, 100 * MS),))
+    four = replace(MEMBER, accepted=(SAME, replace(SAME, interval_ns=3 * S)))
+    chosen = settings_of(GroupConfig("web", (four, six), interval_ns=S), maintenance=False)
+    assert chosen.paces == (Pace(2, S), Pace(3, S), Pace(2, 3 * S), Pace(3, 100 * MS))
+    assert settings_of(GroupConfig("web", (MEMBER,)), maintenance=False).accepted == ()

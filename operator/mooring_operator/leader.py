@@ -143,7 +143,7 @@ class Leader(threading.Thread):
         super().__init__(name="lease", daemon=True)
         self._keeper = keeper
         self._name, self._namespace = name, namespace
-        self._identity = identity
+        self.identity = identity
         self._terms = terms
         self._elected, self._lost = elected, lost
         self._clock, self._wall_clock = clock, wall_clock
@@ -151,8 +151,7 @@ class Leader(threading.Thread):
         self._lease: Document | None = None
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self.turned_at = clock()
-        """When the loop last came round, by the clock."""
+        self._turned_at: float | None = None
         self.trouble = ""
         """Why the lease could not be read or written last time; empty: it could."""
 
@@ -165,6 +164,11 @@ class Leader(threading.Thread):
     def holder(self) -> str:
         with self._lock:
             return self._election.holder
+
+    @property
+    def late_s(self) -> float:
+        """Since the thread last came round, in seconds; 0 before it was started."""
+        return 0.0 if self._turned_at is None else self._clock() - self._turned_at
 
     def holds(self) -> bool:
         """Whether we may write now."""
@@ -184,7 +188,7 @@ class Leader(threading.Thread):
     def step(self) -> float:
         """One look or one renewal; how long to pause after it, in seconds."""
         leading = self.holds()
-        self.turned_at = self._clock()
+        self._turned_at = self._clock()
         try:
             self._renew() if leading else self._look()
             self.trouble = ""
@@ -212,7 +216,7 @@ class Leader(threading.Thread):
         except Conflict:
             # Another wrote it, or a reply of ours was lost: only the Lease itself can tell.
             lease = self._keeper.read()
-            if _spec(lease).get("holderIdentity") == self._identity:
+            if _spec(lease).get("holderIdentity") == self.identity:
                 self._take(lease)
                 return
             with self._lock:
@@ -221,7 +225,7 @@ class Leader(threading.Thread):
 
     def _take(self, lease: Document | None) -> None:
         asked_at = self._clock()
-        document = self._document(self._identity, self._terms.lease_s, lease)
+        document = self._document(self.identity, self._terms.lease_s, lease)
         if lease is None:
             self._lease = self._keeper.create(document)
         else:
@@ -247,7 +251,7 @@ class Leader(threading.Thread):
         except Conflict:
             # A last renewal, whose reply we did not wait for.
             lease = self._keeper.read()
-            if _spec(lease).get("holderIdentity") == self._identity:
+            if _spec(lease).get("holderIdentity") == self.identity:
                 self._keeper.replace(self._document("", 1.0, lease))
 
 

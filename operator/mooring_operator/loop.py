@@ -37,6 +37,7 @@ class Loop(threading.Thread):
         self._condition = threading.Condition()
         self._dirty_since: float | None = None
         self._last_change = 0.0
+        self._again_at: float | None = None
         self._stopping = False
         self.trouble = ""
         """Why the last turn failed; empty: it did not."""
@@ -68,16 +69,17 @@ class Loop(threading.Thread):
         """Wait for a change, and for the quiet after it; when the first change came."""
         with self._condition:
             while not self._stopping:
-                since = self._dirty_since
-                if since is None or not self._store.complete:
-                    self._condition.wait()
-                    continue
-                wait_s = min(self._last_change + QUIET_S, since + MOST_S) - self._clock()
-                if wait_s <= 0:
-                    self._dirty_since = None
-                    return since
-                self._condition.wait(wait_s)
+                now, due = self._clock(), self._due()
+                if due is not None and due <= now and self._store.complete:
+                    since, self._dirty_since, self._again_at = self._dirty_since, None, None
+                    return now if since is None else since
+                self._condition.wait(None if due is None else max(due - now, 0.0) or None)
         return None
+
+    def _due(self) -> float | None:
+        """When the next turn is due; None: not before something changes."""
+        changed = None if self._dirty_since is None else min(self._last_change + QUIET_S, self._dirty_since + MOST_S)
+        return min((time for time in (changed, self._again_at) if time is not None), default=None)
 
     def _turn(self, since: float) -> None:
         try:
@@ -93,3 +95,6 @@ class Loop(threading.Thread):
             return
         self.trouble = ""
         self._metrics.problems.set(len(result.problems))
+        if result.again_after_s is not None:
+            with self._condition:
+                self._again_at = self._clock() + result.again_after_s

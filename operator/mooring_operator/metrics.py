@@ -47,9 +47,15 @@ class Metrics:
             registry=own,
         )
         self.relists = Counter(
-            "mooring_operator_watch_restarts", "Times that kopf listed a kind anew", ["kind"], registry=own
+            "mooring_operator_watch_restarts",
+            "Times that kopf began to watch a kind anew, from a list of its own",
+            ["kind"],
+            registry=own,
         )
         self.events = Counter("mooring_operator_events_received", "What the watches told", ["kind"], registry=own)
+        self.posted = Counter(
+            "mooring_operator_events_written", "Kubernetes events, by what became of them", ["result"], registry=own
+        )
         self.problems = Gauge(
             "mooring_operator_plan_problems", "What is wrong with the objects, by the plan", registry=own
         )

@@ -4,16 +4,16 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any
 
 from mooring_kube.client import Client
 from mooring_kube.connection import Connection
 from mooring_kube.errors import KubeError
 from mooring_operator import handlers, rights
 from mooring_operator.cluster import ApiCluster, ApiLease
+from mooring_operator.events import EventPoster
 from mooring_operator.health import HealthServer
+from mooring_operator.intake import Intake
 from mooring_operator.leader import Leader, Role, Terms
 from mooring_operator.listing import Lister
 from mooring_operator.loop import Loop
@@ -23,10 +23,13 @@ from mooring_operator.settings import Settings
 from mooring_operator.store import Replaced, Store
 from mooring_operator.watches import Watches
 from mooring_operator.writer import Writer
+from mooring_operator.writes import Write
 
 _LOOK_AGAIN_S = 5.0
 #: SIGTERM to the end: what is under way may finish, then the lease is given back.
 _WRITES_END_S, _RELEASE_S = 0.8, 0.8
+#: A thread that has not come round for so long does not come any more.
+_LATE_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -65,10 +68,13 @@ class Operator:
             elected=self._elected.set,
             lost=self._lost,
         )
-        self._writer = Writer(cluster, self._store, self._metrics, may_write=self._leader.holds, again=self._woken)
+        may_write = self._leader.holds
+        self._events = EventPoster(cluster, self._metrics, self._leader.identity, may_write=may_write)
+        self._writer = Writer(cluster, self._store, self, may_write=may_write, again=self._woken)
         self._loop = Loop(self._store, Reconciler(), self._metrics, self._turned)
         self._lister = Lister(cluster, self._store, settings.resync.seconds, self._listed)
-        self._watches = Watches(handlers.registry(self._received, connection), handlers.kopf_settings)
+        self._intake = Intake(self._store, self._metrics, self._lister.again)
+        self._watches = Watches(handlers.registry(self._intake.received, connection), handlers.kopf_settings)
         self._metrics.read_from(Readings(self._leader.holds, lambda: self._writer.waiting, self._store.counts))
 
     # -- its life
@@ -126,12 +132,14 @@ class Operator:
     def _lead(self) -> None:
         self._loop.start()
         self._writer.start()
+        self._events.start()
         self._lister.start()
         self._watches.start()
 
     def _end(self) -> None:
         self._ending.set()
         quiet = self._writer.stop(_WRITES_END_S)
+        self._events.stop()
         self._loop.stop()
         self._lister.stop()
         self._watches.stop()
@@ -157,22 +165,16 @@ class Operator:
     def _woken(self) -> None:
         self._loop.wake()
 
-    def _received(self, kind: str | None, document: Mapping[str, Any]) -> None:
-        name = str(document.get("kind"))
-        self._metrics.events.labels(name).inc()
-        if kind is None:
-            self._lister.again()
-        if kind == "DELETED":
-            self._store.remove(document)
-        else:
-            self._store.put(document)
-
     def _listed(self, kind: str, replaced: Replaced) -> None:
-        self._metrics.lists.labels(kind).inc()
-        if not replaced.first:
-            self._metrics.corrections.labels(kind).inc(replaced.brought + replaced.vanished)
+        self._intake.listed(kind, replaced)
         # The last first list lets the loop begin, also where it brought nothing.
         self._woken()
+
+    def wrote(self, write: Write, result: str) -> None:
+        """The writer's word."""
+        self._metrics.wrote(write, result)
+        if result == "ok":
+            self._events.tell(write)
 
     def _turned(self, result: Result) -> None:
         if self._leader.holds():
@@ -186,16 +188,33 @@ class Operator:
     # -- what others ask
 
     def _unhealthy(self) -> str:
-        return ""
+        """What a new start may mend. That the API server is away is nothing of that."""
+        found = [
+            f"{what} has not come round for {late_s:.0f} s" for what, late_s in self._late().items() if late_s > _LATE_S
+        ]
+        if self._loop.trouble:
+            found.append(f"the plan fails: {self._loop.trouble}")
+        return "; ".join(found)
+
+    def _late(self) -> dict[str, float]:
+        late = {"the lease": 0.0 if self._ending.is_set() else self._leader.late_s}
+        if self._store.complete:
+            late["the plan"] = self._loop.behind_s
+            late["kopf"] = self._watches.failing_s
+            late |= {f"the watch of {kind}s": deaf_s for kind, deaf_s in self._intake.deaf_s().items()}
+        return late
 
     def _unready(self) -> str:
+        """Why it does not do its work at present, leading or standing by."""
         if self._lacking:
             return self._lacking
         if self._leader.trouble:
             return f"the lease: {self._leader.trouble}"
-        if self._leader.holds() and not self._store.complete:
-            return "; ".join(f"{kind}: {why}" for kind, why in self._lister.trouble.items()) or "listing"
-        return ""
+        if not self._leader.holds():
+            return ""
+        if trouble := "; ".join(f"{kind}s cannot be listed: {why}" for kind, why in self._lister.trouble.items()):
+            return trouble
+        return "" if self._store.complete else "the first lists are not complete yet"
 
 
 def leave(code: Exit) -> None:

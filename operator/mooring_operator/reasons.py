@@ -233,12 +233,14 @@ class EventReason(StrEnum):
 
     HOLDER_CHANGED = "HolderChanged", "a node took groups of addresses, from another one or from nobody"
     RESUMED = "Resumed", "the pause is over; what changed meanwhile is planned now"
+    OVERRULED = "Overruled", "on a NodeConfig: somebody else wrote its spec, and the operator wrote over it"
 
 
 def _types() -> Iterator[tuple[Reason | EventReason, EventType]]:
     yield from ((reason, EventType.NORMAL) for reason in EventReason)
     yield from ((reason, EventType.NORMAL) for reason in (Reason.PROGRAMMED, Reason.PAUSED, Reason.HELD))
-    yield from ((reason, EventType.WARNING) for reason in (Reason.NODES_LEFT_OUT, Reason.HOLDER_UNREACHABLE))
+    warnings = (Reason.NODES_LEFT_OUT, Reason.HOLDER_UNREACHABLE, EventReason.OVERRULED)
+    yield from ((reason, EventType.WARNING) for reason in warnings)
     quiet = (Reason.PAUSED, Reason.NOT_ACCEPTED)
     yield from ((r, EventType.WARNING) for r in Reason if r.status is ConditionStatus.FALSE and r not in quiet)
 

@@ -1,28 +1,39 @@
 """From what is known of the cluster to what is to be written: pure but for its memory."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from mooring_api.nodeconfig import Instance, NodeConfig
+from pydantic import ValidationError
+
+from mooring_api.nodeconfig import NodeConfig
 from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIPStatus
 from mooring_operator.allocations import Allocations, adopt
-from mooring_operator.planner import Planner
+from mooring_operator.conditions import Told, status_of
+from mooring_operator.log_words import differences, overruled
+from mooring_operator.news import news_of
+from mooring_operator.planner import Plan, Planner
 from mooring_operator.reading import snapshot_of
+from mooring_operator.reports import Reports
+from mooring_operator.scene import Scene
 from mooring_operator.snapshot import Snapshot
 from mooring_operator.staging import Staged, Stager
 from mooring_operator.standing import Standing, standing_of
-from mooring_operator.store import Changed, Listed, Removed, View
+from mooring_operator.store import Changed, Listed, Removed, Stored, View
 from mooring_operator.writes import Document, Verb, Write
 
 
 @dataclass(frozen=True)
 class Result:
-    """All that is to be written now, and what is wrong."""
+    """All that is to be written now, and what is wrong.
+
+    `again_after_s`: when to work it out again though nothing has changed; None: not before something does.
+    """
 
     writes: tuple[Write, ...]
     problems: tuple[Problem, ...]
+    again_after_s: float | None = None
 
 
 class Reconciler:
@@ -31,62 +42,89 @@ class Reconciler:
     def __init__(self) -> None:
         self._planner = Planner()
         self._stager = Stager()
+        self._reports = Reports()
         self._allocations: Allocations | None = None
         self._standings: dict[str, Standing] = {}
+        self._statuses: dict[str, tuple[Document, VirtualIPStatus | None]] = {}
 
     def turn(self, view: View, now: datetime) -> Result:
         """What follows from the view. Every kind must have been listed once; views must come in their order."""
-        self._stand(view)
+        self._hear(view)
         snapshot = snapshot_of([s.document for objects in view.objects.values() for s in objects.values()])
         if self._allocations is None:
             self._allocations = adopt(snapshot.virtual_ips, snapshot.configured)
         plan = self._planner.plan(snapshot, self._allocations)
         self._allocations = plan.allocations
+        kept = frozenset(v.metadata.name for v in snapshot.virtual_ips if v.paused)
         nodes = frozenset(view.objects["Node"])
-        staged = self._stager.stage(plan.node_configs, self._standings, _paused(snapshot), nodes)
-        writes = (
-            *self._specs(view, staged),
-            *_leftovers(view, nodes),
-            *_statuses(view, plan.statuses),
-        )
-        return Result(writes, plan.problems)
+        staged = self._stager.stage(plan.node_configs, self._standings, kept, nodes)
+        told = self._judge(view, snapshot, plan, staged, kept, now)
+        writes = (*self._specs(view, staged), *_leftovers(view, nodes), *self._conditions(view, told))
+        times = [each.again_after_s for each in told.values() if each.again_after_s is not None]
+        return Result(writes, plan.problems, min(times, default=None))
 
-    def _stand(self, view: View) -> None:
-        """Read the NodeConfigs that changed."""
+    def _hear(self, view: View) -> None:
+        """Read the NodeConfigs that changed, in the order in which they did."""
         for news in view.news:
             match news:
                 case Listed("NodeConfig", objects):
-                    self._standings = {name: standing_of(stored.document) for name, stored in objects.items()}
+                    found = {name: standing_of(s.document, self._standings.get(name)) for name, s in objects.items()}
+                    self._standings = found
+                    self._reports.listed(found.values())
                 case Changed("NodeConfig", name, stored):
-                    self._standings[name] = standing_of(stored.document)
+                    self._standings[name] = standing_of(stored.document, self._standings.get(name))
+                    self._reports.changed(self._standings[name])
                 case Removed("NodeConfig", name):
                     self._standings.pop(name, None)
+                    self._reports.gone(name)
                 case _:
                     pass
+
+    def _judge(
+        self, view: View, snapshot: Snapshot, plan: Plan, staged: Staged, kept: frozenset[str], now: datetime
+    ) -> dict[str, Told]:
+        ready = frozenset(node.name for node in snapshot.nodes if node.ready)
+        scene = Scene(plan, staged, self._reports, ready, kept)
+        found = {}
+        before = self._statuses
+        self._statuses = {}
+        for name in plan.statuses:
+            stored = view.get("VirtualIP", name)
+            if stored is not None:
+                stands = _read_status(stored, before.get(name))
+                self._statuses[name] = stands
+                found[name] = status_of(scene, name, stands[1], now)
+        return found
 
     def _specs(self, view: View, staged: Staged) -> Iterator[Write]:
         for node in sorted(staged.changed):
             config = staged.node_configs.get(node)
-            if config is None:
-                continue
-            standing, stored = self._standings.get(node), view.get("NodeConfig", node)
-            if standing is not None and stored is not None and _stands(standing, config):
-                continue
-            reason = differences(standing.instances if standing else (), config.spec.instances)
-            document = {"metadata": {"name": node}, "spec": config.spec.to_wire()}
-            if stored is None:
-                yield Write(Verb.CREATE, "NodeConfig", node, reason, document)
-            else:
-                yield Write(Verb.APPLY, "NodeConfig", node, reason, document, stored.resource_version)
+            if config is not None:
+                yield _spec(config, view.get("NodeConfig", node), self._standings.get(node))
+
+    def _conditions(self, view: View, told: Mapping[str, Told]) -> Iterator[Write]:
+        for name, each in sorted(told.items()):
+            stored, (_, before) = view.objects["VirtualIP"][name], self._statuses[name]
+            if before != each.status:
+                document: Document = {"metadata": {"name": name}, "status": each.status.to_wire()}
+                news = news_of(before, each.status)
+                reason = "; ".join(f"{one.reason}: {one.message}" for one in news) or "no event"
+                yield Write(Verb.STATUS, "VirtualIP", name, reason, document, stored.resource_version, stored.uid, news)
 
 
-def _stands(standing: Standing, config: NodeConfig) -> bool:
-    """Whether it is written already; values are compared, so what the API server fills in does not count."""
-    return not standing.unreadable and standing.instances == config.spec.instances
-
-
-def _paused(snapshot: Snapshot) -> frozenset[str]:
-    return frozenset(v.metadata.name for v in snapshot.virtual_ips if v.paused)
+def _spec(config: NodeConfig, stored: Stored | None, standing: Standing | None) -> Write:
+    node = config.metadata.name
+    reason = differences(standing.instances if standing else (), config.spec.instances)
+    metadata: Document = {"name": node}
+    document: Document = {"metadata": metadata, "spec": config.spec.to_wire()}
+    if stored is None:
+        # Without annotations: who creates an object by POST owns them in another way than who applies them, and
+        # what is owned in both ways does not go when it is no longer applied.
+        return Write(Verb.CREATE, "NodeConfig", node, reason, document)
+    if config.metadata.annotations:
+        metadata["annotations"] = config.metadata.annotations
+    news = overruled(stored.foreign)
+    return Write(Verb.APPLY, "NodeConfig", node, reason, document, stored.resource_version, stored.uid, news)
 
 
 def _leftovers(view: View, nodes: frozenset[str]) -> Iterator[Write]:
@@ -96,30 +134,15 @@ def _leftovers(view: View, nodes: frozenset[str]) -> Iterator[Write]:
             yield Write(Verb.DELETE, "NodeConfig", name, "its Node is gone", uid=stored.uid)
 
 
-def _statuses(view: View, statuses: Mapping[str, VirtualIPStatus]) -> Iterator[Write]:
-    for name, status in sorted(statuses.items()):
-        stored = view.get("VirtualIP", name)
-        wanted = status.to_wire()
-        if stored is None or _without_nothing(stored.document.get("status")) == _without_nothing(wanted):
-            continue
-        document: Document = {"metadata": {"name": name}, "status": wanted}
-        yield Write(Verb.STATUS, "VirtualIP", name, "", document, stored.resource_version)
-
-
-def _without_nothing(status: object) -> object:
-    if not isinstance(status, Mapping):
-        return {}
-    return {key: value for key, value in status.items() if value not in ([], None)}
-
-
-def differences(before: Iterable[Instance], after: Iterable[Instance]) -> str:
-    """What changes from one list of instances to another, in a few words for the log."""
-    old = {instance.name: instance for instance in before}
-    new = {instance.name: instance for instance in after}
-    parts = [f"+{name}" for name in new if name not in old]
-    parts += [f"-{name}" for name in old if name not in new]
-    for name, instance in new.items():
-        if name in old and old[name] != instance:
-            fields = (field for field in Instance.model_fields if getattr(old[name], field) != getattr(instance, field))
-            parts.append(f"{name} ({', '.join(fields)})")
-    return " ".join(parts) or "no instances"
+def _read_status(
+    stored: Stored, before: tuple[Document, VirtualIPStatus | None] | None
+) -> tuple[Document, VirtualIPStatus | None]:
+    """The status as it stands, read once for each state of the object; None: there is none that can be read."""
+    if before is not None and before[0] is stored.document:
+        return before
+    given = stored.document.get("status")
+    try:
+        found = VirtualIPStatus.model_validate(given, extra="ignore", by_alias=True, by_name=False) if given else None
+    except ValidationError:
+        found = None
+    return stored.document, found

@@ -74,6 +74,8 @@ class Replaced:
     first: bool
     brought: int
     vanished: int
+    newest: int = 0
+    """The highest version of an object in it."""
 
 
 @dataclass(slots=True)
@@ -173,7 +175,8 @@ class Store:
                 self._news.append(Listed(kind, dict(after)))
         if matters:
             self._changed()
-        return Replaced(first, brought, vanished)
+        newest = max((_number(stored.resource_version) for stored in listed.values()), default=0)
+        return Replaced(first, brought, vanished, newest)
 
     @property
     def complete(self) -> bool:
@@ -213,6 +216,11 @@ def _identity(document: Mapping[str, Any]) -> tuple[str, str] | None:
     kind = document.get("kind")
     name = metadata.get("name") if isinstance(metadata, Mapping) else None
     return (kind, name) if kind in KINDS and isinstance(kind, str) and isinstance(name, str) else None
+
+
+def version_of(document: Mapping[str, Any]) -> int:
+    """The document's resourceVersion as a number that grows; 0 where it has none."""
+    return _number(_version(document)) if isinstance(document.get("metadata"), Mapping) else 0
 
 
 def _version(document: Mapping[str, Any]) -> str:

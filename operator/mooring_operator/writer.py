@@ -10,6 +10,7 @@ from mooring_kube.errors import ApiError, Conflict, KubeError, NotFound
 from mooring_operator.backlog import Backlog, Outcome
 from mooring_operator.clock import Clock, boottime_s
 from mooring_operator.cluster import Cluster
+from mooring_operator.logs import object_fields
 from mooring_operator.store import Store
 from mooring_operator.writes import Write
 
@@ -21,10 +22,10 @@ log = logging.getLogger(__name__)
 
 
 class Observer(Protocol):
-    """Who counts writes."""
+    """Who counts writes and tells of them."""
 
     def wrote(self, write: Write, result: str) -> None:
-        """A write has ended: `ok`, `conflict`, `refused` or `failed`."""
+        """A write has ended: `ok`, `conflict`, `refused` or `failed`. Called from any thread; must not block."""
 
 
 class Writer:
@@ -119,13 +120,15 @@ class Writer:
             self._store.forget(write.kind, write.name)
         self._observer.wrote(write, "ok")
         generation = (reply or {}).get("metadata", {}).get("generation")
-        log.info("%s%s: %s", write, f", generation {generation}" if generation else "", write.reason)
+        number = f", generation {generation}" if generation else ""
+        log.info("%s%s: %s", write, number, write.reason, extra=object_fields(write.kind, write.name))
         return Outcome.DONE, 0.0
 
     def _refresh(self, write: Write, error: ApiError) -> Outcome:
         """The object is not what it was: look at it, so that the next turn begins with what is there."""
         self._observer.wrote(write, "conflict")
-        log.info("%s: it has changed meanwhile, working it out again (%s)", write, error.message)
+        fields = object_fields(write.kind, write.name)
+        log.info("%s: it has changed meanwhile, working it out again (%s)", write, error.message, extra=fields)
         try:
             found = self._cluster.read(write.kind, write.name)
         except KubeError as unread:
@@ -140,4 +143,4 @@ class Writer:
     def _failed(self, write: Write, error: KubeError, result: str) -> None:
         self._observer.wrote(write, result)
         what = "the API server refuses it" if result == "refused" else "it will be tried again"
-        log.warning("%s: %s: %s", write, what, error)
+        log.warning("%s: %s: %s", write, what, error, extra=object_fields(write.kind, write.name))

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from mooring_operator.news import News
+
 Document = dict[str, Any]
 #: One thing that can be written at a time: a kind, a name, and "spec" or "status".
 Key = tuple[str, str, str]
@@ -35,6 +37,8 @@ class Write:
     document: Mapping[str, Any] = field(default_factory=dict)
     resource_version: str = ""
     uid: str = ""
+    news: tuple[News, ...] = ()
+    """Events about the object, to be told once it is written."""
 
     @property
     def key(self) -> Key:

@@ -8,8 +8,9 @@ from mooring_operator.writes import Key, Verb, Write
 
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 30.0
-#: A VirtualIP's status follows every transition of its holders; this bounds what a flapping one costs.
-STATUS_EVERY_S = 1.0
+#: A VirtualIP's status follows every transition of its holders. One that flaps costs a write each second; what
+#: belongs together (planned, confirmed, held) comes at once.
+STATUS_EVERY_S, STATUS_BURST = 1.0, 4
 
 
 class Outcome(Enum):
@@ -28,6 +29,13 @@ class _Past:
     not_before: float = 0.0
     from_version: str = ""
     """The resourceVersion that the last write that succeeded was made from."""
+    booked_until: float = 0.0
+    """Each status that was written books a second; a burst may be booked ahead."""
+
+    @property
+    def busy_until(self) -> float:
+        """Until when it must be remembered."""
+        return max(self.not_before, self.booked_until)
 
 
 class Backlog:
@@ -40,9 +48,13 @@ class Backlog:
         self._under_way: dict[Key, Write] = {}
         self._pasts: dict[Key, _Past] = {}
 
+    @property
+    def keys(self) -> frozenset[Key]:
+        """What waits or is under way."""
+        return frozenset(self._waiting.keys() | self._under_way.keys())
+
     def __len__(self) -> int:
-        """How many objects are not yet as they should be."""
-        return len(self._waiting.keys() | self._under_way.keys())
+        return len(self.keys)
 
     @property
     def under_way(self) -> int:
@@ -53,7 +65,7 @@ class Backlog:
         self._waiting = {write.key: write for write in writes if self._is_news(write)}
         wanted = self._waiting.keys() | self._under_way.keys()
         # An object that is as it should be starts afresh, but for the pause between two statuses.
-        self._pasts = {key: past for key, past in self._pasts.items() if key in wanted or past.not_before > now}
+        self._pasts = {key: past for key, past in self._pasts.items() if key in wanted or past.busy_until > now}
 
     def _is_news(self, write: Write) -> bool:
         """False for what is under way, and for what was worked out from the state before our last write."""
@@ -63,17 +75,25 @@ class Backlog:
 
     def take(self, now: float) -> Write | None:
         """The next write whose time has come, specs before statuses; it is under way until `done`."""
-        if len(self._under_way) >= self._most:
-            return None
-        write = self._first(now, statuses=False)
-        if write is None and sum(map(_is_status, self._under_way.values())) < self._most_statuses:
-            write = self._first(now, statuses=True)
+        write = self._first(now)
         if write is not None:
             del self._waiting[write.key]
             self._under_way[write.key] = write
         return write
 
-    def _first(self, now: float, *, statuses: bool) -> Write | None:
+    def has_due(self, now: float) -> bool:
+        """Whether `take` would give something."""
+        return self._first(now) is not None
+
+    def _first(self, now: float) -> Write | None:
+        if len(self._under_way) >= self._most:
+            return None
+        write = self._first_of(now, statuses=False)
+        if write is None and sum(map(_is_status, self._under_way.values())) < self._most_statuses:
+            write = self._first_of(now, statuses=True)
+        return write
+
+    def _first_of(self, now: float, *, statuses: bool) -> Write | None:
         ready = (
             write
             for key, write in self._waiting.items()
@@ -92,8 +112,10 @@ class Backlog:
         del self._under_way[key]
         past = self._pasts.setdefault(key, _Past())
         if outcome is Outcome.DONE:
-            past.failures, past.from_version = 0, write.resource_version
-            past.not_before = now + STATUS_EVERY_S if _is_status(write) else 0.0
+            past.failures, past.from_version, past.not_before = 0, write.resource_version, 0.0
+            if _is_status(write):
+                past.booked_until = max(past.booked_until, now) + STATUS_EVERY_S
+                past.not_before = past.booked_until - (STATUS_BURST - 1) * STATUS_EVERY_S
             # What waited was worked out before this was written.
             self._waiting.pop(key, None)
             return

@@ -12,6 +12,9 @@ from mooring_operator.store import Store
 
 #: A turn begins when nothing has changed for QUIET_S, and at the latest MOST_S after the first change.
 QUIET_S, MOST_S = 0.02, 0.05
+#: What the last turn wanted is written first, so that members of a new group are told in one go; but no change
+#: waits longer than this for it.
+PATIENCE_S = 0.25
 #: After a turn that failed; a change makes the next one come sooner.
 _AGAIN_S = 5.0
 
@@ -27,11 +30,14 @@ class Loop(threading.Thread):
         reconciler: Reconciler,
         metrics: Metrics,
         turned: Callable[[Result], None],
+        busy: Callable[[], bool],
         *,
         clock: Clock = boottime_s,
         wall_clock: Callable[[], datetime] = now_utc,
     ) -> None:
+        """`busy` tells whether what `turned` was given is being written; when that ends, `look` is to be called."""
         super().__init__(name="reconcile", daemon=True)
+        self._busy = busy
         self._store, self._reconciler, self._metrics, self._turned = store, reconciler, metrics, turned
         self._clock, self._wall_clock = clock, wall_clock
         self._condition = threading.Condition()
@@ -48,6 +54,11 @@ class Loop(threading.Thread):
             now = self._clock()
             self._dirty_since = now if self._dirty_since is None else self._dirty_since
             self._last_change = now
+            self._condition.notify()
+
+    def look(self) -> None:
+        """What kept a turn from beginning may be over."""
+        with self._condition:
             self._condition.notify()
 
     def stop(self) -> None:
@@ -78,8 +89,10 @@ class Loop(threading.Thread):
 
     def _due(self) -> float | None:
         """When the next turn is due; None: not before something changes."""
-        changed = None if self._dirty_since is None else min(self._last_change + QUIET_S, self._dirty_since + MOST_S)
-        return min((time for time in (changed, self._again_at) if time is not None), default=None)
+        times = [] if self._again_at is None else [self._again_at]
+        if (since := self._dirty_since) is not None:
+            times.append(since + PATIENCE_S if self._busy() else min(self._last_change + QUIET_S, since + MOST_S))
+        return min(times, default=None)
 
     def _turn(self, since: float) -> None:
         try:

@@ -70,12 +70,12 @@ class Operator:
         )
         may_write = self._leader.holds
         self._events = EventPoster(cluster, self._metrics, self._leader.identity, may_write=may_write)
-        self._writer = Writer(cluster, self._store, self, may_write=may_write, again=self._woken)
-        self._loop = Loop(self._store, Reconciler(), self._metrics, self._turned)
+        self._writer = Writer(cluster, self._store, self, may_write=may_write, again=self._woken, idle=self._idle)
+        self._loop = Loop(self._store, Reconciler(), self._metrics, self._turned, self._writer.busy)
         self._lister = Lister(cluster, self._store, settings.resync.seconds, self._listed)
         self._intake = Intake(self._store, self._metrics, self._lister.again)
         self._watches = Watches(handlers.registry(self._intake.received, connection), handlers.kopf_settings)
-        self._metrics.read_from(Readings(self._leader.holds, lambda: self._writer.waiting, self._store.counts))
+        self._metrics.read_from(Readings(self._leader.holds, lambda: len(self._writer.wanted), self._store.counts))
 
     # -- its life
 
@@ -164,6 +164,9 @@ class Operator:
 
     def _woken(self) -> None:
         self._loop.wake()
+
+    def _idle(self) -> None:
+        self._loop.look()
 
     def _listed(self, kind: str, replaced: Replaced) -> None:
         self._intake.listed(kind, replaced)

@@ -55,10 +55,11 @@ class Reconciler:
             self._allocations = adopt(snapshot.virtual_ips, snapshot.configured)
         plan = self._planner.plan(snapshot, self._allocations)
         self._allocations = plan.allocations
-        kept = frozenset(v.metadata.name for v in snapshot.virtual_ips if v.paused)
+        paused = frozenset(v.metadata.name for v in snapshot.virtual_ips if v.paused)
         nodes = frozenset(view.objects["Node"])
-        staged = self._stager.stage(plan.node_configs, self._standings, kept, nodes)
-        told = self._judge(view, snapshot, plan, staged, kept, now)
+        # A VirtualIP that can't be read is still there: what its nodes run stays as it was when it could.
+        staged = self._stager.stage(plan.node_configs, self._standings, paused | snapshot.unreadable, nodes)
+        told = self._judge(view, snapshot, plan, staged, paused, now)
         writes = (*self._specs(view, staged), *_leftovers(view, nodes), *self._conditions(view, told))
         times = [each.again_after_s for each in told.values() if each.again_after_s is not None]
         return Result(writes, plan.problems, min(times, default=None))
@@ -81,10 +82,10 @@ class Reconciler:
                     pass
 
     def _judge(
-        self, view: View, snapshot: Snapshot, plan: Plan, staged: Staged, kept: frozenset[str], now: datetime
+        self, view: View, snapshot: Snapshot, plan: Plan, staged: Staged, paused: frozenset[str], now: datetime
     ) -> dict[str, Told]:
         ready = frozenset(node.name for node in snapshot.nodes if node.ready)
-        scene = Scene(plan, staged, self._reports, ready, kept)
+        scene = Scene(plan, staged, self._reports, ready, paused)
         found = {}
         before = self._statuses
         self._statuses = {}

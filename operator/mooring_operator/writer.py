@@ -12,7 +12,7 @@ from mooring_operator.clock import Clock, boottime_s
 from mooring_operator.cluster import Cluster
 from mooring_operator.logs import object_fields
 from mooring_operator.store import Store
-from mooring_operator.writes import Write
+from mooring_operator.writes import Key, Write
 
 THREADS = 8
 #: Ready, while nothing is to be written; only so often does a thread look up by itself.
@@ -39,12 +39,16 @@ class Writer:
         *,
         may_write: Callable[[], bool],
         again: Callable[[], None],
+        idle: Callable[[], None] = lambda: None,
         threads: int = THREADS,
         clock: Clock = boottime_s,
     ) -> None:
-        """`again` is called when a write must be worked out anew although the store has not changed."""
+        """`again` is called when a write must be worked out anew although the store has not changed.
+
+        `idle` is called when `busy` has become False.
+        """
         self._cluster, self._store, self._observer = cluster, store, observer
-        self._may_write, self._again, self._clock = may_write, again, clock
+        self._may_write, self._again, self._idle, self._clock = may_write, again, idle, clock
         self._backlog = Backlog(most=threads)
         self._condition = threading.Condition()
         self._stopping = False
@@ -60,11 +64,16 @@ class Writer:
             self._backlog.want(writes, self._clock())
             self._condition.notify_all()
 
-    @property
-    def waiting(self) -> int:
-        """How many objects are not yet as they should be."""
+    def busy(self) -> bool:
+        """Whether something is being written, or could be; not what waits for its time after a failure."""
         with self._condition:
-            return len(self._backlog)
+            return bool(self._backlog.under_way) or self._backlog.has_due(self._clock())
+
+    @property
+    def wanted(self) -> frozenset[Key]:
+        """What is not yet as it should be."""
+        with self._condition:
+            return self._backlog.keys
 
     def stop(self, patience_s: float) -> bool:
         """Begin no write any more; whether all that were under way ended within `patience_s`."""
@@ -73,19 +82,27 @@ class Writer:
             self._condition.notify_all()
             return self._condition.wait_for(lambda: self._backlog.under_way == 0, patience_s)
 
-    def _run(self) -> None:
-        while (write := self._next()) is not None:
-            self._do(write)
-
-    def _next(self) -> Write | None:
+    def step(self) -> bool:
+        """Do one write whose time has come; False when there is none."""
         with self._condition:
-            while not self._stopping:
-                now = self._clock()
-                if (write := self._backlog.take(now)) is not None:
-                    return write
-                until = self._backlog.next_time(now)
-                self._condition.wait(_LONGEST_WAIT_S if until is None else min(until - now, _LONGEST_WAIT_S))
-        return None
+            write = None if self._stopping else self._backlog.take(self._clock())
+        if write is not None:
+            self._do(write)
+        return write is not None
+
+    def _run(self) -> None:
+        while not self._stopping:
+            if not self.step():
+                self._wait()
+
+    def _wait(self) -> None:
+        """Until there may be something to write."""
+        with self._condition:
+            now = self._clock()
+            if self._stopping or self._backlog.has_due(now):
+                return
+            until = self._backlog.next_time(now)
+            self._condition.wait(_LONGEST_WAIT_S if until is None else min(until - now, _LONGEST_WAIT_S))
 
     def _do(self, write: Write) -> None:
         outcome, asked_s = Outcome.FAILED, 0.0
@@ -98,6 +115,8 @@ class Writer:
             self._condition.notify_all()
         if outcome is Outcome.STALE:
             self._again()
+        if not self.busy():
+            self._idle()
 
     def _attempt(self, write: Write) -> tuple[Outcome, float]:
         # The last thing before the request: whoever was stopped on the way here may no longer be the leader.

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mooring_operator.backlog import LONGEST_PAUSE_S, STATUS_EVERY_S, Backlog, Outcome
+from mooring_operator.backlog import LONGEST_PAUSE_S, STATUS_BURST, STATUS_EVERY_S, Backlog, Outcome
 from mooring_operator.writes import Verb, Write
 
 
@@ -144,19 +144,34 @@ def test_a_conflict_is_worked_out_again_at_once_and_the_next_ones_later() -> Non
     assert backlog.take(1.0)
 
 
-def test_a_status_is_written_at_once_and_then_once_a_second() -> None:
+def test_a_status_is_written_at_once_some_times_and_then_once_a_second() -> None:
     backlog = Backlog()
-    backlog.want([status("a", "1", "1")], 0.0)
-    write = backlog.take(0.0)
-    assert write
-    backlog.done(write, Outcome.DONE, 0.01)
-    backlog.want([status("a", "2", "2")], 0.02)
-    assert backlog.take(0.02) is None
-    backlog.want([], 0.5)
-    backlog.want([status("a", "3", "2")], 0.6)
-    assert backlog.next_time(0.6) == pytest.approx(0.01 + STATUS_EVERY_S)
-    taken = backlog.take(0.02 + STATUS_EVERY_S)
-    assert taken == status("a", "3", "2")
+    now, times = 0.0, []
+    for number in range(STATUS_BURST + 4):
+        backlog.want([status("a", str(number), str(number))], now)
+        if (write := backlog.take(now)) is None:
+            later = backlog.next_time(now)
+            assert later
+            # What is wanted meanwhile takes the place of what waits.
+            backlog.want([], now)
+            backlog.want([status("a", f"{number} again", str(number))], now)
+            now = later
+            write = backlog.take(now)
+        assert write
+        times.append(now)
+        backlog.done(write, Outcome.DONE, now)
+    assert times[:STATUS_BURST] == [0.0] * STATUS_BURST
+    assert times[STATUS_BURST:] == pytest.approx([STATUS_EVERY_S * n for n in range(1, 5)])
+
+
+def test_a_status_that_was_quiet_for_long_may_come_at_once_again() -> None:
+    backlog = Backlog()
+    for start in (0.0, 100.0):
+        for number in range(STATUS_BURST):
+            backlog.want([status("a", str(number), f"{start}-{number}")], start)
+            write = backlog.take(start)
+            assert write
+            backlog.done(write, Outcome.DONE, start)
 
 
 def test_nothing_is_remembered_of_what_is_long_done() -> None:

@@ -41,7 +41,8 @@ class Kubectl:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("KUBE", "HTTP", "http"))}
+        """What every kubectl of the lab gets: no kubeconfig and no proxy of the user's."""
+        kept = {key: value for key, value in os.environ.items() if not key.upper().startswith(("KUBE", "HTTP"))}
         return {**kept, "HOME": str(self._home)}
 
     def __call__(

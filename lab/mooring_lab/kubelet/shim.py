@@ -1,0 +1,166 @@
+"""Keeps one container: makes its namespaces, runs its process, and writes down how it ended.
+
+`python -m mooring_lab.kubelet.shim FOLDER LIFE STARTING`, where the latter two are descriptors of held locks (see
+`attempt`). It outlives kubelet; the container never outlives it.
+"""
+
+import ctypes  # noqa: F401 - loaded before the container's root hides it
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from mooring_lab.kubelet import rootfs, syscalls
+from mooring_lab.kubelet.attempt import EXIT, PROCESS, SHIM, SPEC, STARTED, kill_all, write_identity
+from mooring_lab.kubelet.runspec import RunSpec
+from mooring_lab.kubelet.states import Exit
+from mooring_lab.kubelet.syscalls import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS
+from mooring_lab.processes import Identity
+from mooring_lab.store import write_atomically
+
+_LONGEST_MESSAGE = 4096
+_IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+START_ERROR = "StartError"
+
+
+def main(arguments: Sequence[str]) -> int:
+    folder, starting = Path(arguments[0]), int(arguments[2])
+    for descriptor in map(int, arguments[1:]):
+        os.set_inheritable(descriptor, False)
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    syscalls.name_process("shim")
+    write_identity(folder / SHIM, _self())
+    spec = RunSpec.of_json((folder / SPEC).read_text())
+    started_at = time.time()
+    try:
+        pid, mounts = _start(spec, folder)
+    except (OSError, _NotStartedError) as error:
+        _write_exit(folder, Exit(128, START_ERROR, f"failed to start container: {error}", started_at, time.time()))
+        return 0
+    begun = {**asdict(Identity(pid, _start_time(folder))), "started_at": started_at, "mounts": mounts}
+    write_atomically(folder / STARTED, json.dumps(begun))
+    os.close(starting)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    kill_all(mounts)
+    code = 128 - code if code < 0 else code
+    reason = "Error" if code else "Completed"
+    _write_exit(folder, Exit(code, reason, last_words(Path(spec.termination_message)), started_at, time.time()))
+    return 0
+
+
+class _NotStartedError(Exception):
+    """The container's process could not become what it should; the text says why."""
+
+
+def _self() -> Identity:
+    identity = Identity.of(os.getpid())
+    assert identity
+    return identity
+
+
+def _start_time(folder: Path) -> int:
+    start: int = json.loads((folder / PROCESS).read_text())["start"]
+    return start
+
+
+def _write_exit(folder: Path, ended: Exit) -> None:
+    write_atomically(folder / EXIT, json.dumps(asdict(ended)))
+
+
+def last_words(path: Path) -> str:
+    """What the container left in its termination message file."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(_LONGEST_MESSAGE).decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _start(spec: RunSpec, folder: Path) -> tuple[int, int]:
+    """The process and its mount namespace, once it has become the container's command.
+
+    _NotStartedError or OSError says why it did not.
+    """
+    network = os.open(spec.network, os.O_RDONLY | os.O_CLOEXEC)
+    syscalls.setns(network, CLONE_NEWNET)
+    os.close(network)
+    if not spec.host_pid:
+        syscalls.unshare(CLONE_NEWPID)
+    go_reader, go_writer = os.pipe()
+    said_reader, said_writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(go_writer)
+        os.close(said_reader)
+        _become(spec, folder, go_reader, said_writer)
+    os.close(go_reader)
+    os.close(said_writer)
+    identity = Identity.of(pid)
+    if identity:
+        write_identity(folder / PROCESS, identity)
+    os.write(go_writer, b"go")
+    os.close(go_writer)
+    with open(said_reader, encoding="utf-8") as file:
+        said = file.read().splitlines()
+    if len(said) != 1:
+        os.waitpid(pid, 0)
+        raise _NotStartedError("\n".join(said[1:]) or "its process ended before it became the container's")
+    return pid, int(said[0])
+
+
+def _become(spec: RunSpec, folder: Path, go: int, said: int) -> None:
+    """In the new process: says its mount namespace's inode, and why it failed if it does. Never returns."""
+    try:
+        syscalls.die_with_parent(signal.SIGKILL)
+        if os.read(go, 2) != b"go":
+            os._exit(1)  # the shim died before it could write down who we are
+        syscalls.unshare(CLONE_NEWNS | CLONE_NEWUTS | (0 if spec.host_ipc else CLONE_NEWIPC))
+        os.write(said, f"{os.stat('/proc/thread-self/ns/mnt').st_ino}\n".encode())
+        _set_host_name(spec.hostname)
+        scratch = folder / "root"
+        scratch.mkdir(exist_ok=True)
+        rootfs.build(spec, scratch)
+        take_identity(spec)
+        syscalls.die_with_parent(signal.SIGKILL)
+        execute(spec.argv, dict(spec.environment))
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the shim must be told
+        os.write(said, f"{error}\n".encode())
+    os._exit(127)
+
+
+def _set_host_name(name: str) -> None:
+    import socket
+
+    socket.sethostname(name)
+
+
+def take_identity(spec: RunSpec) -> None:
+    """User, groups and capabilities, as the container's process has them from its exec on."""
+    who = spec.identity
+    syscalls.limit_bounding_set(who.capabilities)
+    os.setgroups(who.groups)
+    os.setresgid(who.gid, who.gid, who.gid)
+    os.setresuid(who.uid, who.uid, who.uid)
+    syscalls.set_capabilities(who.capabilities if who.uid == 0 else 0)
+    if who.no_new_privileges:
+        syscalls.no_new_privileges()
+
+
+def execute(argv: tuple[str, ...], environment: dict[str, str]) -> None:
+    """Become a command, with the signals as a new process finds them. OSError names the command."""
+    for number in (*_IGNORED, signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    os.umask(0o022)
+    try:
+        os.execvpe(argv[0], argv, environment)
+    except OSError as error:
+        raise OSError(error.errno, f'exec: "{argv[0]}": {error.strerror}') from error
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -76,7 +76,9 @@ def status_of(scene: Scene, name: str, before: VirtualIPStatus | None, now: date
     groups = tuple(with_holder(group, verdicts[group.name], known.get(group.name)) for group in standing)
     past = _Past(before, now)
     programmed_now, silence_s = _patient(programmed(scene, name, planned), past)
-    held_now, election_s = _elected(held(scene, name, groups, verdicts), patience_s(scene, name), past)
+    held_now, election_s = _elected(
+        held(scene, name, groups, verdicts), patience_s(scene, name) if groups else 0.0, past
+    )
     accepted = next(c for c in planned.conditions if c.type == ConditionType.ACCEPTED)
     generation = accepted.observed_generation
     status = VirtualIPStatus(

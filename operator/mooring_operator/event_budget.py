@@ -34,10 +34,11 @@ ALL_OBJECTS = Limit(250, 0.2)
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The VirtualIP that an event is about."""
+    """The object that an event is about."""
 
     name: str
     uid: str
+    kind: str = "VirtualIP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Posting:
             "metadata": {"name": self.name, "namespace": NAMESPACE},
             "involvedObject": {
                 "apiVersion": API_VERSION,
-                "kind": "VirtualIP",
+                "kind": self.subject.kind,
                 "name": self.subject.name,
                 "uid": self.subject.uid,
             },

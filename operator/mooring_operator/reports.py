@@ -28,6 +28,7 @@ class Claim:
 class _Said:
     """One node's last words. `running` are its instances in the newest generation that it confirmed, `confirmed`."""
 
+    uid: str
     status: NodeConfigStatus
     heard: int
     states: Mapping[str, InstanceStatus]
@@ -116,11 +117,13 @@ def _said(before: _Said | None, standing: Standing, number: int) -> _Said | None
     status = standing.status
     if status is None:
         return None
+    if before and before.uid != standing.uid:
+        before = None
     if before and before.status == status:
         said = before
     else:
         states = {state.name: state for state in status.instances}
-        said = _Said(status, number, states, _claimed(before, states, number))
+        said = _Said(standing.uid, status, number, states, _claimed(before, states, number))
         # A daemon that runs an older generation again (its state folder was lost) takes back what it confirmed.
         if before and (status.observed_generation or 0) >= before.confirmed:
             said = replace(said, confirmed=before.confirmed, running=before.running)

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.cluster.operator.scenery import Cluster
 
 from mooring_kube.client import Client
 from mooring_lab.api.kubectl import Kubectl
 from mooring_lab.api.real import RealApi
-from tests.cluster.operator.scenery import Cluster
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 

@@ -202,6 +202,8 @@ class Daemons:
         self._given: dict[str, tuple[int, dict[str, Document]]] = {}
         self._said: dict[str, Document] = {}
         self._since: dict[tuple[str, str], tuple[str, str, int]] = {}
+        self._asked: set[str] = set()
+        self._turns = {node: threading.Lock() for node in addresses}
         self._pool = ThreadPoolExecutor(8)
         self._follower = Follower(client, NODE_CONFIGS, self)
 
@@ -234,7 +236,7 @@ class Daemons:
             groups = {each["name"] for each in (*before[1].values(), *given.values())}
             touched = {name} | {node for node, (_, own) in self._given.items() if groups & own.keys()}
         for node in sorted(touched):
-            self._pool.submit(self._report, node)
+            self._ask(node)
 
     def deleted(self, item: Document) -> None:
         with self._lock:
@@ -247,9 +249,23 @@ class Daemons:
     def speak(self, node: str) -> None:
         """One that was silent says what there is to say."""
         self.silent.discard(node)
-        self._pool.submit(self._report, node)
+        self._ask(node)
 
     # -- what they say
+
+    def _ask(self, node: str) -> None:
+        """Have the node report soon; one node's reports keep their order."""
+        with self._lock:
+            begins = node not in self._asked
+            self._asked.add(node)
+        if begins:
+            self._pool.submit(self._report_all, node)
+
+    def _report_all(self, node: str) -> None:
+        with self._turns[node]:
+            with self._lock:
+                self._asked.discard(node)
+            self._report(node)
 
     def _report(self, node: str) -> None:
         with self._lock:

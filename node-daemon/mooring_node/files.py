@@ -43,6 +43,8 @@ class StateFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.accepted = path / "accepted.json"
+        self.origin = path / "origin.json"
+        self.keys = path / "keys.json"
         self.ledger = path / "ledger.json"
         self.kept = path / "kept.json"
         self.transitions = path / "transitions.json"

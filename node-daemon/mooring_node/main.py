@@ -16,6 +16,8 @@ from mooring_node.files import StateFolder
 
 DEFAULT_STATE = Path("/var/lib/mooring")
 DEFAULT_METRICS = "127.0.0.1:9650"
+DEFAULT_NAMESPACE = "mooring-system"
+NODE_VARIABLE, NAMESPACE_VARIABLE = "MOORING_NODE_NAME", "MOORING_NAMESPACE"
 UNUSABLE, MISSING_RIGHT, ALREADY_RUNNING, NO_DAEMON = 3, 4, 5, 6
 
 
@@ -24,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument("--version", action=_Version, nargs=0, help="print it and end")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="speak VRRP and hold addresses as the configuration says")
-    run.add_argument("--config", type=Path, required=True, metavar="FILE", help="a NodeConfig; SIGHUP reads it again")
+    _add_sources(run)
     run.add_argument(
         "--metrics-address", default=DEFAULT_METRICS, metavar="HOST:PORT", help=f"{DEFAULT_METRICS}; port 0: none"
     )
@@ -47,6 +49,26 @@ def parser() -> argparse.ArgumentParser:
             help=f"ledger and last good configuration ({DEFAULT_STATE})",
         )
     return root
+
+
+def _add_sources(run: argparse.ArgumentParser) -> None:
+    run.set_defaults(complain=run.error)
+    run.add_argument("--config", type=Path, metavar="FILE", help="a NodeConfig; SIGHUP reads it again")
+    api = run.add_argument_group("instead of --config, the NodeConfig of this name in the Kubernetes API")
+    api.add_argument("--node", metavar="NAME", help=f"this node's name; default: ${NODE_VARIABLE}")
+    api.add_argument("--kubeconfig", type=Path, metavar="FILE", help="default: the service account of this pod")
+    api.add_argument(
+        "--namespace",
+        metavar="NAME",
+        help=f"where Mooring's Secrets are; default: ${NAMESPACE_VARIABLE}, else {DEFAULT_NAMESPACE}",
+    )
+    for option, what in (("--show-interface", "report"), ("--hide-interface", "do not report")):
+        api.add_argument(
+            option,
+            action="append",
+            metavar="PATTERN",
+            help=f"{what} interfaces of this name, as in `eth*`; may stand several times",
+        )
 
 
 class _Version(argparse.Action):
@@ -84,6 +106,7 @@ def _run(options: argparse.Namespace) -> int:
     from mooring_node.channel import Channel
     from mooring_node.log import Log
 
+    _settle_source(options)
     missing = missing_right()
     if missing:
         return _complain(f"{missing}; run it as root, or grant the capability", MISSING_RIGHT)
@@ -95,9 +118,12 @@ def _run(options: argparse.Namespace) -> int:
         # Only here: what the agent imports, the other processes must not carry.
         import asyncio
 
-        from mooring_node.agent.process import Agent, AgentOptions
+        from mooring_node.agent.interfaces import HIDDEN, Choice
+        from mooring_node.agent.process import Agent, AgentOptions, ApiSource
 
-        chosen = AgentOptions(options.config, host.strip("[]"), int(port), options.log_format == "json")
+        choice = Choice(tuple(options.show_interface or ()), (*HIDDEN, *(options.hide_interface or ())))
+        source = options.config or ApiSource(options.node, options.namespace, options.kubeconfig, choice)
+        chosen = AgentOptions(source, host.strip("[]"), int(port), options.log_format == "json")
 
         async def run_agent() -> None:
             await Agent(chosen, state, board, child, vrrp, supervisor).run()
@@ -111,6 +137,20 @@ def _run(options: argparse.Namespace) -> int:
         return _complain(str(error), ALREADY_RUNNING)
     except OSError as error:
         return _complain(f"{options.state_dir}: {error}", 1)
+
+
+def _settle_source(options: argparse.Namespace) -> None:
+    """Exactly one of file and API; the environment speaks where the command line does not."""
+    of_api = ("node", "kubeconfig", "namespace", "show_interface", "hide_interface")
+    if options.config is not None:
+        for name in of_api:
+            if getattr(options, name) is not None:
+                options.complain(f"--{name.replace('_', '-')} belongs to --node, and --config is given")
+        return
+    options.node = options.node or os.environ.get(NODE_VARIABLE)
+    if not options.node:
+        options.complain(f"give --config FILE, or --node NAME (or set {NODE_VARIABLE})")
+    options.namespace = options.namespace or os.environ.get(NAMESPACE_VARIABLE) or DEFAULT_NAMESPACE
 
 
 def missing_right() -> str | None:
@@ -130,25 +170,25 @@ def missing_right() -> str | None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from mooring_api.problems import InvalidObject, Problem
+    from mooring_api.problems import Problem
     from mooring_api.vrrp import TransportType
     from mooring_node.agent.compile import NodeFacts, compile_groups
     from mooring_node.agent.configuration import in_file, read_file
     from mooring_node.vrrp.faults import FaultReason
 
-    try:
-        config, problems = read_file(options.config)
-    except InvalidObject as error:
-        for problem in error.problems:
+    reading = read_file(options.config)
+    config, problems = reading.config, reading.problems
+    if config is None:
+        for problem in problems:
             print(in_file(options.config, problem), file=sys.stderr)
         return UNUSABLE
     lonely = tuple(
         Problem(
             f"NodeConfig {config.metadata.name}",
-            f"spec.instances[{place}].transport.peers",
+            f"spec.instances[{reading.places[instance.name]}].transport.peers",
             FaultReason.NO_PEERS.remedy,
         )
-        for place, instance in enumerate(config.spec.instances)
+        for instance in config.spec.instances
         if instance.transport.type is TransportType.UNICAST
         and not instance.transport.peers
         and not instance.transport.alone

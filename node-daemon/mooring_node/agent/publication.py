@@ -28,15 +28,22 @@ class Publication:
         """What the status is to be; None: nothing is known yet."""
         self.uid: str | None = None
         """Of the object that is there; None: there is none, or it has not been seen."""
+        self.version = ""
+        """Of that object, as it was last seen or written."""
         self._there: Status | None = None
-        self._version = ""
         self._sent: Status | None = None
         self._answer: Status | None = None
         self._connected = False
         self._outage = False
         self._writing = False
-        self._not_before_ns = 0
+        self.not_before_ns = 0
+        """Nothing is written earlier, whatever changes."""
         self._failures = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is an object, a server that is heard, and no write under way."""
+        return self.uid is not None and self._connected and not self._writing
 
     # What the server has.
 
@@ -46,13 +53,17 @@ class Publication:
         `newest`: it is from a list, which is the present; what a watch says late is ignored.
         """
         if uid != self.uid:
-            self.uid, self._version, self._sent, self._answer = uid, "", None, None
-        elif not newest and is_older(version, self._version):
+            self.uid, self.version, self._sent, self._answer = uid, "", None, None
+        elif not newest and self.knows_newer(uid, version):
             return False
         # Equal: our own write coming round, after its reply has told us already.
-        news = version != self._version
-        self._version, self._there = version, status
+        news = version != self.version
+        self.version, self._there = version, status
         return news and not self._writing and self._answer is not None and status != self._answer
+
+    def knows_newer(self, uid: str, version: str) -> bool:
+        """Whether a newer version of that object has been seen or written."""
+        return uid == self.uid and is_older(version, self.version)
 
     def absent(self) -> None:
         """There is no object to write to."""
@@ -61,7 +72,7 @@ class Publication:
     def connected(self, now_ns: int, jitter: float) -> None:
         """The server is heard again; `jitter` from 0 to 1 spreads many clients."""
         if self._outage and not self._connected:
-            self._not_before_ns = max(self._not_before_ns, now_ns + int(SPREAD_NS * jitter))
+            self.not_before_ns = max(self.not_before_ns, now_ns + int(SPREAD_NS * jitter))
         self._connected, self._outage = True, False
 
     def lost(self) -> None:
@@ -72,24 +83,24 @@ class Publication:
 
     def take(self, now_ns: int, *, at_once: bool = False) -> Status | None:
         """What is to be written now, once; `at_once` does not wait for its turn (the last words of a daemon)."""
-        if not self._needed() or (now_ns < self._not_before_ns and not at_once):
+        if not self._needed() or (now_ns < self.not_before_ns and not at_once):
             return None
         self._writing = True
         self._sent, self._answer = self.wanted, None
-        self._not_before_ns = now_ns + EVERY_NS
+        self.not_before_ns = now_ns + EVERY_NS
         return self.wanted
 
     def due_ns(self) -> int | None:
         """When `take` will give something; None: not before something else happens."""
-        return self._not_before_ns if self._needed() else None
+        return self.not_before_ns if self._needed() else None
 
     def written(self, version: str, status: Status | None) -> None:
         """The server took it, and this is what it has now."""
         self._writing = False
         self._failures = 0
         self._answer = status
-        if not is_older(version, self._version):
-            self._version, self._there = version, status
+        if not is_older(version, self.version):
+            self.version, self._there = version, status
 
     def failed(self, now_ns: int, jitter: float, retry_after_ns: int = 0) -> None:
         """It did not take it, or did not say so; tried again after a pause that grows."""
@@ -98,10 +109,10 @@ class Publication:
         self._failures += 1
         longest = min(FIRST_PAUSE_NS << min(self._failures - 1, 16), LONGEST_PAUSE_NS)
         pause = max(int(longest * (0.5 + jitter / 2)), retry_after_ns)
-        self._not_before_ns = max(self._not_before_ns, now_ns + pause)
+        self.not_before_ns = max(self.not_before_ns, now_ns + pause)
 
     def _needed(self) -> bool:
-        if self.wanted is None or self.uid is None or not self._connected or self._writing:
+        if self.wanted is None or not self.ready:
             return False
         taken_as_far_as_it_goes = self._sent == self.wanted and self._there == self._answer
         return self._there != self.wanted and not taken_as_far_as_it_goes

@@ -11,7 +11,16 @@ import yaml
 from mooring_node import ledger as ledger_module
 from mooring_node.agent import configuration
 from mooring_node.agent.compile import NodeFacts
-from mooring_node.agent.configuration import Outcome, accept, last_good
+from mooring_node.agent.configuration import (
+    Origin,
+    Outcome,
+    Reading,
+    accept,
+    last_good,
+    noted_origin,
+    read_file,
+    read_object,
+)
 from mooring_node.files import StateFolder
 from mooring_node.ledger import Entries, Ledger, addresses_of
 
@@ -42,7 +51,13 @@ class Node:
 
     def accept_text(self, text: str) -> Outcome:
         self.file.write_text(text)
-        return accept(self.file, self.state, lambda: self.facts)
+        return self.take(read_file(self.file))
+
+    def accept_object(self, document: Any) -> Outcome:
+        return self.take(read_object(document, "lb-1"))
+
+    def take(self, reading: Reading) -> Outcome:
+        return accept(reading, self.state, lambda: self.facts)
 
 
 @pytest.fixture
@@ -91,7 +106,7 @@ def test_junk_changes_nothing(node: Node, text: str) -> None:
 def test_a_file_that_is_gone_changes_nothing(node: Node) -> None:
     before = node.accept(A)
     node.file.unlink()
-    outcome = accept(node.file, node.state, lambda: FACTS)
+    outcome = node.take(read_file(node.file))
     assert outcome.runtime == before.runtime
     assert "cannot be read" in str(outcome.errors[0])
 
@@ -193,3 +208,122 @@ def test_a_last_good_file_of_another_version_is_none(node: Node) -> None:
     outcome = node.accept(A)
     assert outcome.runtime is not None
     assert outcome.runtime.generation == 1
+
+
+# An object of the API.
+
+
+def stored(*instances: Any, generation: int = 1, uid: str = "u1") -> dict[str, Any]:
+    metadata = {"name": "lb-1", "uid": uid, "generation": generation, "resourceVersion": "7", "managedFields": [{}]}
+    head = {"apiVersion": "mooring.dev/v1alpha1", "kind": "NodeConfig", "metadata": metadata}
+    return head | {"spec": {"instances": list(instances)}, "status": {"daemonVersion": "0"}}
+
+
+def test_an_object_runs_like_a_file_and_its_generation_is_noted(node: Node) -> None:
+    outcome = node.accept_object(stored(A, B, generation=7))
+    assert (names(outcome), outcome.changed, outcome.problems) == (["a", "b"], True, ())
+    assert outcome.origin == Origin("u1", 7)
+    assert outcome.runtime is not None
+    assert noted_origin(node.state, outcome.runtime) == Origin("u1", 7)
+
+
+def test_another_generation_that_changes_nothing_here_is_noted_too(node: Node) -> None:
+    node.accept_object(stored(A, generation=7))
+    again = node.accept_object(stored(A, generation=8))
+    assert (again.changed, again.origin) == (False, Origin("u1", 8))
+    assert again.runtime is not None
+    assert noted_origin(node.state, again.runtime) == Origin("u1", 8)
+
+
+def test_a_refused_object_leaves_the_origin_of_what_runs(node: Node) -> None:
+    node.accept_object(stored(A, generation=7))
+    outcome = node.accept_object({"metadata": {"name": "lb-1", "uid": "u1", "generation": 8}})
+    assert (names(outcome), outcome.origin) == (["a"], Origin("u1", 7))
+    # A file says nothing of generations: what it brings is of none, and what is as before keeps its own.
+    assert node.accept(A, B).origin is None
+    assert node.accept_object({"spec": 7}).origin is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"runtime": 1}', '{"runtime": 1, "uid": "u", "generation": []}'])
+def test_a_note_that_is_none_tells_nothing(content: str, node: Node) -> None:
+    runtime = node.accept_object(stored(A)).runtime
+    assert runtime is not None
+    node.state.origin.write_text(content)
+    assert noted_origin(node.state, runtime) is None
+
+
+def test_a_lost_last_good_one_does_not_let_a_number_mean_two_things(node: Node) -> None:
+    node.accept_object(stored(A))
+    node.accept_object(stored(A, B, generation=2))
+    node.state.accepted.unlink()
+    outcome = node.accept_object(stored(B, generation=3))
+    assert outcome.runtime is not None
+    assert outcome.runtime.generation == 3
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        {},
+        {"spec": {}},
+        {"spec": None},
+        {"spec": {"instances": None}},
+        {"spec": {"instances": {}}},
+        {"spec": {"instances": 7}},
+        {"spec": {"instances": ["web"]}},
+        {"spec": {"instances": [{"virtualRouterID": 1}]}},
+        {"spec": {"instances": [{"name": ["a"]}]}},
+        {"kind": "Pod"},
+        {"apiVersion": "mooring.dev/v9"},
+        {"metadata": None},
+    ],
+    ids=str,
+)
+def test_half_an_object_withdraws_nothing(half: dict[str, Any], node: Node) -> None:
+    node.accept_object(stored(A, B))
+    whole = stored()
+    if "kind" not in half and "apiVersion" not in half and "metadata" not in half:
+        del whole["spec"]
+    outcome = node.accept_object(whole | half)
+    assert (names(outcome), outcome.changed) == (["a", "b"], False)
+    assert outcome.errors
+    assert all(str(each).startswith("NodeConfig") for each in outcome.errors)
+
+
+def test_an_object_with_an_empty_list_withdraws_everything(node: Node) -> None:
+    node.accept_object(stored(A, B))
+    assert names(node.accept_object(stored(generation=2))) == []
+
+
+def test_an_object_nested_without_end_changes_nothing(node: Node) -> None:
+    node.accept_object(stored(A))
+    deep: Any = "x"
+    for _ in range(100_000):
+        deep = [deep]
+    outcome = node.accept_object(stored(A | {"unknown": deep}, generation=2))
+    assert (names(outcome), outcome.changed) == (["a"], False)
+    assert outcome.problems
+
+
+def test_too_many_instances_change_nothing(node: Node) -> None:
+    node.accept_object(stored(A))
+    outcome = node.accept_object(stored(*[A] * 1025))
+    assert (names(outcome), outcome.changed) == (["a"], False)
+
+
+def test_a_field_that_a_newer_operator_knows_is_a_warning_and_the_instance_runs(node: Node) -> None:
+    outcome = node.accept_object(stored(A | {"telepathy": True}, B))
+    assert names(outcome) == ["a", "b"]
+    assert [(each.instance, each.path) for each in outcome.problems] == [("a", "spec.instances[0].telepathy")]
+    assert outcome.errors == ()
+
+
+def test_a_problem_has_the_number_of_its_instance_as_it_was_written(node: Node) -> None:
+    node.facts = NodeFacts()
+    unnamed = {key: value for key, value in instance("c", 3, "10.9.0.1/24").items() if key != "interface"}
+    outcome = node.accept_object(stored(BAD_A, B, unnamed))
+    assert [str(each).split(":")[1] for each in outcome.errors] == [
+        " spec.instances[0].priority (instance a)",
+        " spec.instances[2].interface (instance c)",
+    ]
+    assert outcome.waits

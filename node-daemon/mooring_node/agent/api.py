@@ -1,0 +1,105 @@
+"""The API server as the agent uses it: two watches, each a thread, and one write, which blocks (shell)."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from mooring_api.authentication import SECRET_TYPE
+from mooring_api.nodeconfig import NodeConfigStatus
+from mooring_api.wire import wire_name
+from mooring_kube.client import MERGE_PATCH, Client
+from mooring_kube.connection import Connection, find
+from mooring_kube.errors import BadRequest, Invalid, KubeError, ServerError
+from mooring_kube.follow import Follower, Handler
+from mooring_kube.resources import NODE_CONFIGS, SECRETS
+from mooring_node.agent.writer import Document
+
+MANAGER = "mooring-node"
+#: What a merge patch takes away.
+_EMPTY_STATUS: Mapping[str, Any] = {wire_name(name): None for name in NodeConfigStatus.model_fields}
+
+
+class Followed(Protocol):
+    """A watch that goes on by itself."""
+
+    connected: bool
+    restarts: int
+
+    def is_alive(self) -> bool: ...
+
+    def stop(self) -> None: ...
+
+
+class Server(Protocol):
+    """One API server as one identity; calls come from any thread and block."""
+
+    connection: Connection
+
+    def follow_node_config(self, handler: Handler) -> Followed: ...
+
+    def follow_secrets(self, handler: Handler) -> Followed: ...
+
+    def write_status(self, version: str, status: Mapping[str, Any]) -> Document:
+        """The object as it is then. Conflict when it is no longer of that resourceVersion; other kinds of KubeError."""
+
+
+class KubeServer:
+    """The real one. NoConnection or Unreachable when it cannot even be tried."""
+
+    def __init__(self, kubeconfig: Path | None, node: str, namespace: str) -> None:
+        self.connection = find(kubeconfig)
+        self._client = Client(self.connection, agent=MANAGER)
+        self._node = node
+        self._namespace = namespace
+
+    def follow_node_config(self, handler: Handler) -> Followed:
+        return _started(Follower(self._client, NODE_CONFIGS, handler, field_selector=f"metadata.name={self._node}"))
+
+    def follow_secrets(self, handler: Handler) -> Followed:
+        selector = f"type={SECRET_TYPE}"
+        return _started(Follower(self._client, SECRETS, handler, namespace=self._namespace, field_selector=selector))
+
+    def write_status(self, version: str, status: Mapping[str, Any]) -> Document:
+        # What was made anew under the same name has not been read yet: it must not get what is said of another.
+        head = {"metadata": {"name": self._node, "resourceVersion": version}}
+        try:
+            document = head | {"status": status}
+            return self._client.apply(NODE_CONFIGS, document, manager=MANAGER, force=True, subresource="status")
+        except (BadRequest, Invalid, ServerError):
+            # Server-side apply refuses a field that an older CRD does not know (with 500); a patch has it dropped.
+            body = head | {"status": {**_EMPTY_STATUS, **status}}
+            path = NODE_CONFIGS.path(None, self._node, "status")
+            return self._client.request(
+                "PATCH", path, query={"fieldManager": MANAGER}, body=body, content_type=MERGE_PATCH
+            )
+
+
+def _started(follower: Follower) -> Follower:
+    follower.start()
+    return follower
+
+
+class Posted:
+    """A follower's handler that hands everything to the loop's thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, target: Handler) -> None:
+        self._loop = loop
+        self._target = target
+
+    def listed(self, items: Iterable[Document]) -> None:
+        self._post(self._target.listed, tuple(items))
+
+    def changed(self, item: Document) -> None:
+        self._post(self._target.changed, item)
+
+    def deleted(self, item: Document) -> None:
+        self._post(self._target.deleted, item)
+
+    def failed(self, error: KubeError) -> None:
+        self._post(self._target.failed, error)
+
+    def _post(self, call: Callable[..., None], argument: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the agent
+            self._loop.call_soon_threadsafe(call, argument)

@@ -1,0 +1,191 @@
+"""What runs: has a configuration accepted and run, and knows which one the VRRP process has really taken up."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Sequence
+
+from mooring_api.problems import Problem, Severity
+from mooring_node.agent import settings
+from mooring_node.agent.claims import ClaimWatch
+from mooring_node.agent.compile import NodeFacts, facts_of
+from mooring_node.agent.configuration import (
+    Origin,
+    Outcome,
+    Reading,
+    Resolve,
+    accept,
+    as_they_are,
+    last_good,
+    noted_origin,
+)
+from mooring_node.channel import Channel
+from mooring_node.files import StateFolder
+from mooring_node.kernel.process import now_ns
+from mooring_node.kernel.rtnetlink import AddressGone, Change, Rtnetlink
+from mooring_node.ledger import Ledger
+from mooring_node.log import Log
+from mooring_node.vrrp.config import NodeRuntime
+
+#: After a change, what was configured before may still be handed over: the ledger keeps it for so long.
+NARROW_AFTER_S = 120.0
+#: What could not be done is tried again: an interface that was not there, a full disk, a VRRP process that did not
+#: run what it was told to.
+RETRY_NS = 5_000_000_000
+MOST_LOGGED = 50
+
+
+class Running:
+    """The accepted configuration and the node's settings that it needs."""
+
+    def __init__(
+        self,
+        state: StateFolder,
+        vrrp: Channel,
+        rtnetlink: Rtnetlink,
+        log: Log,
+        say: Callable[[Problem], str] = str,
+    ) -> None:
+        """`say` makes a problem a line of the log."""
+        self.ledger = Ledger(state.ledger)
+        self.claims = ClaimWatch(rtnetlink)
+        self.outcome = Outcome(None, (), changed=False)
+        self.accepted_at_ns = now_ns()
+        self.read_at_ns = 0
+        self._state = state
+        self._vrrp = vrrp
+        self._rtnetlink = rtnetlink
+        self._log = log
+        self._say = say
+        self.unsaved = False
+        """The state folder could not be written: what was read last does not run."""
+        self._told_at_ns = 0
+        self._taken_up = 0
+        self._confirmed: tuple[int, Origin | None] | None = None
+        self._narrow: asyncio.TimerHandle | None = None
+
+    @property
+    def runtime(self) -> NodeRuntime | None:
+        """What is to run; None when nothing was ever good."""
+        return self.outcome.runtime
+
+    @property
+    def observed(self) -> Origin | None:
+        """Of which object of the API the configuration is that the VRRP process runs, with nothing beside it."""
+        if self._confirmed is None or self._confirmed[0] != self._taken_up:
+            return None
+        return self._confirmed[1]
+
+    # What is to run.
+
+    def take(self, reading: Reading, resolve: Resolve = as_they_are) -> None:
+        """Have run what of a reading is good; the VRRP process is told in any case."""
+        self.read_at_ns = now_ns()
+        try:
+            outcome = accept(reading, self._state, self._facts, resolve)
+        except OSError as error:
+            if not self.unsaved:
+                self._log.write("error", f"{self._state.path}: {error}; what runs goes on")
+            self.unsaved = True
+            return
+        self.unsaved = False
+        news = outcome.problems != self.outcome.problems or not outcome.waits
+        before, self.outcome = self.outcome, outcome
+        if news:
+            self._tell(outcome.problems)
+        if outcome.runtime is None:
+            return
+        if outcome.problems and news:
+            self._log.write("warning", "what is wrong keeps its last good form; all else is as it was written")
+        if outcome.changed:
+            self.accepted_at_ns = now_ns()
+        self._run(outcome.runtime)
+        if news and (outcome.changed or reading.origin is None or outcome.origin != before.origin):
+            of = f", generation {outcome.origin.generation} of the API" if outcome.origin else ""
+            self._log.write(
+                "info", f"configuration {outcome.runtime.generation}: {len(outcome.runtime.groups)} groups{of}"
+            )
+
+    def prepare_last_good(self) -> NodeRuntime | None:
+        """Make the node ready for the last good configuration, which the VRRP process may run before another comes."""
+        runtime = last_good(self._state)
+        if runtime is not None:
+            self.outcome = Outcome(runtime, (), changed=False, origin=noted_origin(self._state, runtime))
+            self._prepare(runtime)
+        return runtime
+
+    def run_last_good(self) -> None:
+        """Have the VRRP process run what `prepare_last_good` found."""
+        if self.outcome.runtime is not None:
+            self._run(self.outcome.runtime)
+
+    def configured(self, generation: int, leaving: int) -> bool:
+        """The VRRP process runs this one and hands over so many groups of earlier ones; whether `observed` is new."""
+        before = self.observed
+        self._taken_up = generation
+        runtime = self.outcome.runtime
+        if runtime is not None and runtime.generation == generation and not leaving:
+            self._confirmed = (generation, self.outcome.origin)
+        return self.observed != before
+
+    def again(self, now: int) -> bool:
+        """Whether the same reading should be taken once more: something was missing that may have come meanwhile."""
+        return (self.outcome.waits or self.unsaved) and now - self.read_at_ns > RETRY_NS
+
+    def turn(self, now: int) -> None:
+        """To be called now and then."""
+        runtime = self.outcome.runtime
+        told = self._told_at_ns and now - self._told_at_ns > RETRY_NS
+        if runtime is not None and told and self._taken_up != runtime.generation:
+            self._run(runtime)
+
+    def kernel_changed(self, changes: Sequence[Change]) -> None:
+        """Interfaces came or went, or addresses alone, which are the business of others."""
+        if self.outcome.runtime is not None and not all(isinstance(change, AddressGone) for change in changes):
+            self._ensure_settings(self.outcome.runtime)
+            self.claims.configured(self.outcome.runtime)
+
+    # How it is done.
+
+    def _tell(self, problems: tuple[Problem, ...]) -> None:
+        for problem in problems[:MOST_LOGGED]:
+            level = "error" if problem.severity is Severity.ERROR else "warning"
+            self._log.write(level, self._say(problem))
+        if len(problems) > MOST_LOGGED:
+            self._log.write("error", f"and {len(problems) - MOST_LOGGED} more; `mooring-node status` shows them")
+
+    def _run(self, runtime: NodeRuntime) -> None:
+        self._prepare(runtime)
+        self._told_at_ns = now_ns()
+        self._vrrp.send({"do": "configure"})
+
+    def _prepare(self, runtime: NodeRuntime) -> None:
+        self._ensure_settings(runtime)
+        self.claims.configured(runtime)
+        if self._narrow is not None:
+            self._narrow.cancel()
+        self._narrow = asyncio.get_running_loop().call_later(NARROW_AFTER_S, self._narrow_ledger)
+
+    def _ensure_settings(self, runtime: NodeRuntime) -> None:
+        try:
+            settings.ensure(self._rtnetlink, self.ledger, runtime.groups)
+        except OSError as error:
+            self._log.write(
+                "error", f"promote_secondaries could not be set: {error}; deleting one address may take others"
+            )
+
+    def _narrow_ledger(self) -> None:
+        if self.outcome.runtime is not None:
+            with contextlib.suppress(OSError):  # a full disk: the ledger stays as wide as it was
+                settings.restore_unused(self._rtnetlink, self.ledger, self.outcome.runtime.groups)
+
+    def _facts(self) -> NodeFacts:
+        names = {link.index: link.name for link in self._rtnetlink.links()}
+        addresses = [
+            (names[each.interface_index], socket.inet_ntop(each.family, each.address), each.prefix_length)
+            for each in self._rtnetlink.addresses()
+            if each.interface_index in names
+        ]
+        families: dict[int, int] = {socket.AF_INET: 4, socket.AF_INET6: 6}
+        defaults = self._rtnetlink.default_interfaces()
+        return facts_of(addresses, [(families[family], names[index]) for family, index in defaults.items()])

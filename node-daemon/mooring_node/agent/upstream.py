@@ -1,0 +1,262 @@
+"""The daemon as the API's client: its one NodeConfig and the keys come in, its status goes out.
+
+Everything here runs in the agent's loop and never blocks it; followers and writer are threads. What the node
+runs never depends on it: a server that is gone, refuses or talks nonsense leaves the last good configuration.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from mooring_api.nodeconfig import CredentialReport
+from mooring_node.agent.api import Server
+from mooring_node.agent.configuration import Origin, Reading, read_object
+from mooring_node.agent.keyring import Keyring
+from mooring_node.agent.keys import references_of
+from mooring_node.agent.listening import Listening
+from mooring_node.agent.reporter import Reporter
+from mooring_node.agent.running import Running
+from mooring_node.agent.writer import Document
+from mooring_node.kernel.process import now_ns
+from mooring_node.log import Log
+
+#: So long a first configuration of the API is waited for before the last good one is run.
+PATIENCE_S = 2.0
+#: So long a first configuration waits for the keys that it names.
+KEYS_PATIENCE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose NodeConfig it is, and where Mooring's Secrets are."""
+
+    node: str
+    namespace: str
+
+    @property
+    def called(self) -> str:
+        return f"NodeConfig {self.node}"
+
+
+class Upstream:
+    """Follows, has accepted, reports.
+
+    `connect` may raise NoConnection or Unreachable; `status` makes the status from the generation that it may
+    name, the keys and the remarks.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        connect: Callable[[], Server],
+        running: Running,
+        keyring: Keyring,
+        status: Callable[[int | None, Sequence[CredentialReport], Sequence[str]], Mapping[str, Any]],
+        log: Log,
+    ) -> None:
+        self._identity = identity
+        self._running = running
+        self._keyring = keyring
+        self._log = log
+        self._status = status
+        self._reporter = Reporter(self._build, identity.called, log)
+        configs, secrets = _Configs(self), _Secrets(self, keyring)
+        self._listening = Listening(connect, configs, secrets, self._reporter.connected, self._what_runs, log)
+        self._there: Origin | None = None
+        """The object as it was last seen; None: there is none, or nobody has looked."""
+        self._absence = ""
+        self._reading: Reading | None = None
+        self._began = False
+        self._keys_settled = False
+        self._resolved: object = None
+
+    def start(self) -> bool:
+        """Make the last good configuration ready and begin to listen; False where neither can ever come to anything."""
+        last_good = self._running.prepare_last_good()
+        asyncio.get_running_loop().call_later(PATIENCE_S, self._begin, "nothing was heard of the API server yet")
+        missing = self._listening.listen()
+        return last_good is not None or missing is None
+
+    async def finish(self) -> None:
+        """Say the last words (see Reporter) and end."""
+        await self._reporter.finish()
+        self._listening.stop()
+
+    def turn(self, now: int) -> None:
+        """To be called now and then."""
+        self._listening.turn(now)
+        if self._running.again(now):
+            self.accept()
+
+    def changed(self) -> None:
+        """Something that the status tells of may be other than before."""
+        self._reporter.changed()
+
+    def remarks(self) -> tuple[str, ...]:
+        """What somebody should mend, though it keeps nothing of the spec from running."""
+        return (*self._listening.remarks(), *self._keyring.book.remarks())
+
+    def about(self) -> dict[str, Any]:
+        """For `mooring-node status` and the metrics; nothing secret."""
+        observed = self._running.observed
+        return {
+            "node": self._identity.node,
+            "absence": self._absence,
+            "generation": self._there.generation if self._there else None,
+            "observedGeneration": observed.generation if observed else None,
+            "statusWrites": dict(self._reporter.writes),
+            "credentials": [each.to_wire() for each in self._keyring.book.reports()],
+            "remarks": list(self.remarks()),
+            **self._listening.about(now_ns()),
+        }
+
+    # The NodeConfig.
+
+    def present(self, document: Document, *, newest: bool) -> None:
+        """The NodeConfig as the server has it; `newest`: from a list, else of a watch, which may say it late."""
+        metadata = _metadata(document)
+        uid, version = str(metadata.get("uid") or ""), str(metadata.get("resourceVersion") or "")
+        if metadata.get("name") != self._identity.node or (not newest and self._reporter.is_late(uid, version)):
+            return
+        self._absence = ""
+        reading = read_object(document, self._identity.node)
+        assert reading.origin is not None
+        # A status that comes round is of the same generation: there is nothing to accept.
+        if reading.origin != self._there or self._reading is None or not reading.origin.generation:
+            self._there, self._reading = reading.origin, reading
+            self.accept()
+        self._reporter.observed(uid, version, document.get("status"), newest=newest)
+
+    def absent(self, how: str, uid: str | None = None) -> None:
+        """There is no NodeConfig, or the one of this uid is gone: what runs goes on."""
+        if uid is not None and (self._there is None or self._there.uid != uid):
+            return
+        if not self._absence:
+            self._absence = how
+            self._log.write("warning", f"{self._identity.called} {how}; {self._what_runs()}")
+        self._there = None
+        self._reporter.absent()
+        self._begin()
+
+    def unheard(self) -> None:
+        self._reporter.lost()
+        self._begin()
+
+    @property
+    def node(self) -> str:
+        return self._identity.node
+
+    def accept(self) -> None:
+        """Have the newest reading run; the first one waits a moment for the keys that it names."""
+        reading = self._reading
+        if reading is None:
+            return
+        if reading.config is not None:
+            references = references_of(reading.config.spec.instances)
+            self._keyring.refer(references)
+            if references and not self._keys_settled:
+                asyncio.get_running_loop().call_later(KEYS_PATIENCE_S, self.settle_keys)
+                return
+            self._resolved = self._resolve(reading)
+        self._began = True
+        self._running.take(reading, partial(self._keyring.book.with_passwords, node=self._identity.node))
+        self.changed()
+
+    def _begin(self, why: str = "") -> None:
+        """Run the last good configuration, unless something else runs already."""
+        if not self._began:
+            self._began = True
+            if why:
+                self._log.write("warning", f"{why}; {self._what_runs()}")
+            self._running.run_last_good()
+
+    def _what_runs(self) -> str:
+        runtime, origin = self._running.runtime, self._running.outcome.origin
+        if runtime is None:
+            return "there is no last good configuration, so nothing runs"
+        known = f", generation {origin.generation}" if origin else ""
+        return f"the last good configuration runs ({len(runtime.groups)} groups{known})"
+
+    def _build(self) -> Mapping[str, Any]:
+        return self._status(self._observed(), self._keyring.book.reports(), self.remarks())
+
+    def _observed(self) -> int | None:
+        """The generation that the status may name: of the very object that is there."""
+        observed = self._running.observed
+        if observed is None or self._there is None or observed.uid != self._there.uid:
+            return None
+        return observed.generation
+
+    # The keys.
+
+    def settle_keys(self) -> None:
+        """What is known of Secrets now is what there is."""
+        if not self._keys_settled:
+            self._keys_settled = True
+            self.accept()
+
+    def keys_told(self, news: bool) -> None:
+        """Secrets were listed, changed or deleted; `news` by the book."""
+        if news:
+            self._keyring.save()
+            self.changed()
+        reading = self._reading
+        if not self._keys_settled:
+            self.settle_keys()
+        elif news and reading is not None and reading.config is not None and self._resolve(reading) != self._resolved:
+            self.accept()
+
+    def _resolve(self, reading: Reading) -> object:
+        assert reading.config is not None
+        return self._keyring.book.with_passwords(reading.config.spec.instances, self._identity.node)
+
+
+class _Configs:
+    """Events of NodeConfigs; others than this node's are none of its business."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+
+    def listed(self, items: Iterable[Document]) -> None:
+        mine = [item for item in items if _metadata(item).get("name") == self._upstream.node]
+        if mine:
+            self._upstream.present(mine[0], newest=True)
+        else:
+            self._upstream.absent("is not there")
+
+    def changed(self, item: Document) -> None:
+        self._upstream.present(item, newest=False)
+
+    def deleted(self, item: Document) -> None:
+        if _metadata(item).get("name") == self._upstream.node:
+            self._upstream.absent("was deleted", str(_metadata(item).get("uid") or ""))
+
+    def unheard(self) -> None:
+        self._upstream.unheard()
+
+
+class _Secrets:
+    """Events of Secrets."""
+
+    def __init__(self, upstream: Upstream, keyring: Keyring) -> None:
+        self._upstream = upstream
+        self._book = keyring.book
+
+    def listed(self, items: Iterable[Document]) -> None:
+        self._upstream.keys_told(self._book.listed(items))
+
+    def changed(self, item: Document) -> None:
+        self._upstream.keys_told(self._book.changed(item))
+
+    def deleted(self, item: Document) -> None:
+        self._upstream.keys_told(self._book.deleted(item))
+
+    def unheard(self) -> None:
+        self._upstream.settle_keys()
+
+
+def _metadata(document: Document) -> Mapping[str, Any]:
+    found = document.get("metadata")
+    return found if isinstance(found, Mapping) else {}

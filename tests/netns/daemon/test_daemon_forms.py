@@ -281,3 +281,15 @@ def test_a_joiner_listens_until_it_may_hold_and_a_leaver_hands_over_first(make_b
     assert [each.mac for each in result.held] == [each.member.mac for each in (a, c, a)]
     assert {count for _, count in holders.others} <= {2}
     assert bench.status(b)["vrrp"]["foreignRouters"] == []
+
+
+def test_a_vrid_that_was_handed_over_for_good_is_a_foreign_one(bench, instance_of):
+    """For the operator, who must not give it to another group while somebody speaks it."""
+    bench.pair()
+    other = instance_of(
+        "other", virtualRouterID=52, transport={"alone": True}, addresses=[{"address": "10.0.0.120/24"}]
+    )
+    bench.reload(bench.a, other)
+    bench.wait_held(bench.b, ADDRESS)
+    (router,) = bench.wait(lambda: bench.status(bench.a)["vrrp"]["foreignRouters"], "b to be heard as a stranger")
+    assert (router["virtualRouterID"], router["source"]) == (51, bench.b.address)

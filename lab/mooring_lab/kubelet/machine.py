@@ -59,8 +59,7 @@ def step(pod: Pod, event: Event, now: float, rules: PodRules) -> tuple[Pod, Effe
         case Tick():
             pass
         case End():
-            kill = now + event.grace_s
-            pod = replace(pod, ending=Ending(min(kill, pod.ending.kill) if pod.ending else kill))
+            pod = _end(pod, now + event.grace_s)
         case NotStarted() | Started() | Exited() | HookDone() | Checked():
             container = pod.container(event.name)
             if container and container.attempts == event.attempt:
@@ -97,6 +96,17 @@ def resume(pod: Pod, now: float) -> tuple[Pod, Effects]:
 def deadline(pod: Pod) -> float | None:
     """When the next Tick is due; None: only an event changes anything."""
     return min(_deadlines(pod), default=None)
+
+
+def _end(pod: Pod, kill: float) -> Pod:
+    """It is to end; what ends already ends no later than `kill`. A later time than the one before changes nothing."""
+    if pod.ending and pod.ending.kill <= kill:
+        return pod
+    for container in pod.containers:
+        phase = container.phase
+        if isinstance(phase, PreStop | Terminating):
+            pod = _with(pod, replace(container, phase=replace(phase, kill=min(kill, phase.kill))))
+    return replace(pod, ending=Ending(kill))
 
 
 # -- one container
@@ -242,8 +252,6 @@ def _ended(container: Container, kill: float, now: float, rules: PodRules) -> St
             return stopping, (Tell("Killing", f"Stopping container {container.name}"), *effects)
         case Starting() if kill <= now:
             return replace(container, phase=Killed(0.0)), (Kill(container.name, container.attempts),)
-        case PreStop() | Terminating() if phase.kill > kill:
-            return replace(container, phase=replace(phase, kill=kill)), ()
         case _:
             return container, ()
 

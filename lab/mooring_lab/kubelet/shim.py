@@ -1,16 +1,19 @@
 """Keeps one container: makes its namespaces, runs its process, and writes down how it ended.
 
 `python -m mooring_lab.kubelet.shim FOLDER LIFE STARTING`, where the latter two are descriptors of held locks (see
-`attempt`). It outlives kubelet; the container never outlives it.
+`attempt`). It outlives kubelet; the container never outlives it. What the container says goes through a pipe, as in
+any runtime (programs open /dev/stdout again), and from there to the shim's own output.
 """
 
 import ctypes  # noqa: F401 - loaded before the container's root hides it
 import json
 import os
+import select
 import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from mooring_lab.processes import Identity
 from mooring_lab.store import write_atomically
 
 _LONGEST_MESSAGE = 4096
+_PIECE = 65536
 _IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 START_ERROR = "StartError"
 
@@ -38,15 +42,17 @@ def main(arguments: Sequence[str]) -> int:
     spec = RunSpec.of_json((folder / SPEC).read_text())
     started_at = time.time()
     try:
-        pid, mounts = _start(spec, folder)
+        pid, mounts, output = _start(spec, folder)
     except (OSError, _NotStartedError) as error:
         _write_exit(folder, Exit(128, START_ERROR, f"failed to start container: {error}", started_at, time.time()))
         return 0
     begun = {**asdict(Identity(pid, _start_time(folder))), "started_at": started_at, "mounts": mounts}
     write_atomically(folder / STARTED, json.dumps(begun))
     os.close(starting)
+    _copy_until_exit(pid, output)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     kill_all(mounts)
+    _copy_rest(output)
     code = 128 - code if code < 0 else code
     reason = "Error" if code else "Completed"
     _write_exit(folder, Exit(code, reason, last_words(Path(spec.termination_message)), started_at, time.time()))
@@ -81,8 +87,36 @@ def last_words(path: Path) -> str:
         return ""
 
 
-def _start(spec: RunSpec, folder: Path) -> tuple[int, int]:
-    """The process and its mount namespace, once it has become the container's command.
+def _copy_until_exit(pid: int, output: int) -> None:
+    """Bring what the container says to its log until its process has ended."""
+    ended = os.pidfd_open(pid)
+    sources = [output, ended]
+    while True:
+        readable, _, _ = select.select(sources, [], [])
+        if output in readable and not _copy(output):
+            sources.remove(output)
+        elif ended in readable:
+            os.close(ended)
+            return
+
+
+def _copy_rest(output: int) -> None:
+    os.set_blocking(output, False)
+    with suppress(BlockingIOError):
+        while _copy(output):
+            pass
+
+
+def _copy(output: int) -> bool:
+    """One piece; False at the end. A log that can't be written (a full disk) must not hold the container up."""
+    piece = os.read(output, _PIECE)
+    with suppress(OSError):
+        os.write(1, piece)
+    return bool(piece)
+
+
+def _start(spec: RunSpec, folder: Path) -> tuple[int, int, int]:
+    """The process, its mount namespace, and its output, once it has become the container's command.
 
     _NotStartedError or OSError says why it did not.
     """
@@ -93,13 +127,15 @@ def _start(spec: RunSpec, folder: Path) -> tuple[int, int]:
         syscalls.unshare(CLONE_NEWPID)
     go_reader, go_writer = os.pipe()
     said_reader, said_writer = os.pipe()
+    output_reader, output_writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(go_writer)
         os.close(said_reader)
-        _become(spec, folder, go_reader, said_writer)
-    os.close(go_reader)
-    os.close(said_writer)
+        os.close(output_reader)
+        _become(spec, folder, go_reader, said_writer, output_writer)
+    for descriptor in (go_reader, said_writer, output_writer):
+        os.close(descriptor)
     identity = Identity.of(pid)
     if identity:
         write_identity(folder / PROCESS, identity)
@@ -110,10 +146,10 @@ def _start(spec: RunSpec, folder: Path) -> tuple[int, int]:
     if len(said) != 1:
         os.waitpid(pid, 0)
         raise _NotStartedError("\n".join(said[1:]) or "its process ended before it became the container's")
-    return pid, int(said[0])
+    return pid, int(said[0]), output_reader
 
 
-def _become(spec: RunSpec, folder: Path, go: int, said: int) -> None:
+def _become(spec: RunSpec, folder: Path, go: int, said: int, output: int) -> None:
     """In the new process: says its mount namespace's inode, and why it failed if it does. Never returns."""
     try:
         syscalls.die_with_parent(signal.SIGKILL)
@@ -125,6 +161,10 @@ def _become(spec: RunSpec, folder: Path, go: int, said: int) -> None:
         scratch = folder / "root"
         scratch.mkdir(exist_ok=True)
         rootfs.build(spec, scratch)
+        # Who opens /dev/stdout again must be allowed to.
+        os.fchown(output, spec.identity.uid, spec.identity.gid)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
         take_identity(spec)
         syscalls.die_with_parent(signal.SIGKILL)
         execute(spec.argv, dict(spec.environment))

@@ -2,16 +2,19 @@
 
 import random
 import threading
+import time
 from collections.abc import Iterable
 from typing import Any, Protocol
 
 from mooring_kube.client import Client
-from mooring_kube.errors import Gone, KubeError, TooManyRequests
+from mooring_kube.errors import ApiError, Gone, KubeError, TooManyRequests
 from mooring_kube.resources import Resource
 from mooring_kube.watch import Watch
 
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 15.0
+#: A watch that ends so soon and told nothing is as good as one that failed.
+SHORT_WATCH_S = 1.0
 #: The server ends a watch after so long; not all of a cluster's at once.
 WATCH_S = (240, 360)
 
@@ -86,15 +89,20 @@ class Follower(threading.Thread):
                 if not version:
                     version = self._list()
                     failures = 0
+                began = time.monotonic()
                 heard = self._follow(version)
                 self.restarts += 1
-                failures = 0 if heard != version else failures
+                idle = heard == version and time.monotonic() - began < SHORT_WATCH_S
+                failures = failures + 1 if idle else 0
                 version = heard
+                if idle:
+                    self._pause(failures, 0.0)
             except Gone:
                 version = ""
             except _WatchError as broken:
                 failures = 1 if broken.version != version else failures + 1
-                version = broken.version
+                # What the server says in the stream itself may be about our version: some say 500 for too old.
+                version = "" if isinstance(broken.error, ApiError) else broken.version
                 self._wait(failures, broken.error)
             except KubeError as error:
                 failures += 1
@@ -128,9 +136,12 @@ class Follower(threading.Thread):
         self.connected = True
         try:
             for event in watch:
-                version = event.resource_version or version
                 if self._stopping.is_set():
                     break
+                if _older(event.resource_version, version):
+                    # etcd was restored from a backup: what we know is of a future that did not come.
+                    return ""
+                version = event.resource_version or version
                 if event.type in ("ADDED", "MODIFIED"):
                     self._handler.changed(event.object)
                 elif event.type == "DELETED":
@@ -151,7 +162,14 @@ class Follower(threading.Thread):
         self.restarts += 1
         self._handler.failed(error)
         asked = error.retry_after_s if isinstance(error, TooManyRequests) else None
-        self._stopping.wait(max(pause_s(failures, random.random()), asked or 0.0))
+        self._pause(failures, asked or 0.0)
+
+    def _pause(self, failures: int, least_s: float) -> None:
+        self._stopping.wait(max(pause_s(failures, random.random()), least_s))
+
+
+def _older(version: str, other: str) -> bool:
+    return version.isdecimal() and other.isdecimal() and int(version) < int(other)
 
 
 class _WatchError(KubeError):

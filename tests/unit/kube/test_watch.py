@@ -182,6 +182,31 @@ def test_a_broken_watch_goes_on_where_it_was(api: ApiStub, client: Client) -> No
 
 
 @pytest.mark.usefixtures("quick")
+def test_an_error_in_the_stream_is_listed_anew(api: ApiStub, client: Client) -> None:
+    trouble = {"type": "ERROR", "object": {"kind": "Status", "code": 500, "message": "PrevKv=nil"}}
+    told = followed(api, client, [listed(5), Reply(lines=[trouble]), listed(9, "lb-2")], 3)
+    assert told == [("listed", []), ("failed", ServerError), ("listed", ["lb-2"])]
+
+
+def test_a_version_that_goes_back_is_listed_anew(api: ApiStub, client: Client) -> None:
+    back = Reply(lines=[event("BOOKMARK", "", 40)])
+    told = followed(api, client, [listed(500, "lb-1"), back, listed(41, "lb-2")], 2)
+    assert told == [("listed", ["lb-1"]), ("listed", ["lb-2"])]
+
+
+def test_watches_that_end_at_once_are_not_begun_without_a_pause(api: ApiStub, client: Client) -> None:
+    pauses: list[int] = []
+    api.replies = [listed(5), *(Reply(lines=[]) for _ in range(3)), Reply(lines=[], hold=threading.Event())]
+    follower = Follower(client, NODE_CONFIGS, Told())
+    follower._pause = lambda failures, least_s: pauses.append(failures)  # type: ignore[method-assign]  # noqa: ARG005
+    follower.start()
+    api.wait_asked(5)
+    follower.stop()
+    follower.join(20)
+    assert pauses[:3] == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_list_that_fails_is_tried_until_it_works(api: ApiStub, client: Client) -> None:
     told = followed(api, client, [Reply({}, 500), Reply({}, 503), listed(5, "lb-1")], 3)
     assert told == [("failed", ServerError), ("failed", ServerError), ("listed", ["lb-1"])]

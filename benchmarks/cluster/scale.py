@@ -50,7 +50,7 @@ def virtual_ip(number: int, interval: str = "1s") -> dict[str, Any]:
     return {
         "metadata": {"name": f"vip-{number:03d}"},
         "spec": {
-            "addresses": [{"address": f"10.{rack}.{100 + number}.{each + 1}/16"} for each in range(2)],
+            "addresses": [{"address": f"10.{rack}.{100 + number // RACKS}.{each + 1}/16"} for each in range(2)],
             "nodes": {"selector": {"matchLabels": {"rack": str(rack)}}},
             "vrrp": {"advertisementInterval": interval},
         },

@@ -215,5 +215,5 @@ def _established(client: Client) -> bool:
         items = client.list(CUSTOM_RESOURCE_DEFINITIONS).items
     except ApiError:
         return False
-    conditions = [item.get("status", {}).get("conditions", ()) for item in items]
+    conditions = [item.get("status", {}).get("conditions") or () for item in items]
     return all(any(c["type"] == "Established" and c["status"] == "True" for c in each) for each in conditions)

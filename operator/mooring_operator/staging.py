@@ -218,7 +218,11 @@ def _sources_of_gone(standings: Mapping[str, Standing], nodes: frozenset[str]) -
 
 
 def _aims(targets: Mapping[GroupKey, Target], claims: Claims) -> dict[GroupKey, tuple[Target, Aims]]:
-    """Each group's target and aims. Of groups that wait for each other's VRIDs one is to go, and comes again later."""
+    """Each group's target and aims.
+
+    A group of which nothing can go on is to go, and comes again when it is gone; so is one of those that wait for
+    each other's VRIDs.
+    """
     blocked = {key: blocking(target, claims) for key, target in targets.items()}
     waits = {
         key[1]: frozenset(name for claim, groups in blocked[key].items() if "/" in claim for name in groups)
@@ -227,9 +231,8 @@ def _aims(targets: Mapping[GroupKey, Target], claims: Claims) -> dict[GroupKey, 
     going = victims(waits)
     found = {}
     for key, target in targets.items():
-        if key[1] in going:
-            target = Target(key, target.seats, target.keys, None, {seat.node: {} for seat in target.seats})
-        found[key] = (target, aims_of(target, claims, blocked[key]))
+        aim = target.dropped if target.incompatible or key[1] in going else target
+        found[key] = (aim, aims_of(aim, claims, blocked[key]))
     return found
 
 

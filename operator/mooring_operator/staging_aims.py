@@ -35,9 +35,24 @@ class Target:
     @property
     def new_claims(self) -> frozenset[Claim]:
         """What the group does not have anywhere yet, and others may have."""
-        shares = [share for node, share in self.final.items()]
         there = {claim for seat in self.seats for i in seat.stands.values() for claim in _of(i)}
-        return frozenset(claim for share in shares for i in share.values() for claim in _of(i)) - there
+        wanted = {claim for share in self.final.values() for i in share.values() for claim in _of(i)}
+        return frozenset(wanted) - there
+
+    @property
+    def incompatible(self) -> bool:
+        """Whether what is wanted has neither a family nor the form of what stands: nobody could hear both."""
+        if self.goal is None:
+            return False
+        now = {family for seat in self.seats for family in seat.stands}
+        then = {family for share in self.final.values() for family in share}
+        forms = {self.keys.pinned(spoken_by(one)) for seat in self.seats if (one := any_of(seat.stands))}
+        return bool(now) and now.isdisjoint(then) and forms != {self.goal}
+
+    @property
+    def dropped(self) -> "Target":
+        """The same group as if it were wanted nowhere."""
+        return Target(self.group, self.seats, self.keys, None, {node: {} for node in self.final})
 
     @property
     def claims(self) -> frozenset[Claim]:

@@ -76,13 +76,21 @@ class Round:
         return frozenset(Family) - self.aims.families
 
     def _kept(self, seat: Seat) -> frozenset[Family]:
-        dropped = self._fading if self.aims.shares[seat.node] else frozenset()
-        return frozenset(seat.stands) - dropped
+        return frozenset(seat.stands) - self._fading
 
     def _families(self, seat: Seat) -> tuple[Family, ...]:
-        spoken = self.speech.spoken.get(seat.node)
-        added = frozenset(f for f in self.aims.shares[seat.node] if spoken is not None and spoken.fits(f))
+        added = frozenset(family for family in self.aims.shares[seat.node] if self._may_have(seat, family))
         return tuple(family for family in Family if family in self._kept(seat) | added)
+
+    def _may_have(self, seat: Seat, family: Family) -> bool:
+        """Whether the node may speak in that family as it is to speak now; a new one comes after a change of VRID."""
+        spoken, goal = self.speech.spoken.get(seat.node), self.target.goal
+        if spoken is None or goal is None or not spoken.fits(family):
+            return False
+        if not self.standing or any(family in other.stands for other in self.standing):
+            return True
+        forms = (spoken, *self.speech.accepted[seat.node])
+        return all(form.virtual_router_id == goal.virtual_router_id for form in forms)
 
     # Forms.
 
@@ -100,14 +108,14 @@ class Round:
         spoken = all(keys.pinned(spoken_by(one)) == goal for seat in self.standing if (one := any_of(seat.stands)))
         if not (spoken or (known and all(has_key(seat, goal) for seat in self.standing))):
             return False
-        if not all(goal.fits(family) for seat in self.standing for family in self._kept(seat)):
+        if any(not (goal.fits(f) and f in self.aims.families) for seat in self.standing for f in self._kept(seat)):
             return False
         return all(
             hears(instance, goal, other.stands[family].transport.source, keys)
             for seat in self.standing
             for other in self._others(seat)
             for family, instance in seat.stands.items()
-            if family in other.stands and goal.fits(family)
+            if family in other.stands and family in self.aims.families
         )
 
     # Places and peers.
@@ -228,8 +236,11 @@ class Round:
 
     def _also(self, seat: Seat, family: Family, peers: tuple[str, ...]) -> tuple[Any, ...]:
         own = self.speech.spoken[seat.node]
-        fitting = (form for form in self.speech.accepted[seat.node] if form.fits(family))
-        return tuple(each for form in fitting if (each := rendered(form, own, peers)) is not None)
+        forms = [form for form in self.speech.accepted[seat.node] if form.fits(family)]
+        if family not in self.aims.families:
+            # It goes with the form that it has: the new one's VRID may be another group's in this family.
+            forms = [form for form in forms if form != self.aims.goal]
+        return tuple(each for form in forms if (each := rendered(form, own, peers)) is not None)
 
 
 def _name(like: Instance, family: Family, families: tuple[Family, ...]) -> str:

@@ -29,6 +29,15 @@ EVERYTHING: Mapping[str, Any] = {
         "version": "",
         "configuration": {"generation": 1, "ageSeconds": 0, "problems": []},
         "conflictsTotal": 0,
+        "api": {
+            "generation": 1,
+            "observedGeneration": 1,
+            "nodeConfig": {"connected": True},
+            "secrets": {"connected": True},
+            "watchRestarts": 0,
+            "statusWrites": {"written": 0, "conflict": 0, "failed": 0},
+            "credentials": [],
+        },
     },
     "groups": [
         {

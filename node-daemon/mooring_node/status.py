@@ -61,6 +61,9 @@ def _wrong(reply: dict[str, Any]) -> list[str]:
     configuration = reply["agent"].get("configuration", {})
     for problem in configuration.get("problems", []):
         lines.append(f"! {problem}")
+    if configuration.get("moreProblems"):
+        lines.append(f"! and {configuration['moreProblems']} more; the log has them")
+    lines += _wrong_with_api(reply["agent"].get("api") or {})
     for name in reply["silent"]:
         lines.append(f"! the {name} process did not answer in time")
     if reply["vrrp"].get("scheduling", "real-time") != "real-time":
@@ -68,15 +71,53 @@ def _wrong(reply: dict[str, Any]) -> list[str]:
     return [*lines, ""] if lines else lines
 
 
+def _wrong_with_api(api: dict[str, Any]) -> list[str]:
+    if not api:
+        return []
+    lines = [f"! {remark}" for remark in api["remarks"]]
+    heard = api["nodeConfig"]
+    if not heard["connected"]:
+        why = f": {heard['error']}" if heard["error"] else ""
+        lines.append(f"! the API server is not heard{why}; what runs goes on")
+    elif api["absence"]:
+        lines.append(f"! NodeConfig {api['node']} {api['absence']}; what runs goes on")
+    return lines
+
+
 def _processes(reply: dict[str, Any]) -> list[str]:
-    generation = reply["agent"].get("configuration", {}).get("generation", "unknown")
-    lines = [f"Configuration {generation}, maintenance {'on' if reply['maintenance'] else 'off'}"]
+    lines = [f"Configuration {_configuration(reply['agent'])}, maintenance {'on' if reply['maintenance'] else 'off'}"]
+    lines += _api(reply["agent"].get("api") or {})
     for each in reply["processes"]:
         again = f", started again {each['restarts']} times ({each['lastExit']})" if each["restarts"] else ""
         lines.append(f"  {each['name']}: pid {each['pid']}, up {_duration(each['forSeconds'])}{again}")
     worst = reply["vrrp"].get("lateness", {}).get("worstNs")
     if worst is not None:
         lines.append(f"  latest wake-up of the VRRP loop: {worst / 1e6:.1f} ms")
+    return lines
+
+
+def _configuration(agent: dict[str, Any]) -> str:
+    """Its number and where it comes from."""
+    configuration = agent.get("configuration", {})
+    number, file, api = configuration.get("generation", "unknown"), configuration.get("file"), agent.get("api")
+    if api is None:
+        return f"{number} from {file}" if file else f"{number}"
+    written, runs = api["generation"], api["observedGeneration"]
+    generation = "last good one" if written is None else f"generation {written}"
+    waits = "" if written is None or written == runs else f" (generation {runs} runs)" if runs else " (not confirmed)"
+    return f"{number} from NodeConfig {api['node']}, {generation}{waits}"
+
+
+def _api(api: dict[str, Any]) -> list[str]:
+    """The way to the API server and the keys, which are told of by name."""
+    if not api:
+        return []
+    heard = api["nodeConfig"]
+    since = _duration(heard["forSeconds"])
+    lines = [f"  API server {api['server'] or 'unknown'}: {'heard' if heard['connected'] else 'not heard'} for {since}"]
+    for each in api["credentials"]:
+        kept = ", ".join(each["versions"]) or "none"
+        lines.append(f"  key {each['name']}: states {kept}")
     return lines
 
 

@@ -120,8 +120,8 @@ class Listening:
 
     def _configs_up(self) -> None:
         if self._server is not None:
-            gap_s = self._configs.hearing.gap_ns // SECOND_NS
-            after = f" again, after {gap_s} s" if gap_s else ""
+            gap_ns = self._configs.hearing.gap_ns
+            after = f" again, after {gap_ns // SECOND_NS} s" if gap_ns else ""
             self._log.write("info", f"the API server {self.url} is heard{after}")
             self._heard(self._server, now_ns())
 

@@ -53,6 +53,7 @@ class NodeCollector(Collector):
             )
             yield GaugeMetricFamily("mooring_maintenance", "1 in maintenance", value=int(process["maintenance"]))
         yield from _configuration(agent)
+        yield from _api(agent.get("api") or {})
 
 
 def _groups(groups: list[dict[str, Any]]) -> Iterator[Metric]:
@@ -129,11 +130,42 @@ def _configuration(agent: dict[str, Any]) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "mooring_configuration_problems",
         "What is wrong with the newest configuration",
-        value=len(configuration["problems"]),
+        value=len(configuration["problems"]) + configuration.get("moreProblems", 0),
     )
     yield CounterMetricFamily(
         "mooring_address_conflicts", "Claims of held addresses by another MAC", value=agent["conflictsTotal"]
     )
+
+
+def _api(api: dict[str, Any]) -> Iterator[Metric]:
+    """Only where the NodeConfig is in the API."""
+    if not api:
+        return
+    connected = GaugeMetricFamily("mooring_api_connected", "1 while a watch is open", labels=["watch"])
+    for label, key in (("nodeconfig", "nodeConfig"), ("secrets", "secrets")):
+        connected.add_metric([label], int(api[key]["connected"]))
+    yield connected
+    yield CounterMetricFamily(
+        "mooring_api_watch_restarts", "Watches that were begun again, for whatever reason", value=api["watchRestarts"]
+    )
+    writes = CounterMetricFamily("mooring_status_writes", "Writes of the NodeConfig's status", labels=["result"])
+    for result, count in api["statusWrites"].items():
+        writes.add_metric([result], count)
+    yield writes
+    present = api["generation"] is not None
+    yield GaugeMetricFamily(
+        "mooring_nodeconfig_present", "1 while there is a NodeConfig of this node", value=int(present)
+    )
+    yield GaugeMetricFamily(
+        "mooring_nodeconfig_generation", "Generation of the NodeConfig that was read", value=api["generation"] or 0
+    )
+    yield GaugeMetricFamily(
+        "mooring_nodeconfig_observed_generation",
+        "Generation of the NodeConfig that the VRRP process runs; 0: none is confirmed",
+        value=api["observedGeneration"] or 0,
+    )
+    lacking = [each for each in api["credentials"] if not each["versions"]]
+    yield GaugeMetricFamily("mooring_credentials_missing", "Secrets that give this node no key", value=len(lacking))
 
 
 def serve(address: str, port: int, read: Callable[[], dict[str, Any]]) -> Callable[[], None]:

@@ -156,7 +156,7 @@ class Agent:
         if self._observer is not None and self._upstream is not None:
             self._observer.configured(now_ns())
             if news:
-                self._upstream.changed()
+                self._upstream.changed(confirms=True)
 
     def _transition(self, told: dict[str, Any]) -> None:
         self._running.claims.state_changed(told["group"], told["from"], told["to"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
-from mooring_kube.errors import ApiError, KubeError
+from mooring_kube.errors import ApiError, Conflict, KubeError
 from mooring_node.agent.hearing import explain
 from mooring_node.agent.publication import SECOND_NS, Publication
 from mooring_node.agent.writer import Document, Writer
@@ -28,7 +28,7 @@ class Reporter:
     """One status; `status` makes it when it is needed, `called` is its object in the log."""
 
     def __init__(self, status: Callable[[], Mapping[str, Any]], called: str, log: Log) -> None:
-        self.writes = {"written": 0, "failed": 0}
+        self.writes = {"written": 0, "conflict": 0, "failed": 0}
         self._status = status
         self._called = called
         self._log = log
@@ -36,7 +36,9 @@ class Reporter:
         self._server: Writable | None = None
         self._writer = Writer(asyncio.get_running_loop(), self._written)
         self._writer.start()
+        self._begun = False
         self._dirty = True
+        self._confirms = False
         self._timer: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -70,13 +72,22 @@ class Reporter:
 
     # What is to be told.
 
-    def changed(self) -> None:
-        """Something that the status tells of may be other than before."""
+    def begin(self) -> None:
+        """From now on there is something to tell; before, it would be half of what a predecessor has told."""
+        if not self._begun:
+            self._begun = True
+            self._plan()
+
+    def changed(self, *, confirms: bool = False) -> None:
+        """Something that the status tells of may be other than before; `confirms`: that another generation runs."""
         self._dirty = True
+        self._confirms = self._confirms or confirms
         self._plan()
 
     async def finish(self) -> None:
-        """Say the last words, if somebody hears them; takes LAST_WORDS_S at most."""
+        """Say the last words, if there are any and somebody hears them; takes LAST_WORDS_S at most."""
+        if not self._begun:
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
                 await self._idle.wait()
@@ -89,14 +100,19 @@ class Reporter:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._publication.ready and (self._dirty or self._publication.due_ns() is not None):
-            delay_s = max(0, self._publication.not_before_ns - now_ns()) / SECOND_NS
+        if not self._begun or not self._publication.ready:
+            return
+        due_ns = self._publication.due_ns()
+        if self._dirty:
+            due_ns = self._publication.earliest_ns(confirms=self._confirms)
+        if due_ns is not None:
+            delay_s = max(0, due_ns - now_ns()) / SECOND_NS
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._publish)
 
     def _publish(self) -> None:
         self._timer = None
         if self._dirty:
-            self._dirty = False
+            self._dirty = self._confirms = False
             self._publication.wanted = self._status()
         self._write()
         self._plan()
@@ -115,6 +131,9 @@ class Reporter:
             self._publication.written(str(version or ""), status if isinstance(status, dict) else None)
             self.writes["written"] += 1
             self._refusal = ""
+        elif isinstance(error, Conflict):
+            self._publication.conflicted(now_ns(), random.random())
+            self.writes["conflict"] += 1
         elif error is not None:
             asked_s = error.retry_after_s if isinstance(error, ApiError) else None
             self._publication.failed(now_ns(), random.random(), int((asked_s or 0) * SECOND_NS))

@@ -70,6 +70,11 @@ class Running:
         return self.outcome.runtime
 
     @property
+    def settled(self) -> bool:
+        """Whether the VRRP process has taken up what is to run, though it may still hand over what it lacks."""
+        return self.runtime is None or self._taken_up == self.runtime.generation
+
+    @property
     def observed(self) -> Origin | None:
         """Of which object of the API the configuration is that the VRRP process runs, with nothing beside it."""
         if self._confirmed is None or self._confirmed[0] != self._taken_up:

@@ -26,6 +26,8 @@ from mooring_node.log import Log
 PATIENCE_S = 2.0
 #: So long a first configuration waits for the keys that it names.
 KEYS_PATIENCE_S = 2.0
+#: So long the first status waits until what it tells of is known.
+STATUS_PATIENCE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,9 @@ class Upstream:
     def start(self) -> bool:
         """Make the last good configuration ready and begin to listen; False where neither can ever come to anything."""
         last_good = self._running.prepare_last_good()
-        asyncio.get_running_loop().call_later(PATIENCE_S, self._begin, "nothing was heard of the API server yet")
+        loop = asyncio.get_running_loop()
+        loop.call_later(PATIENCE_S, self._begin, "nothing was heard of the API server yet")
+        loop.call_later(STATUS_PATIENCE_S, self._reporter.begin)
         missing = self._listening.listen()
         return last_good is not None or missing is None
 
@@ -90,9 +94,11 @@ class Upstream:
         if self._running.again(now):
             self.accept()
 
-    def changed(self) -> None:
-        """Something that the status tells of may be other than before."""
-        self._reporter.changed()
+    def changed(self, *, confirms: bool = False) -> None:
+        """Something that the status tells of may be other than before; `confirms`: that another generation runs."""
+        self._reporter.changed(confirms=confirms)
+        if self._keys_settled and self._running.settled:
+            self._reporter.begin()
 
     def remarks(self) -> tuple[str, ...]:
         """What somebody should mend, though it keeps nothing of the spec from running."""

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mooring_node import status
 from mooring_node.vrrp.faults import FaultReason
 
@@ -79,7 +81,7 @@ web-1  Fault   2h   88    100       0     nobody
 ! /etc/mooring/node.yaml: NodeConfig lb-1: wrong
 ! real-time priority was refused: grant CAP_SYS_NICE
 
-Configuration 4, maintenance off
+Configuration 4 from /etc/mooring/node.yaml, maintenance off
   vrrp: pid 11, up 1m, started again 2 times (signal 9)
   agent: pid 12, up 1d
   latest wake-up of the VRRP loop: 1.2 ms
@@ -105,6 +107,63 @@ def test_a_well_node_has_nothing_wrong() -> None:
     agent = {"configuration": {"file": "node.yaml", "generation": 1, "problems": []}, "conflicts": []}
     well = FAULTED | {"groups": FAULTED["groups"][:1], "agent": agent, "vrrp": {"scheduling": "real-time"}}  # type: ignore[index]
     assert "!" not in status.text(well)
+
+
+API = {
+    "server": "https://10.96.0.1:443",
+    "node": "lb-1",
+    "absence": "",
+    "generation": 7,
+    "observedGeneration": 7,
+    "nodeConfig": {"connected": True, "forSeconds": 300, "error": ""},
+    "secrets": {"connected": True, "forSeconds": 300, "error": ""},
+    "watchRestarts": 0,
+    "statusWrites": {"written": 3, "conflict": 0, "failed": 0},
+    "credentials": [{"name": "web", "current": "271", "versions": ["100", "271"]}, {"name": "mail", "versions": []}],
+    "remarks": [],
+}
+
+
+def shown(api: dict[str, Any]) -> list[str]:
+    agent = {"configuration": {"file": None, "generation": 4, "problems": []}, "conflicts": [], "api": API | api}
+    return status.text(FAULTED | {"groups": [], "agent": agent, "vrrp": {}}).splitlines()
+
+
+def test_with_an_api_it_tells_the_way_there_and_the_keys_by_name() -> None:
+    lines = shown({})
+    start = lines.index("Configuration 4 from NodeConfig lb-1, generation 7, maintenance off")
+    assert lines[start + 1 : start + 4] == [
+        "  API server https://10.96.0.1:443: heard for 5m",
+        "  key web: states 100, 271",
+        "  key mail: states none",
+    ]
+    assert not any(line.startswith("!") for line in lines)
+
+
+def test_a_server_that_is_not_heard_is_wrong_and_harmless() -> None:
+    lines = shown({"nodeConfig": {"connected": False, "forSeconds": 7200, "error": "not reachable: refused"}})
+    assert "! the API server is not heard: not reachable: refused; what runs goes on" in lines
+    assert "  API server https://10.96.0.1:443: not heard for 2h" in lines
+
+
+def test_a_nodeconfig_that_is_not_there_is_told() -> None:
+    lines = shown({"absence": "was deleted", "generation": None, "remarks": ["Secret a/b was deleted; create it"]})
+    assert "! NodeConfig lb-1 was deleted; what runs goes on" in lines
+    assert "! Secret a/b was deleted; create it" in lines
+    assert "Configuration 4 from NodeConfig lb-1, last good one, maintenance off" in lines
+
+
+@pytest.mark.parametrize(
+    ("runs", "words"), [(6, "generation 7 (generation 6 runs)"), (None, "generation 7 (not confirmed)")]
+)
+def test_what_is_read_is_not_yet_run(runs: int | None, words: str) -> None:
+    assert f"Configuration 4 from NodeConfig lb-1, {words}, maintenance off" in shown({"observedGeneration": runs})
+
+
+def test_more_problems_than_fit_are_counted() -> None:
+    configuration = {"file": "n", "generation": 4, "problems": ["a"], "moreProblems": 9}
+    told = status.text(FAULTED | {"groups": [], "vrrp": {}, "agent": {"configuration": configuration}}).splitlines()
+    assert told[told.index("! a") + 1] == "! and 9 more; the log has them"
 
 
 def test_a_torn_file_of_transitions_tells_none(tmp_path: Path) -> None:

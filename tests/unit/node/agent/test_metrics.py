@@ -93,6 +93,39 @@ def test_each_family_has_its_value() -> None:
     assert not any(name == "source" for _, labels in found for name, _ in labels)
 
 
+def test_the_way_to_the_api_is_told_where_there_is_one() -> None:
+    assert not any(
+        name.startswith(("mooring_api", "mooring_status", "mooring_nodeconfig")) for name, _ in scrape(ANSWER)
+    )
+    answer = copy.deepcopy(ANSWER)
+    answer["agent"]["api"] = {
+        "generation": 8,
+        "observedGeneration": 7,
+        "nodeConfig": {"connected": True},
+        "secrets": {"connected": False},
+        "watchRestarts": 5,
+        "statusWrites": {"written": 3, "conflict": 1, "failed": 2},
+        "credentials": [{"name": "web", "versions": ["1"]}, {"name": "mail", "versions": []}],
+    }
+    found = scrape(answer)
+    expected = {
+        ("mooring_api_connected", (("watch", "nodeconfig"),)): 1,
+        ("mooring_api_connected", (("watch", "secrets"),)): 0,
+        ("mooring_api_watch_restarts_total", ()): 5,
+        ("mooring_status_writes_total", (("result", "written"),)): 3,
+        ("mooring_status_writes_total", (("result", "conflict"),)): 1,
+        ("mooring_status_writes_total", (("result", "failed"),)): 2,
+        ("mooring_nodeconfig_present", ()): 1,
+        ("mooring_nodeconfig_generation", ()): 8,
+        ("mooring_nodeconfig_observed_generation", ()): 7,
+        ("mooring_credentials_missing", ()): 1,
+    }
+    assert {key: found.get(key) for key in expected} == expected
+    answer["agent"]["api"] |= {"generation": None, "observedGeneration": None}
+    gone = scrape(answer)
+    assert (gone["mooring_nodeconfig_present", ()], gone["mooring_nodeconfig_observed_generation", ()]) == (0, 0)
+
+
 def test_lateness_is_a_cumulative_histogram() -> None:
     found = scrape(ANSWER)
     buckets = {dict(labels)["le"]: value for (name, labels), value in found.items() if name.endswith("seconds_bucket")}

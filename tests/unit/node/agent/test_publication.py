@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mooring_node.agent.publication import (
+    CONFIRM_NS,
     EVERY_NS,
     FIRST_PAUSE_NS,
     LONGEST_PAUSE_NS,
@@ -61,6 +62,25 @@ def test_the_first_change_is_written_at_once_and_the_next_a_second_later() -> No
     server.publication.wanted = C
     assert server.turn(5 + EVERY_NS)
     assert [status for _, status in server.writes] == [A, C]
+
+
+def test_that_another_generation_runs_is_said_soon() -> None:
+    server = Server()
+    server.publication.wanted = A | {"observedGeneration": 1}
+    assert server.turn(5)
+    server.publication.wanted = B | {"observedGeneration": 2}
+    assert not server.turn(5 + CONFIRM_NS - 1)
+    assert server.turn(5 + CONFIRM_NS)
+    # Said once: other changes beside it wait for their turn.
+    server.publication.wanted = C | {"observedGeneration": 2}
+    assert not server.turn(5 + 2 * CONFIRM_NS)
+    assert server.turn(5 + CONFIRM_NS + EVERY_NS)
+    # Nor does it hurry a server that is in trouble.
+    server.publication.wanted = A | {"observedGeneration": 3}
+    at = 5 + 2 * (CONFIRM_NS + EVERY_NS)
+    assert server.publication.take(at) is not None
+    server.publication.failed(at, 1.0)
+    assert server.publication.due_ns() == at + FIRST_PAUSE_NS
 
 
 def test_what_the_server_has_already_is_never_written() -> None:
@@ -188,6 +208,28 @@ def test_pauses_grow_and_have_a_bound() -> None:
     assert server.turn(now + LONGEST_PAUSE_NS + EVERY_NS)
 
 
+def test_a_conflict_waits_for_what_has_changed_and_not_for_ever() -> None:
+    server = Server()
+    server.publication.wanted = A
+    assert server.publication.take(5) == A
+    server.publication.conflicted(6, 1.0)
+    assert server.publication.take(7) is None
+    # The other's write comes round: it may go on at once, at its usual pace.
+    server.overwrite(dict(C))
+    assert server.publication.due_ns() == 5 + EVERY_NS
+    assert server.publication.take(5 + EVERY_NS) == A
+    server.publication.conflicted(6 + EVERY_NS, 1.0)
+    assert server.publication.due_ns() == 6 + EVERY_NS + FIRST_PAUSE_NS
+
+
+def test_who_fights_over_the_generation_does_not_set_the_pace() -> None:
+    server = Server()
+    server.publication.wanted = A | {"observedGeneration": 1}
+    assert server.turn(5)
+    server.overwrite({"observedGeneration": 9})
+    assert server.publication.due_ns() == 5 + EVERY_NS
+
+
 def test_a_server_that_asks_for_patience_gets_it() -> None:
     server = Server()
     server.publication.wanted = A
@@ -245,7 +287,7 @@ def test_versions_that_are_no_numbers_are_taken_as_they_come(version: str) -> No
 _STEPS = st.lists(
     st.tuples(
         st.integers(min_value=0, max_value=3 * SECOND_NS),
-        st.sampled_from(["want", "overwrite", "lost", "connected", "reply lost", "turn"]),
+        st.sampled_from(["want", "overwrite", "lost", "connected", "reply lost", "conflict", "turn"]),
         st.sampled_from([A, B, C]),
     ),
     max_size=60,
@@ -269,6 +311,8 @@ def test_whatever_happens_it_writes_seldom_and_ends_where_it_should(steps: Any) 
         elif step == "reply lost" and (taken := server.publication.take(now)) is not None:
             server.put(now, taken)
             server.publication.failed(now, 0.3)
+        elif step == "conflict" and server.publication.take(now) is not None:
+            server.publication.conflicted(now, 0.3)
         else:
             server.turn(now)
     times = [at for at, _ in server.writes]

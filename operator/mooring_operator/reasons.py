@@ -234,12 +234,13 @@ class EventReason(StrEnum):
     HOLDER_CHANGED = "HolderChanged", "a node took groups of addresses, from another one or from nobody"
     RESUMED = "Resumed", "the pause is over; what changed meanwhile is planned now"
     OVERRULED = "Overruled", "on a NodeConfig: somebody else wrote its spec, and the operator wrote over it"
+    UNREADABLE = "Unreadable", "on a Node or a NodeConfig: the field that the message names can't be used"
 
 
 def _types() -> Iterator[tuple[Reason | EventReason, EventType]]:
     yield from ((reason, EventType.NORMAL) for reason in EventReason)
     yield from ((reason, EventType.NORMAL) for reason in (Reason.PROGRAMMED, Reason.PAUSED, Reason.HELD))
-    warnings = (Reason.NODES_LEFT_OUT, Reason.HOLDER_UNREACHABLE, EventReason.OVERRULED)
+    warnings = (Reason.NODES_LEFT_OUT, Reason.HOLDER_UNREACHABLE, EventReason.OVERRULED, EventReason.UNREADABLE)
     yield from ((reason, EventType.WARNING) for reason in warnings)
     quiet = (Reason.PAUSED, Reason.NOT_ACCEPTED)
     yield from ((r, EventType.WARNING) for r in Reason if r.status is ConditionStatus.FALSE and r not in quiet)

@@ -29,7 +29,7 @@ def _obstacles(pod: View) -> Iterator[str]:
     found = spec(pod)
     if not found.get("hostNetwork"):
         yield "the lab has no pod network; set hostNetwork: true"
-    for name in ("shareProcessNamespace", "runtimeClassName", "resourceClaims"):
+    for name in ("activeDeadlineSeconds", "resourceClaims", "runtimeClassName", "shareProcessNamespace"):
         if found.get(name):
             yield f"the lab's kubelet does not know {name}; leave it out"
     for volume in volumes(pod):

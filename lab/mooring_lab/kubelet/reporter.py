@@ -86,12 +86,12 @@ class Reporter(threading.Thread):
                 PODS, document, manager=MANAGER, force=True, subresource="status", namespace=key.namespace
             )
             if report.over:
-                self._delete(key)
+                self._forget(key)
         except (NotFound, Conflict):
             # Another pod has that name by now, or none: ours is gone, and that is what we wanted.
             return
 
-    def _delete(self, key: PodKey) -> None:
+    def _forget(self, key: PodKey) -> None:
         options = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",

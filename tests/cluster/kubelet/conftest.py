@@ -45,6 +45,14 @@ class Nodes:
         server = f"https://{NODES_VIEW}:{PORT}"
         self.kubelets[name].start(self.kubeconfig, server=server, options=OPTIONS)
 
+    def mend(self) -> None:
+        """Whatever a test did, both kubelets run after it."""
+        for name, kubelet in self.kubelets.items():
+            if not self.lab.node(name).powered:
+                self.lab.node(name).heal()
+            if not kubelet.running:
+                self.start(name)
+
     def folder(self, name: str) -> Path:
         return self.kubelets[name].folder
 
@@ -196,6 +204,7 @@ def place(client: Client, nodes: Nodes, request: pytest.FixtureRequest) -> Itera
     try:
         yield here
     finally:
+        nodes.mend()
         # First whoever would make new pods, and pods with no more patience than needed.
         for resource in (DAEMON_SETS, DEPLOYMENTS):
             for owner in client.list(resource, name).items:

@@ -1,4 +1,8 @@
-"""What waits to be written, and when it may be: the newest wish for each object, one request for each at a time."""
+"""What waits to be written, and when it may be: the newest wish for each object, one request for each at a time.
+
+What a node is told depends on what stands for the others. So no spec is written that was worked out before the last
+write of another was known to be done or not: while the outcome of one is unknown, it is looked up and nothing else.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,11 +18,15 @@ STATUS_EVERY_S, STATUS_BURST = 1.0, 4
 
 
 class Outcome(Enum):
-    """How a write ended. DONE: as asked. STALE: made from what is no longer so. FAILED: to be tried again."""
+    """How a write ended."""
 
     DONE = auto()
     STALE = auto()
+    """Not done, for the object is no longer what it was; what it is now is known."""
     FAILED = auto()
+    """Not done, to be tried again."""
+    UNKNOWN = auto()
+    """Nobody knows: the reply never came, or the server stumbled over it."""
 
 
 @dataclass(slots=True)
@@ -46,24 +54,35 @@ class Backlog:
         self._most, self._most_statuses = most, most_statuses
         self._waiting: dict[Key, Write] = {}
         self._under_way: dict[Key, Write] = {}
+        self._unknown: dict[Key, Write] = {}
         self._pasts: dict[Key, _Past] = {}
+        self._held = False
 
     @property
     def keys(self) -> frozenset[Key]:
-        """What waits or is under way."""
-        return frozenset(self._waiting.keys() | self._under_way.keys())
-
-    def __len__(self) -> int:
-        return len(self.keys)
+        """What is not known to be as it should be."""
+        return frozenset({*self._waiting, *self._under_way, *self._unknown})
 
     @property
     def under_way(self) -> int:
         return len(self._under_way)
 
+    @property
+    def specs_under_way(self) -> int:
+        return sum(not _is_status(write) for write in self._under_way.values())
+
+    def hold(self) -> None:
+        """Begin no spec any more: what is to be written is worked out anew, and `want` is called next."""
+        self._held = True
+
     def want(self, writes: Iterable[Write], now: float) -> None:
-        """The whole of what is to be written now; what was wanted before and is not among it is no longer."""
+        """The whole of what is to be written now; what was wanted before and is not among it is no longer.
+
+        It must have been worked out after `hold`, when no spec was under way any more.
+        """
+        self._held = False
         self._waiting = {write.key: write for write in writes if self._is_news(write)}
-        wanted = self._waiting.keys() | self._under_way.keys()
+        wanted = self.keys
         # An object that is as it should be starts afresh, but for the pause between two statuses.
         self._pasts = {key: past for key, past in self._pasts.items() if key in wanted or past.busy_until > now}
 
@@ -77,7 +96,7 @@ class Backlog:
         """The next write whose time has come, specs before statuses; it is under way until `done`."""
         write = self._first(now)
         if write is not None:
-            del self._waiting[write.key]
+            (self._unknown if write.verb is Verb.LOOK else self._waiting).pop(write.key)
             self._under_way[write.key] = write
         return write
 
@@ -88,22 +107,25 @@ class Backlog:
     def _first(self, now: float) -> Write | None:
         if len(self._under_way) >= self._most:
             return None
-        write = self._first_of(now, statuses=False)
-        if write is None and sum(map(_is_status, self._under_way.values())) < self._most_statuses:
-            write = self._first_of(now, statuses=True)
+        write = self._first_of(self._unknown.values(), now)
+        if write is None and not self._held and not self._in_doubt:
+            write = self._first_of((w for w in self._waiting.values() if not _is_status(w)), now)
+        if write is None and len(self._under_way) - self.specs_under_way < self._most_statuses:
+            write = self._first_of(filter(_is_status, self._waiting.values()), now)
         return write
 
-    def _first_of(self, now: float, *, statuses: bool) -> Write | None:
-        ready = (
-            write
-            for key, write in self._waiting.items()
-            if _is_status(write) is statuses and key not in self._under_way and self._not_before(key) <= now
-        )
+    def _first_of(self, writes: Iterable[Write], now: float) -> Write | None:
+        ready = (w for w in writes if w.key not in self._under_way and self._not_before(w.key) <= now)
         return next(ready, None)
+
+    @property
+    def _in_doubt(self) -> bool:
+        """Whether it is unknown what stands for some node."""
+        return bool(self._unknown) or any(write.verb is Verb.LOOK for write in self._under_way.values())
 
     def next_time(self, now: float) -> float | None:
         """When `take` may give something that it does not give at `now`; None: only after another call."""
-        times = [self._not_before(key) for key in self._waiting if key not in self._under_way]
+        times = [self._not_before(key) for key in (*self._waiting, *self._unknown) if key not in self._under_way]
         return min((time for time in times if time > now), default=None)
 
     def done(self, write: Write, outcome: Outcome, now: float, *, jitter: float = 1.0, asked_s: float = 0.0) -> None:
@@ -112,23 +134,34 @@ class Backlog:
         del self._under_way[key]
         past = self._pasts.setdefault(key, _Past())
         if outcome is Outcome.DONE:
-            past.failures, past.from_version, past.not_before = 0, write.resource_version, 0.0
-            if _is_status(write):
-                past.booked_until = max(past.booked_until, now) + STATUS_EVERY_S
-                past.not_before = past.booked_until - (STATUS_BURST - 1) * STATUS_EVERY_S
-            # What waited was worked out before this was written.
-            self._waiting.pop(key, None)
+            self._succeeded(write, past, now)
             return
         past.failures += 1
         longest = min(FIRST_PAUSE_S * 2.0 ** min(past.failures - 1, 16), LONGEST_PAUSE_S)
         pause = max(longest * (0.5 + jitter / 2), asked_s)
-        if outcome is Outcome.FAILED:
-            self._waiting.setdefault(key, write)
-        else:
+        if write.verb is Verb.LOOK or (outcome is Outcome.UNKNOWN and not _is_status(write)):
+            self._unknown[key] = Write(Verb.LOOK, write.kind, write.name, "what came of the write before")
+        elif outcome is Outcome.STALE:
             self._waiting.pop(key, None)
             # The first time the newer state is all that was missing; then somebody else keeps writing.
             pause = pause if past.failures > 1 else 0.0
+        else:
+            self._waiting.setdefault(key, write)
         past.not_before = now + pause
+
+    def _succeeded(self, write: Write, past: _Past, now: float) -> None:
+        if write.verb is Verb.LOOK:
+            # Its failures are not forgotten: what is written next may stumble again.
+            past.not_before = max(past.not_before, now)
+            # What waits was worked out without knowing.
+            self._waiting = {key: other for key, other in self._waiting.items() if _is_status(other)}
+            return
+        past.failures, past.from_version, past.not_before = 0, write.resource_version, 0.0
+        if _is_status(write):
+            past.booked_until = max(past.booked_until, now) + STATUS_EVERY_S
+            past.not_before = past.booked_until - (STATUS_BURST - 1) * STATUS_EVERY_S
+        # What waited was worked out before this was written.
+        self._waiting.pop(write.key, None)
 
     def _not_before(self, key: Key) -> float:
         past = self._pasts.get(key)

@@ -1,7 +1,7 @@
 """The only place that writes to the API server."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, assert_never
 
 from mooring_kube.client import Client, Listing
 from mooring_kube.errors import NotFound
@@ -38,11 +38,12 @@ class Cluster(Protocol):
 class ApiCluster:
     """A Cluster that is one."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, lister: Client, writer: Client) -> None:
+        """Two clients, as lists and writes may take times of their own."""
+        self._lister, self._client = lister, writer
 
     def list(self, kind: str) -> Listing:
-        return self._client.list(RESOURCES[kind])
+        return self._lister.list(RESOURCES[kind])
 
     def read(self, kind: str, name: str) -> Document | None:
         try:
@@ -65,11 +66,12 @@ class ApiCluster:
                     resource, _versioned(write), manager=MANAGER, force=True, subresource=subresource
                 )
             case Verb.DELETE:
-                try:
-                    self._client.delete(resource, write.name, uid=write.uid)
-                except NotFound:
-                    return None
+                self._client.delete(resource, write.name, uid=write.uid)
                 return None
+            case Verb.LOOK:
+                return self.read(write.kind, write.name)
+            case _:
+                assert_never(write.verb)
 
     def event(self, document: Mapping[str, Any]) -> None:
         namespace = EVENTS_NAMESPACE

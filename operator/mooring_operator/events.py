@@ -3,19 +3,26 @@
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from mooring_api.problems import Problem
 from mooring_kube.errors import KubeError
 from mooring_operator.clock import Clock, boottime_s, now_utc
-from mooring_operator.cluster import Cluster
+from mooring_operator.cluster import RESOURCES, Cluster
 from mooring_operator.event_budget import EventBudget, Posting, Subject
+from mooring_operator.logs import object_fields
 from mooring_operator.metrics import Metrics
+from mooring_operator.news import EVENT_LENGTH, News
+from mooring_operator.reasons import EVENTS, EventReason
+from mooring_operator.store import Store
+from mooring_operator.wording import clipped
 from mooring_operator.writes import Write
 
 _MOST_WAITING = 1000
 _ATTEMPTS, _PAUSE_S = 3, 2.0
+_WITHOUT_CONDITIONS = ("Node", "NodeConfig")
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +33,7 @@ class EventPoster(threading.Thread):
     def __init__(
         self,
         cluster: Cluster,
+        store: Store,
         metrics: Metrics,
         instance: str,
         *,
@@ -35,9 +43,11 @@ class EventPoster(threading.Thread):
     ) -> None:
         """`instance` is this process, as the events name it."""
         super().__init__(name="events", daemon=True)
-        self._cluster, self._metrics, self._instance, self._may_write = cluster, metrics, instance, may_write
+        self._cluster, self._store, self._metrics = cluster, store, metrics
+        self._instance, self._may_write = instance, may_write
         self._clock, self._wall_clock = clock, wall_clock
         self._budget = EventBudget()
+        self._reported: frozenset[Problem] = frozenset()
         self._lock = threading.Lock()
         self._queue: queue.Queue[tuple[str, Posting] | None] = queue.Queue(_MOST_WAITING)
         self._stopping = threading.Event()
@@ -45,15 +55,31 @@ class EventPoster(threading.Thread):
     def tell(self, write: Write) -> None:
         """The write was done: its news may be told. Never blocks."""
         for news in write.news:
-            with self._lock:
-                posting = self._budget.admit(Subject(write.name, write.uid), news, self._clock(), self._wall_clock())
-            if posting is None:
-                self._metrics.posted.labels("dropped").inc()
-                continue
-            try:
-                self._queue.put_nowait((write.kind, posting))
-            except queue.Full:
-                self._metrics.posted.labels("dropped").inc()
+            self._tell(write.kind, Subject(write.name, write.uid), news)
+
+    def report(self, problems: Iterable[Problem]) -> None:
+        """What is wrong with objects that have no conditions of ours; told when it begins. Never blocks."""
+        found = frozenset(problem for problem in problems if problem.object.partition("/")[0] in _WITHOUT_CONDITIONS)
+        new, self._reported = found - self._reported, found
+        for problem in sorted(new):
+            kind, _, name = problem.object.partition("/")
+            log.warning("%s", problem, extra=object_fields(kind, name))
+            # As for the events of kubelet: kubectl looks for those of a Node by its name in the place of its uid.
+            uid = name if kind == "Node" else (stored.uid if (stored := self._store.get(kind, name)) else "")
+            message = clipped(f"{problem.path}: {problem.message}", EVENT_LENGTH)
+            news = News(EVENTS[EventReason.UNREADABLE], EventReason.UNREADABLE, message, problem.path)
+            self._tell(kind, Subject(name, uid), news)
+
+    def _tell(self, kind: str, subject: Subject, news: News) -> None:
+        with self._lock:
+            posting = self._budget.admit(subject, news, self._clock(), self._wall_clock())
+        try:
+            if posting is not None:
+                self._queue.put_nowait((kind, posting))
+                return
+        except queue.Full:
+            log.debug("too many events wait")
+        self._metrics.posted.labels("dropped").inc()
 
     def stop(self) -> None:
         """What waits is not told."""
@@ -84,4 +110,5 @@ class EventPoster(threading.Thread):
 
 
 def _of_kind(document: dict[str, Any], kind: str) -> Mapping[str, Any]:
-    return document | {"involvedObject": document["involvedObject"] | {"kind": kind}}
+    api_version = RESOURCES[kind].api_version
+    return document | {"involvedObject": document["involvedObject"] | {"kind": kind, "apiVersion": api_version}}

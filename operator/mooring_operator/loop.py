@@ -9,6 +9,7 @@ from mooring_operator.clock import Clock, boottime_s, now_utc
 from mooring_operator.metrics import Metrics
 from mooring_operator.reconcile import Reconciler, Result
 from mooring_operator.store import Store
+from mooring_operator.writer import Writer
 
 #: A turn begins when nothing has changed for QUIET_S, and at the latest MOST_S after the first change.
 QUIET_S, MOST_S = 0.02, 0.05
@@ -29,15 +30,15 @@ class Loop(threading.Thread):
         store: Store,
         reconciler: Reconciler,
         metrics: Metrics,
+        writer: Writer,
         turned: Callable[[Result], None],
-        busy: Callable[[], bool],
         *,
         clock: Clock = boottime_s,
         wall_clock: Callable[[], datetime] = now_utc,
     ) -> None:
-        """`busy` tells whether what `turned` was given is being written; when that ends, `look` is to be called."""
+        """`look` is to be called when the writer has become idle, `turned` is told of each result."""
         super().__init__(name="reconcile", daemon=True)
-        self._busy = busy
+        self._writer = writer
         self._store, self._reconciler, self._metrics, self._turned = store, reconciler, metrics, turned
         self._clock, self._wall_clock = clock, wall_clock
         self._condition = threading.Condition()
@@ -91,13 +92,17 @@ class Loop(threading.Thread):
         """When the next turn is due; None: not before something changes."""
         times = [] if self._again_at is None else [self._again_at]
         if (since := self._dirty_since) is not None:
-            times.append(since + PATIENCE_S if self._busy() else min(self._last_change + QUIET_S, since + MOST_S))
+            times.append(
+                since + PATIENCE_S if self._writer.busy() else min(self._last_change + QUIET_S, since + MOST_S)
+            )
         return min(times, default=None)
 
     def _turn(self, since: float) -> None:
         try:
+            self._writer.hold()
             with self._metrics.reconcile.time():
                 result = self._reconciler.turn(self._store.view(), self._wall_clock())
+            self._writer.want(result.writes)
             self._turned(result)
         except Exception as error:  # what was planned before goes on; the next change may help
             log.exception("the plan failed by a mistake of the operator's own; please report it")

@@ -49,29 +49,31 @@ class Operator:
 
     def __init__(self, settings: Settings, connection: Connection, agent: str) -> None:
         self._settings = settings
+        lease_s, renew_s = settings.lease_duration.seconds, settings.renew_deadline.seconds
         self._client = Client(connection, agent=agent)
-        # Of its own: a renewal must not wait for a connection, and gives up while there is time for another.
-        self._lease_client = Client(connection, agent=agent, timeout_s=settings.renew_deadline.seconds / 2)
+        # A renewal gives up while there is time for another one.
+        lease_client = Client(connection, agent=agent, timeout_s=renew_s / 2)
+        # What is begun while we may write has ended, one way or another, before somebody else may.
+        cluster = ApiCluster(self._client, Client(connection, agent=agent, timeout_s=lease_s - renew_s))
         self._ending = threading.Event()
         self._elected = threading.Event()
         self._code = Exit.ASKED
         self._lacking = "the rights have not been looked at yet"
         self._metrics = Metrics()
-        cluster = ApiCluster(self._client)
         self._store = Store(self._woken)
         self._leader = Leader(
-            ApiLease(self._lease_client, settings.lease_name, settings.namespace),
+            ApiLease(lease_client, settings.lease_name, settings.namespace),
             settings.lease_name,
             settings.namespace,
             settings.own_identity,
-            Terms(settings.lease_duration.seconds, settings.renew_deadline.seconds, settings.retry_period.seconds),
+            Terms(lease_s, renew_s, settings.retry_period.seconds),
             elected=self._elected.set,
             lost=self._lost,
         )
         may_write = self._leader.holds
-        self._events = EventPoster(cluster, self._metrics, self._leader.identity, may_write=may_write)
+        self._events = EventPoster(cluster, self._store, self._metrics, self._leader.identity, may_write=may_write)
         self._writer = Writer(cluster, self._store, self, may_write=may_write, again=self._woken, idle=self._idle)
-        self._loop = Loop(self._store, Reconciler(), self._metrics, self._turned, self._writer.busy)
+        self._loop = Loop(self._store, Reconciler(), self._metrics, self._writer, self._turned)
         self._lister = Lister(cluster, self._store, settings.resync.seconds, self._listed)
         self._intake = Intake(self._store, self._metrics, self._lister.again)
         self._watches = Watches(handlers.registry(self._intake.received, connection), handlers.kopf_settings)
@@ -180,8 +182,7 @@ class Operator:
             self._events.tell(write)
 
     def _turned(self, result: Result) -> None:
-        if self._leader.holds():
-            self._writer.want(result.writes)
+        self._events.report(result.problems)
 
     def _lost(self, why: str) -> None:
         log.error("the lease is lost (%s); nothing more is written, and this process ends", why)

@@ -178,6 +178,11 @@ class Store:
         newest = max((_number(stored.resource_version) for stored in listed.values()), default=0)
         return Replaced(first, brought, vanished, newest)
 
+    def get(self, kind: str, name: str) -> Stored | None:
+        """One object as it is known now."""
+        with self._lock:
+            return self._kinds[kind].objects.get(name)
+
     @property
     def complete(self) -> bool:
         """Whether every kind was listed once."""

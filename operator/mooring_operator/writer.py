@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from mooring_kube.errors import ApiError, Conflict, KubeError, NotFound
+from mooring_kube.errors import ApiError, Conflict, KubeError, NotFound, ServerError, Unreachable
 from mooring_operator.backlog import Backlog, Outcome
 from mooring_operator.clock import Clock, boottime_s
 from mooring_operator.cluster import Cluster
 from mooring_operator.logs import object_fields
 from mooring_operator.store import Store
-from mooring_operator.writes import Key, Write
+from mooring_operator.writes import Key, Verb, Write
 
 THREADS = 8
 #: Ready, while nothing is to be written; only so often does a thread look up by itself.
@@ -58,8 +58,17 @@ class Writer:
         for thread in self._threads:
             thread.start()
 
+    def hold(self) -> None:
+        """Begin no spec before the next `want`, and wait until none is under way.
+
+        What is worked out then knows the outcome of each.
+        """
+        with self._condition:
+            self._backlog.hold()
+            self._condition.wait_for(lambda: self._stopping or not self._backlog.specs_under_way)
+
     def want(self, writes: Iterable[Write]) -> None:
-        """The whole of what is to be written now."""
+        """The whole of what is to be written now, worked out after `hold`."""
         with self._condition:
             self._backlog.want(writes, self._clock())
             self._condition.notify_all()
@@ -105,15 +114,15 @@ class Writer:
             self._condition.wait(_LONGEST_WAIT_S if until is None else min(until - now, _LONGEST_WAIT_S))
 
     def _do(self, write: Write) -> None:
-        outcome, asked_s = Outcome.FAILED, 0.0
+        outcome, asked_s = Outcome.UNKNOWN, 0.0
         try:
-            outcome, asked_s = self._attempt(write)
+            outcome, asked_s = self._look(write) if write.verb is Verb.LOOK else self._attempt(write)
         except Exception:  # one object that trips us must not cost the others
             log.exception("%s: a mistake of the operator's own; please report it", write)
         with self._condition:
             self._backlog.done(write, outcome, self._clock(), jitter=random.random(), asked_s=asked_s)
             self._condition.notify_all()
-        if outcome is Outcome.STALE:
+        if outcome is Outcome.STALE or (outcome is Outcome.DONE and write.verb is Verb.LOOK):
             self._again()
         if not self.busy():
             self._idle()
@@ -125,14 +134,18 @@ class Writer:
         try:
             reply = self._cluster.write(write)
         except (Conflict, NotFound) as error:
-            return self._refresh(write, error), 0.0
+            self._observer.wrote(write, "conflict")
+            log.info("%s: it has changed meanwhile (%s)", write, error.message, extra=_fields(write))
+            return (Outcome.STALE if self._read(write) else Outcome.UNKNOWN), 0.0
+        except (Unreachable, ServerError) as error:
+            again = write.verb is Verb.STATUS
+            self._failed(write, error, "failed", "it will be tried again" if again else "what came of it is looked up")
+            return Outcome.UNKNOWN, getattr(error, "retry_after_s", None) or 0.0
         except ApiError as error:
             refused = error.status in (400, 413, 422)
-            self._failed(write, error, "refused" if refused else "failed")
+            what = ("refused", "the API server refuses it") if refused else ("failed", "it will be tried again")
+            self._failed(write, error, *what)
             return Outcome.FAILED, error.retry_after_s or 0.0
-        except KubeError as error:
-            self._failed(write, error, "failed")
-            return Outcome.FAILED, 0.0
         if reply is not None:
             self._store.put(reply)
         else:
@@ -140,26 +153,29 @@ class Writer:
         self._observer.wrote(write, "ok")
         generation = (reply or {}).get("metadata", {}).get("generation")
         number = f", generation {generation}" if generation else ""
-        log.info("%s%s: %s", write, number, write.reason, extra=object_fields(write.kind, write.name))
+        log.info("%s%s: %s", write, number, write.reason, extra=_fields(write))
         return Outcome.DONE, 0.0
 
-    def _refresh(self, write: Write, error: ApiError) -> Outcome:
-        """The object is not what it was: look at it, so that the next turn begins with what is there."""
-        self._observer.wrote(write, "conflict")
-        fields = object_fields(write.kind, write.name)
-        log.info("%s: it has changed meanwhile, working it out again (%s)", write, error.message, extra=fields)
+    def _look(self, write: Write) -> tuple[Outcome, float]:
+        return (Outcome.DONE if self._read(write) else Outcome.UNKNOWN), 0.0
+
+    def _read(self, write: Write) -> bool:
+        """Have what stands now in the store, so that the next turn begins with it; whether that could be done."""
         try:
             found = self._cluster.read(write.kind, write.name)
-        except KubeError as unread:
-            log.warning("%s/%s cannot be read: %s", write.kind, write.name, unread)
-            return Outcome.STALE
+        except KubeError as error:
+            log.warning("%s/%s cannot be read: %s", write.kind, write.name, error, extra=_fields(write))
+            return False
         if found is None:
             self._store.forget(write.kind, write.name)
         else:
             self._store.put(found)
-        return Outcome.STALE
+        return True
 
-    def _failed(self, write: Write, error: KubeError, result: str) -> None:
+    def _failed(self, write: Write, error: KubeError, result: str, what: str) -> None:
         self._observer.wrote(write, result)
-        what = "the API server refuses it" if result == "refused" else "it will be tried again"
-        log.warning("%s: %s: %s", write, what, error, extra=object_fields(write.kind, write.name))
+        log.warning("%s: %s: %s", write, what, error, extra=_fields(write))
+
+
+def _fields(write: Write) -> dict[str, str]:
+    return object_fields(write.kind, write.name)

@@ -19,6 +19,8 @@ class Verb(StrEnum):
     APPLY = "apply"
     STATUS = "status"
     DELETE = "delete"
+    LOOK = "look"
+    """Nothing is written: what stands is read, because the outcome of a write is unknown."""
 
 
 @dataclass(frozen=True)

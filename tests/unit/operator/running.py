@@ -43,6 +43,7 @@ class Running:
     def turn(self) -> Result:
         """Work out what is to be written; nothing is written yet."""
         self._dirty = False
+        self.writer.hold()
         result = self._reconciler.turn(self.store.view(), START + timedelta(seconds=self.api.now))
         self.writer.want(result.writes)
         self.turns.append(result)

@@ -22,7 +22,7 @@ def test_specs_go_before_statuses_in_their_order() -> None:
     taken = [backlog.take(0.0) for _ in range(3)]
     assert [write.name for write in taken if write] == ["b", "a", "s"]
     assert backlog.take(0.0) is None
-    assert len(backlog) == 3
+    assert len(backlog.keys) == 3
 
 
 def test_statuses_leave_room_for_specs() -> None:
@@ -52,9 +52,9 @@ def test_what_is_under_way_is_not_wanted_again() -> None:
     backlog.want([spec("a")], 0.0)
     backlog.take(0.0)
     backlog.want([spec("a")], 0.0)
-    assert len(backlog) == 1
+    assert len(backlog.keys) == 1
     backlog.done(spec("a"), Outcome.DONE, 0.0)
-    assert len(backlog) == 0
+    assert not backlog.keys
 
 
 def test_what_is_no_longer_wanted_is_not_written() -> None:
@@ -134,7 +134,7 @@ def test_a_conflict_is_worked_out_again_at_once_and_the_next_ones_later() -> Non
     write = backlog.take(0.0)
     assert write
     backlog.done(write, Outcome.STALE, 0.0)
-    assert len(backlog) == 0
+    assert not backlog.keys
     backlog.want([spec("a", version="2")], 0.0)
     write = backlog.take(0.0)
     assert write
@@ -142,6 +142,67 @@ def test_a_conflict_is_worked_out_again_at_once_and_the_next_ones_later() -> Non
     backlog.want([spec("a", version="3")], 0.0)
     assert backlog.take(0.0) is None
     assert backlog.take(1.0)
+
+
+def test_while_one_outcome_is_unknown_it_is_looked_up_and_no_other_spec_is_written() -> None:
+    """What another node is told rests on what stands here."""
+    backlog = Backlog()
+    backlog.want([spec("a"), spec("b"), status("s")], 0.0)
+    write = backlog.take(0.0)
+    assert write
+    backlog.done(write, Outcome.UNKNOWN, 0.0, jitter=1.0)
+    assert backlog.take(0.0) == status("s")
+    assert backlog.take(0.0) is None
+    assert backlog.next_time(0.0) == 0.25
+    look = backlog.take(0.25)
+    assert look
+    assert (look.verb, look.key) == (Verb.LOOK, write.key)
+    # Not even while it is being looked up.
+    assert backlog.take(0.25) is None
+    backlog.done(look, Outcome.UNKNOWN, 0.25, jitter=1.0)
+    assert backlog.take(0.5) is None
+    look = backlog.take(0.75)
+    assert look
+    backlog.done(look, Outcome.DONE, 0.75)
+    # What waited was worked out without knowing.
+    assert backlog.take(0.75) is None
+    backlog.want([spec("b", "anew")], 0.8)
+    assert backlog.take(0.8) == spec("b", "anew")
+
+
+def test_what_stumbles_again_and_again_comes_later_and_later_and_holds_up_no_other() -> None:
+    backlog = Backlog()
+    now, pauses = 0.0, []
+    for number in range(8):
+        backlog.want([spec("bad", version="1"), spec("good", str(number), str(number))], now)
+        taken = {write.name: write for write in iter(lambda at=now: backlog.take(at), None)}
+        assert "good" in taken
+        backlog.done(taken["good"], Outcome.DONE, now)
+        if "bad" in taken:
+            backlog.done(taken["bad"], Outcome.UNKNOWN, now, jitter=1.0)
+            then = backlog.next_time(now)
+            assert then
+            pauses.append(then - now)
+            now = then
+            look = backlog.take(now)
+            assert look
+            backlog.done(look, Outcome.DONE, now)
+    assert pauses == sorted(pauses)
+    assert pauses[-1] > 10.0
+
+
+def test_while_a_turn_is_worked_out_no_spec_begins() -> None:
+    backlog = Backlog()
+    backlog.want([spec("a"), spec("b"), status("s")], 0.0)
+    assert backlog.take(0.0) == spec("a")
+    backlog.hold()
+    assert backlog.specs_under_way == 1
+    assert backlog.take(0.0) == status("s")
+    assert backlog.take(0.0) is None
+    backlog.done(spec("a"), Outcome.DONE, 0.0)
+    assert backlog.specs_under_way == 0
+    backlog.want([spec("b", "anew")], 0.0)
+    assert backlog.take(0.0) == spec("b", "anew")
 
 
 def test_a_status_is_written_at_once_some_times_and_then_once_a_second() -> None:

@@ -59,6 +59,7 @@ crds: ## write the CRDs and the reference documentation anew from the types
 	$(BIN)/python -m mooring_api.crd
 	$(BIN)/python -m mooring_api.reference
 	$(BIN)/python -m mooring_node.reference
+	$(BIN)/python -m mooring_operator.reference
 
 cluster-tools: ## build etcd, the Kubernetes servers and kubectl once (7 minutes, needs Go), kept in .cache/cluster-tools
 	@scripts/cluster-tools

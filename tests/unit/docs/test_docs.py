@@ -17,12 +17,13 @@ from mooring_cli.main import parser as mooring_parser
 from mooring_node import main as daemon
 from mooring_node.files import StateFolder
 from mooring_node.reference import metrics
+from mooring_operator import main as operator
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"    mooring(?:-node)? ")
-PARSERS = {"mooring": mooring_parser, "mooring-node": daemon.parser}
+PARSERS = {"mooring": mooring_parser, "mooring-node": daemon.parser, "mooring-operator": operator.parser}
 #: What stands for a value in running text: FILE, NODE, DIR.
 PLACEHOLDER = re.compile(r"[A-Z][A-Z:]*")
 
@@ -50,7 +51,7 @@ def _shown() -> Iterator[tuple[str, str]]:
 def _mentioned() -> Iterator[tuple[str, str]]:
     """Page and command line of everything that running text names in code letters."""
     for page in PAGES:
-        for span in re.findall(r"`(mooring(?:-node)? [^`]+)`", _prose(page)):
+        for span in re.findall(r"`(mooring(?:-node|-operator)? [^`]+)`", _prose(page)):
             yield _id(page), span
 
 
@@ -80,11 +81,25 @@ def test_each_page_is_linked_from_another() -> None:
 @pytest.mark.parametrize(("page", "line"), list(_shown()), ids=str)
 def test_what_is_shown_can_be_typed(page: str, line: str) -> None:
     program, *arguments = shlex.split(line)
+    if program == "export":
+        return
+    if program == "kubectl":
+        _kubectl_is_plausible(page, arguments)
+        return
     assert program in PARSERS, f"{page}: {line}"
     try:
         PARSERS[program]().parse_args(arguments)
     except SystemExit:
         pytest.fail(f"{page} shows `{line}`, which is wrong usage")
+
+
+def _kubectl_is_plausible(page: str, arguments: list[str]) -> None:
+    """A verb that is one, and files that are there; what it prints, tests/netns/test_walks.py sees."""
+    words = [word for word in arguments if not word.startswith("-")]
+    verbs = {"annotate", "apply", "cordon", "delete", "describe", "edit", "explain", "get", "label", "patch", "uncordon"}
+    assert {*words[:1], *words[1:2]} & (verbs | {"wait"}), f"{page}: {arguments}"
+    if "-f" in arguments:
+        assert (ROOT / arguments[arguments.index("-f") + 1]).exists(), f"{page}: {arguments}"
 
 
 def test_something_is_shown_and_mentioned() -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -246,7 +247,7 @@ class Client:
         try:
             connection.request(method, target, body=content, headers=headers)
             return connection.getresponse()
-        except ConnectionError as error:
+        except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
             raise StaleConnection(f"{method} {path}: {error}") from error
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(f"{method} {path}: {error or type(error).__name__}") from error

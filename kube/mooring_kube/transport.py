@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import select
 import socket
 import ssl
 import tempfile
@@ -65,10 +66,15 @@ class Transport:
         self._lock = threading.Lock()
 
     def borrow(self) -> tuple[http.client.HTTPConnection, bool]:
-        """A connection and whether it was used before, in which case the server may have closed it meanwhile."""
-        with self._lock:
-            if self._idle:
-                return self._idle.pop(), True
+        """A connection and whether it was used before, in which case the server may close it at any moment."""
+        while True:
+            with self._lock:
+                if not self._idle:
+                    break
+                connection = self._idle.pop()
+            if not _has_ended(connection):
+                return connection, True
+            connection.close()
         return self.open(), False
 
     def give_back(self, connection: http.client.HTTPConnection) -> None:
@@ -99,6 +105,15 @@ class Transport:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+
+
+def _has_ended(idle: http.client.HTTPConnection) -> bool:
+    """Whether the server has closed it: where nothing was asked, there is nothing else to be read."""
+    if idle.sock is None:
+        return True
+    poll = select.poll()
+    poll.register(idle.sock, select.POLLIN | select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def _keep_alive(connected: socket.socket) -> None:

@@ -45,6 +45,7 @@ class Loop(threading.Thread):
         self._dirty_since: float | None = None
         self._last_change = 0.0
         self._again_at: float | None = None
+        self._turning_since: float | None = None
         self._stopping = False
         self.trouble = ""
         """Why the last turn failed; empty: it did not."""
@@ -71,7 +72,8 @@ class Loop(threading.Thread):
     def behind_s(self) -> float:
         """For how long a change has waited for a turn that succeeds; 0 when none waits."""
         with self._condition:
-            return 0.0 if self._dirty_since is None else self._clock() - self._dirty_since
+            times = [time for time in (self._turning_since, self._dirty_since) if time is not None]
+            return self._clock() - min(times) if times else 0.0
 
     def run(self) -> None:
         while (since := self._next()) is not None:
@@ -83,8 +85,9 @@ class Loop(threading.Thread):
             while not self._stopping:
                 now, due = self._clock(), self._due()
                 if due is not None and due <= now and self._store.complete:
-                    since, self._dirty_since, self._again_at = self._dirty_since, None, None
-                    return now if since is None else since
+                    since = now if self._dirty_since is None else self._dirty_since
+                    self._dirty_since, self._again_at, self._turning_since = None, None, since
+                    return since
                 self._condition.wait(None if due is None else max(due - now, 0.0) or None)
         return None
 
@@ -113,6 +116,7 @@ class Loop(threading.Thread):
             return
         self.trouble = ""
         self._metrics.problems.set(len(result.problems))
-        if result.again_after_s is not None:
-            with self._condition:
+        with self._condition:
+            self._turning_since = None
+            if result.again_after_s is not None:
                 self._again_at = self._clock() + result.again_after_s

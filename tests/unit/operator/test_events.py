@@ -1,0 +1,104 @@
+"""Events: told once each, lost rather than waited for."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from tests.unit.operator.fake_api import FakeApi
+
+from mooring_api.problems import Problem
+from mooring_kube.errors import Unreachable
+from mooring_operator.events import EventPoster
+from mooring_operator.log_words import overruled
+from mooring_operator.metrics import Metrics
+from mooring_operator.slim import Ownership
+from mooring_operator.store import Store
+from mooring_operator.writes import Verb, Write
+
+NEWS = overruled((Ownership("alice", "spec.instances"),))
+
+
+def write(name: str = "n1") -> Write:
+    return Write(Verb.APPLY, "NodeConfig", name, "", uid=f"uid-{name}", news=NEWS)
+
+
+class Api(FakeApi):
+    """Tells when an event has come, and fails as often as it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failures = 0
+        self.came = threading.Semaphore(0)
+
+    def event(self, document: Mapping[str, Any]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise Unreachable("gone")
+        super().event(document)
+        self.came.release()
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.api, self.store, self.metrics = Api(), Store(), Metrics()
+        self.leads = True
+        self.poster = EventPoster(self.api, self.store, self.metrics, "pod-1", may_write=lambda: self.leads)
+
+    def posted(self, result: str) -> float:
+        name = "mooring_operator_events_written_total"
+        return self.metrics.registry.get_sample_value(name, {"result": result}) or 0.0
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_what_was_written_is_told_on_its_object(bench: Bench) -> None:
+    bench.poster.start()
+    bench.poster.tell(write())
+    assert bench.api.came.acquire(timeout=30.0)
+    bench.poster.stop()
+    bench.poster.join(30.0)
+    (event,) = bench.api.events
+    assert event["involvedObject"] == {
+        "apiVersion": "mooring.dev/v1alpha1",
+        "kind": "NodeConfig",
+        "name": "n1",
+        "uid": "uid-n1",
+    }
+    assert (event["type"], event["reason"]) == ("Warning", "Overruled")
+    assert "alice wrote spec.instances" in event["message"]
+    assert bench.posted("ok") == 1
+
+
+def test_who_does_not_lead_tells_nothing(bench: Bench) -> None:
+    bench.leads = False
+    bench.poster.start()
+    bench.poster.tell(write())
+    bench.poster.stop()
+    bench.poster.join(30.0)
+    assert bench.api.events == []
+
+
+def test_a_problem_of_a_node_is_told_when_it_begins(bench: Bench) -> None:
+    problem = Problem("Node/n1", "status.addresses[0]", "is no address")
+    for problems in ([problem], [problem], [], [problem]):
+        bench.poster.report(problems)
+    bench.poster.report([Problem("VirtualIP/web", "spec", "its conditions say so")])
+    bench.poster.start()
+    for _ in range(2):
+        assert bench.api.came.acquire(timeout=30.0)
+    bench.poster.stop()
+    bench.poster.join(30.0)
+    assert [event["count"] for event in bench.api.events] == [1, 2]
+    assert {event["reason"] for event in bench.api.events} == {"Unreadable"}
+    # kubectl describe node looks for its name here.
+    assert bench.api.events[0]["involvedObject"] == {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "n1"}
+
+
+def test_too_many_are_dropped_and_nobody_waits(bench: Bench) -> None:
+    for number in range(2000):
+        bench.poster.tell(write(f"n{number}"))
+    assert bench.posted("dropped") > 0

@@ -1,0 +1,134 @@
+"""One turn at a time, soon after a change; a turn that fails ends nothing."""
+
+import threading
+from datetime import datetime
+
+import pytest
+from tests.unit.operator.fake_api import FakeApi
+
+from mooring_operator.loop import Loop
+from mooring_operator.metrics import Metrics
+from mooring_operator.reconcile import Result
+from mooring_operator.store import KINDS, Store, View
+from mooring_operator.writer import Writer
+from mooring_operator.writes import Write
+
+LONG_S = 30.0
+
+
+class Turns:
+    """A Reconciler that counts, and does as it is told."""
+
+    def __init__(self) -> None:
+        self.views: list[View] = []
+        self.again_after_s: float | None = None
+        self.fails = False
+        self.happened = threading.Semaphore(0)
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def turn(self, view: View, now: datetime) -> Result:
+        assert now.tzinfo
+        self.views.append(view)
+        self.happened.release()
+        assert self.go_on.wait(LONG_S)
+        if self.fails:
+            raise ZeroDivisionError("a mistake")
+        return Result((), (), self.again_after_s)
+
+
+class Bench:
+    """A Loop with threads and the real clock."""
+
+    def __init__(self) -> None:
+        self.turns = Turns()
+        self.store = Store(self._wake)
+        self.writer = Writer(FakeApi(), self.store, self, may_write=lambda: True, again=self._wake)
+        self.loop = Loop(self.store, self.turns, Metrics(), self.writer, self._turned)  # type: ignore[arg-type]
+        self.results: list[Result] = []
+
+    def wrote(self, write: Write, result: str) -> None:
+        raise AssertionError(f"{write}: {result}")
+
+    def _wake(self) -> None:
+        self.loop.wake()
+
+    def _turned(self, result: Result) -> None:
+        self.results.append(result)
+
+    def list_all(self) -> None:
+        for kind in KINDS:
+            self.store.replace(kind, [], "1")
+
+    def next(self) -> None:
+        assert self.turns.happened.acquire(timeout=LONG_S)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    found = Bench()
+    found.loop.start()
+    yield found
+    found.turns.go_on.set()
+    found.loop.stop()
+    found.loop.join(LONG_S)
+    assert not found.loop.is_alive()
+
+
+def node(name: str, version: int) -> dict[str, object]:
+    return {"kind": "Node", "metadata": {"name": name, "resourceVersion": str(version)}}
+
+
+def test_no_turn_before_everything_was_listed(bench: Bench) -> None:
+    for kind in KINDS[:-1]:
+        bench.store.replace(kind, [], "1")
+    assert not bench.turns.happened.acquire(timeout=0.3)
+    bench.store.replace(KINDS[-1], [], "1")
+    bench.next()
+
+
+def test_changes_that_come_together_are_one_turn(bench: Bench) -> None:
+    bench.list_all()
+    bench.next()
+    for number in range(50):
+        bench.store.put(node(f"n{number}", number + 2))
+    bench.next()
+    while bench.turns.happened.acquire(timeout=0.3):
+        pass
+    assert len(bench.turns.views) < 10
+    assert len(bench.turns.views[-1].objects["Node"]) == 50
+
+
+def test_what_changes_during_a_turn_is_in_the_next(bench: Bench) -> None:
+    bench.turns.go_on.clear()
+    bench.list_all()
+    bench.next()
+    bench.store.put(node("a", 2))
+    bench.turns.go_on.set()
+    bench.next()
+    assert set(bench.turns.views[-1].objects["Node"]) == {"a"}
+
+
+def test_it_looks_again_when_a_turn_asks_for_it(bench: Bench) -> None:
+    bench.turns.again_after_s = 0.05
+    bench.list_all()
+    bench.next()
+    bench.next()
+    bench.next()
+
+
+def test_a_turn_that_fails_is_told_and_the_next_change_is_tried(bench: Bench) -> None:
+    bench.turns.fails = True
+    bench.list_all()
+    bench.next()
+    bench.store.put(node("a", 2))
+    bench.next()
+    assert "ZeroDivisionError" in bench.loop.trouble
+    assert bench.loop.behind_s > 0.0
+    bench.turns.fails = False
+    bench.store.put(node("b", 3))
+    bench.next()
+    # The trouble is over when the turn is.
+    bench.store.put(node("c", 4))
+    bench.next()
+    assert bench.loop.trouble == ""

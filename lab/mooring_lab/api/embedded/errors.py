@@ -25,7 +25,7 @@ class Cause(NamedTuple):
     field: str
 
 
-class Refusal(Exception):
+class StatusError(Exception):
     """A request that is answered by a Status of failure."""
 
     def __init__(self, code: int, reason: str, message: str, details: Object | None = None) -> None:
@@ -57,48 +57,48 @@ def qualified(word: str, group: str) -> str:
     return f"{word}.{group}" if group else word
 
 
-def bad_request(message: str) -> Refusal:
+def bad_request(message: str) -> StatusError:
     """400."""
-    return Refusal(400, "BadRequest", message)
+    return StatusError(400, "BadRequest", message)
 
 
-def no_resource() -> Refusal:
+def no_resource() -> StatusError:
     """404 for a path that names no resource."""
-    return Refusal(404, "NotFound", "the server could not find the requested resource", {})
+    return StatusError(404, "NotFound", "the server could not find the requested resource", {})
 
 
-def not_found(kind: Named, name: str) -> Refusal:
+def not_found(kind: Named, name: str) -> StatusError:
     """404 for an object."""
-    return Refusal(404, "NotFound", f'{qualified(kind.plural, kind.group)} "{name}" not found', details(kind, name))
+    return StatusError(404, "NotFound", f'{qualified(kind.plural, kind.group)} "{name}" not found', details(kind, name))
 
 
-def not_allowed() -> Refusal:
+def not_allowed() -> StatusError:
     """405."""
     message = "the server does not allow this method on the requested resource"
-    return Refusal(405, "MethodNotAllowed", message, {})
+    return StatusError(405, "MethodNotAllowed", message, {})
 
 
-def already_exists(kind: Named, name: str) -> Refusal:
+def already_exists(kind: Named, name: str) -> StatusError:
     """409 at a create."""
     message = f'{qualified(kind.plural, kind.group)} "{name}" already exists'
-    return Refusal(409, "AlreadyExists", message, details(kind, name))
+    return StatusError(409, "AlreadyExists", message, details(kind, name))
 
 
-def conflict(kind: Named, name: str, why: str = "", word: str = "") -> Refusal:
+def conflict(kind: Named, name: str, why: str = "", word: str = "") -> StatusError:
     """409: a resourceVersion or a precondition does not fit."""
     why = why or "the object has been modified; please apply your changes to the latest version and try again"
     message = f'Operation cannot be fulfilled on {qualified(word or kind.plural, kind.group)} "{name}": {why}'
-    return Refusal(409, "Conflict", message, details(kind, name, word))
+    return StatusError(409, "Conflict", message, details(kind, name, word))
 
 
-def expired(asked: int, oldest: int) -> Refusal:
+def expired(asked: int, oldest: int) -> StatusError:
     """410: the changes since the asked resourceVersion are forgotten."""
-    return Refusal(410, "Expired", f"too old resource version: {asked} ({oldest})")
+    return StatusError(410, "Expired", f"too old resource version: {asked} ({oldest})")
 
 
-def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> Refusal:
+def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> StatusError:
     """422 with all its causes."""
     said = ", ".join(f"{cause.field}: {cause.message}" for cause in causes)
     message = f'{qualified(kind, group)} "{name}" is invalid: {f"[{said}]" if len(causes) > 1 else said}'
-    named = {**({"name": name} if name else {}), **({"group": group} if group else {}), "kind": kind}
-    return Refusal(422, "Invalid", message, {**named, "causes": [cause._asdict() for cause in causes]})
+    named = {key: value for key, value in (("name", name), ("group", group), ("kind", kind)) if value}
+    return StatusError(422, "Invalid", message, {**named, "causes": [cause._asdict() for cause in causes]})

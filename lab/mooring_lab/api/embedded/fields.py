@@ -14,6 +14,10 @@ Path = tuple[str, ...]
 ABSENT: Any = object()
 
 
+class UntypedError(Exception):
+    """A value does not fit its schema so far that nobody could own its fields."""
+
+
 class Difference(NamedTuple):
     """The paths in which two objects differ."""
 
@@ -45,6 +49,30 @@ def parts(schema: Schema, value: Any) -> dict[str, tuple[Schema, Any]] | None:
     return None
 
 
+def check(schema: Schema, value: Any, path: str = "") -> None:
+    """Raise UntypedError, with the real server's words, where a value is none of its schema's."""
+    if schema.get("type") in ("integer", "number") and isinstance(value, str | bool | dict | list):
+        raise UntypedError(f"{path}: expected numeric (int or float), got {'boolean' if value is True else 'string'}")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            below = child(schema, key)
+            if below is None:
+                raise UntypedError(f"{path}.{key}: field not declared in schema")
+            check(below, item, f"{path}.{key}")
+    elif isinstance(value, list):
+        elements = [_key(schema, item) if schema.get(LIST_TYPE) in ("map", "set") else "" for item in value]
+        for index, (element, item) in enumerate(zip(elements, value, strict=True)):
+            if element == "k:{}":
+                names = json.dumps(schema[LIST_KEYS])
+                why = f"associative list with keys has an element that omits all key fields {names}"
+                raise UntypedError(
+                    f"{path}: element {index}: {why} (and doesn't have default values for any key fields)"
+                )
+            if element and element in elements[:index]:
+                raise UntypedError(f"{path}: duplicate entries for key {shown((element,))}")
+            check(schema.get("items", {}), item, path + shown((element,)) if element else f"{path}[{index}]")
+
+
 def owned(schema: Schema, value: Any, path: Path = ()) -> Iterator[Path]:
     """What the applier of this value owns."""
     members = parts(schema, value)
@@ -68,8 +96,7 @@ def compare(schema: Schema, old: Any, new: Any) -> Difference:
 
 def _compare(schema: Schema, old: Any, new: Any, path: Path, found: Difference) -> None:
     before, after = parts(schema, old), parts(schema, new)
-    leaf = before is None or after is None or not (before or after)
-    if not leaf and before is not None and after is not None:
+    if before is not None and after is not None:
         for element in before.keys() | after.keys():
             below = (after.get(element) or before[element])[0]
             was, now = before.get(element, (below, ABSENT))[1], after.get(element, (below, ABSENT))[1]
@@ -79,14 +106,14 @@ def _compare(schema: Schema, old: Any, new: Any, path: Path, found: Difference) 
         found.added.add(path)
     elif new is ABSENT:
         found.removed.add(path)
-    elif leaf and old != new:
+    elif (before is None or after is None or not (before or after)) and old != new:
         found.modified.add(path)
 
 
 def merge(schema: Schema, live: Any, config: Any) -> Any:
     """The live value with an applied one laid over it; lists with keys keep the order of what both have."""
     before, after = parts(schema, live), parts(schema, config)
-    if live is ABSENT or config is None or before is None or after is None or not before:
+    if config is None or after is None or not before:
         return config
     merged = {
         element: merge(below, before.get(element, (below, ABSENT))[1], item) for element, (below, item) in after.items()

@@ -7,27 +7,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mooring_lab.api.embedded.errors import Object
-from mooring_lab.api.embedded.schema import PRESERVE, Schema
+from mooring_lab.api.embedded.schema import FREE, Schema
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
-_FILE = Path(__file__).with_name("builtin.json")
 _AGE = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
 
 
 class Column(NamedTuple):
-    """A column of a table; built-in kinds compute their cells, the others' have a JSONPath."""
+    """A column of a table; `cell` is a JSONPath, before it a way of tables.WAYS for built-in kinds."""
 
     name: str
     type: str
-    format: str = ""
-    priority: int = 0
-    path: str = ""
+    format: str
+    priority: int
+    cell: str
     description: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """One resource in one version."""
+    """One resource in one version; a built-in one without columns is a review, which is only created."""
 
     group: str
     version: str
@@ -41,8 +40,8 @@ class Kind:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     selectable: tuple[str, ...] = ()
-    reference: str = ""
-    builtin: bool = False
+    builtin: str = ""
+    """The name of a built-in kind's schema."""
 
     @property
     def api_version(self) -> str:
@@ -50,37 +49,57 @@ class Kind:
 
     @property
     def bucket(self) -> str:
-        """Where the store keeps its objects: events of both groups are the same."""
-        return f"/{self.plural}" if self.plural == "events" else f"{self.group}/{self.plural}"
+        """Where the store keeps its objects: those of both kinds of events are the same."""
+        return "/events" if self.plural == "events" and self.builtin else f"{self.group}/{self.plural}"
 
     @property
     def definition(self) -> str:
         """The name of its schema in OpenAPI documents."""
-        return self.reference or ".".join([*reversed(self.group.split(".")), self.version, self.kind])
+        return self.builtin or ".".join([*reversed(self.group.split(".")), self.version, self.kind])
+
+    def empty(self) -> Object:
+        """What is there before a create: built-in kinds have parts that are always there."""
+        parts = _zero(self.schema) if self.builtin else {}
+        return {**parts, "apiVersion": self.api_version, "kind": self.kind, "metadata": {}}
+
+
+def _zero(schema: Schema) -> Object:
+    """Lists that must be there, and what has a default that is empty."""
+    known = schema.get("properties", {})
+    found: Object = {name: None for name in schema.get("required", ()) if known[name].get("type") == "array"}
+    for name, below in known.items():
+        empty = below.get("default", below.get("x-default", 1))
+        if empty is None or ("default" in below and not empty):
+            found[name] = _zero(below) if isinstance(empty, dict) else empty
+    return found
+
+
+@cache
+def _data() -> Object:
+    data: Object = json.loads(Path(__file__).with_name("builtin.json").read_text())
+    return data
+
+
+def definitions() -> dict[str, Schema]:
+    """The schemas of the built-in kinds by name, with references among them."""
+    found: dict[str, Schema] = _data()["definitions"]
+    return found
 
 
 def _resolve(node: Any, names: dict[str, Schema]) -> None:
-    """Put the definitions in the place of references to them; copies are shallow, so recursive ones are circles."""
+    """Put definitions in the place of references; copies are shallow, so recursive ones become circles."""
     for key, below in node.items():
         if isinstance(below, dict):
             if isinstance(below.get("$ref"), str):
-                beside = {name: value for name, value in below.items() if name != "$ref"}
-                node[key] = {**names[below["$ref"]], **beside}
+                node[key] = {**names[below["$ref"]], **{name: one for name, one in below.items() if name != "$ref"}}
             else:
                 _resolve(below, names)
 
 
 @cache
-def definitions() -> dict[str, Schema]:
-    """The schemas of the built-in kinds with references among them, as OpenAPI documents show them."""
-    found: dict[str, Schema] = json.loads(_FILE.read_text())["definitions"]
-    return found
-
-
-@cache
 def resolved() -> dict[str, Schema]:
     """The same without references."""
-    names: dict[str, Schema] = json.loads(_FILE.read_text())["definitions"]
+    names: dict[str, Schema] = json.loads(json.dumps(definitions()))
     _resolve(names, names)
     return names
 
@@ -90,27 +109,22 @@ def builtin() -> tuple[Kind, ...]:
     """The kinds that are there without a definition."""
     return tuple(
         Kind(
-            **{
-                name: found[name] for name in ("group", "version", "plural", "singular", "kind", "namespaced", "status")
-            },
-            schema=resolved()[found["schema"]],
-            columns=tuple(Column(*column) for column in found["columns"]),
-            short_names=tuple(found["shortNames"]),
-            categories=tuple(found["categories"]),
-            selectable=tuple(found["selectable"]),
-            reference=found["schema"],
-            builtin=True,
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
+            | {
+                "schema": resolved()[found["schema"]],
+                "columns": tuple(Column(*column) for column in found["columns"]),
+                "builtin": found["schema"],
+            }
         )
-        for found in json.loads(_FILE.read_text())["resources"]
+        for found in _data()["resources"]
     )
 
 
 def defined(definition: Object) -> Kind:
     """The kind that a CustomResourceDefinition makes; its storage version alone is served."""
-    spec = definition["spec"]
-    names = spec["names"]
+    spec, names = definition["spec"], definition["spec"]["names"]
     version = next(one for one in spec["versions"] if one.get("storage"))
-    schema = version.get("schema", {}).get("openAPIV3Schema", {PRESERVE: True})
+    schema = version.get("schema", {}).get("openAPIV3Schema", FREE)
     own = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": resolved()[META + "ObjectMeta"]}
     printed = [
         Column(
@@ -121,7 +135,7 @@ def defined(definition: Object) -> Kind:
             one["jsonPath"],
             one.get("description", ""),
         )
-        for one in version.get("additionalPrinterColumns", [_AGE])
+        for one in version.get("additionalPrinterColumns") or [_AGE]
     ]
     return Kind(
         group=spec["group"],
@@ -132,23 +146,8 @@ def defined(definition: Object) -> Kind:
         namespaced=spec["scope"] == "Namespaced",
         status="status" in version.get("subresources", {}),
         schema={**schema, "properties": {**schema.get("properties", {}), **own}},
-        columns=(Column("Name", "string", "name"), *printed),
+        columns=(Column("Name", "string", "name", 0, ".metadata.name"), *printed),
         short_names=tuple(names.get("shortNames", ())),
         categories=tuple(names.get("categories", ())),
         selectable=tuple(one["jsonPath"].lstrip(".") for one in version.get("selectableFields", ())),
     )
-
-
-def empty(kind: Kind) -> Object:
-    """What is there before a create: nothing, or for built-in kinds the parts that are always there."""
-    if not kind.builtin:
-        return {"metadata": {}}
-    return {"metadata": {}, **_zero(kind.schema)}
-
-
-def _zero(schema: Schema) -> Object:
-    found: Object = {
-        name: None for name in schema.get("required", ()) if schema["properties"][name].get("type") == "array"
-    }
-    parts = {name: below for name, below in schema.get("properties", {}).items() if below.get("default") == {}}
-    return {**found, **{name: _zero(below) for name, below in parts.items() if name != "metadata"}}

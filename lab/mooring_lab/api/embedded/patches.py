@@ -3,11 +3,11 @@
 import copy
 from typing import Any
 
-from mooring_lab.api.embedded.errors import Object, Refusal, bad_request
+from mooring_lab.api.embedded.errors import Object, StatusError, bad_request
 from mooring_lab.api.embedded.schema import Schema, child
 
-KEY, STRATEGY = "x-kubernetes-patch-merge-key", "x-kubernetes-patch-strategy"
-ORDER, PRIMITIVES = "$setElementOrder/", "$deleteFromPrimitiveList/"
+_KEY, _STRATEGY = "x-kubernetes-patch-merge-key", "x-kubernetes-patch-strategy"
+_ORDER, _PRIMITIVES = "$setElementOrder/", "$deleteFromPrimitiveList/"
 
 
 def merge_patch(live: Any, patch: Any) -> Any:
@@ -26,15 +26,16 @@ def merge_patch(live: Any, patch: Any) -> Any:
 def json_patch(live: Object, operations: Any) -> Object:
     """The live object changed by each operation in turn; 422 where one fails."""
     if not isinstance(operations, list):
-        raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        why = "json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
+        raise bad_request(f"error decoding patch: {why}")
     holder = {"": copy.deepcopy(live)}
-    for step in operations:
-        try:
+    try:
+        for step in operations:
             _operate(holder, step)
-        except (KeyError, IndexError, ValueError, TypeError) as error:
-            raise Refusal(
-                422, "Invalid", "the server rejected our request due to an error in our request", {}
-            ) from error
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise StatusError(
+            422, "Invalid", "the server rejected our request due to an error in our request", {}
+        ) from error
     return holder[""]
 
 
@@ -45,28 +46,35 @@ def _operate(holder: Object, step: Object) -> None:
         if verb == "move":
             _operate(holder, {"op": "remove", "path": step["from"]})
         _operate(holder, {"op": "add", "path": path, "value": value})
-        return
-    if verb == "test":
+    elif verb == "test":
         if _at(holder, path) != step.get("value"):
             raise ValueError(path)
-        return
-    parent, key = _parent(holder, path)
-    if isinstance(parent, list):
-        index = len(parent) if key == "-" else int(key)
-        if verb == "add":
-            if index > len(parent):
-                raise IndexError(path)
-            parent.insert(index, step["value"])
-        elif verb == "remove":
-            del parent[index]
-        else:
-            parent[index] = step["value"]
-    elif verb == "remove":
-        del parent[key]
-    elif verb == "add" or key in parent:
-        parent[key] = step["value"]
     else:
-        raise KeyError(path)
+        _change(*_parent(holder, path), verb, step)
+
+
+def _change(parent: Any, key: str, verb: str, step: Object) -> None:
+    """Add, replace or remove; whatever is not there raises."""
+    if isinstance(parent, list):
+        index = len(parent) if (key, verb) == ("-", "add") else int(key)
+        if not 0 <= index <= len(parent):
+            raise IndexError(key)
+        if verb == "add":
+            parent.insert(index, step["value"])
+            return
+        place: Any = index
+    else:
+        place = key
+        if verb == "add":
+            parent[key] = step["value"]
+            return
+    if verb == "remove":
+        del parent[place]
+    elif verb == "replace":
+        parent[place]
+        parent[place] = step["value"]
+    else:
+        raise ValueError(verb)
 
 
 def _parent(holder: Any, path: str) -> tuple[Any, str]:
@@ -86,46 +94,43 @@ def strategic(schema: Schema, live: Any, patch: Any) -> Any:
     """The live value changed by a strategic merge patch, by the merge keys of the schema."""
     if not isinstance(patch, dict):
         return patch
-    directive = patch.get("$patch")
-    if directive in ("replace", "delete"):
-        return {key: value for key, value in patch.items() if key != "$patch"} if directive == "replace" else {}
-    result = dict(live) if isinstance(live, dict) else {}
-    for key in patch.get("$retainKeys", ()) and [key for key in result if key not in patch["$retainKeys"]]:
-        del result[key]
+    directive, keep = patch.get("$patch"), patch.get("$retainKeys")
+    if directive == "delete":
+        return {}
+    result = dict(live) if isinstance(live, dict) and directive != "replace" else {}
+    result = {key: value for key, value in result.items() if keep is None or key in keep}
     for key, change in patch.items():
-        if key.startswith(PRIMITIVES):
-            name = key.removeprefix(PRIMITIVES)
-            result[name] = [item for item in result.get(name, ()) if item not in change]
-        elif key.startswith("$"):
-            continue
+        name = key.removeprefix(_PRIMITIVES)
+        if name != key:
+            result[name] = [item for item in result.get(name) or () if item not in change]
         elif change is None:
             result.pop(key, None)
-        else:
+        elif not key.startswith("$"):
             below = child(schema, key) or {}
-            if isinstance(change, list) and "merge" in below.get(STRATEGY, "").split(","):
-                result[key] = _merge_list(below, result.get(key) or [], change, patch.get(ORDER + key))
+            if isinstance(change, list) and "merge" in below.get(_STRATEGY, "").split(","):
+                result[key] = _merge_list(below, result.get(key) or [], change, patch.get(_ORDER + key) or [])
             else:
                 result[key] = strategic(below, result.get(key), change)
     return result
 
 
-def _merge_list(schema: Schema, live: list[Any], patch: list[Any], order: list[Any] | None) -> list[Any]:
-    key = schema.get(KEY)
-    if any(isinstance(item, dict) and item == {"$patch": "replace"} for item in patch):
+def _merge_list(schema: Schema, live: list[Any], patch: list[Any], order: list[Any]) -> list[Any]:
+    """Changed items keep their places, unless an order is given; new ones come first, in the patch's order."""
+    if {"$patch": "replace"} in patch:
         return [item for item in patch if item != {"$patch": "replace"}]
 
     def name(item: Any) -> Any:
-        return item.get(key) if key and isinstance(item, dict) else item
+        return item.get(schema.get(_KEY)) if isinstance(item, dict) else item
 
-    result = list(live)
+    result = {name(item): item for item in live}
+    fresh: Object = {}
     for change in patch:
-        place = next((index for index, item in enumerate(result) if name(item) == name(change)), None)
         if isinstance(change, dict) and change.get("$patch") == "delete":
-            result[slice(place, None if place is None else place + 1)] = [] if place is not None else result[:]
-        elif place is None:
-            result.append(strategic(schema.get("items", {}), None, change))
+            result.pop(name(change), None)
         else:
-            result[place] = strategic(schema.get("items", {}), result[place], change)
-    ranks = [name(item) for item in order or ()]
-    wanted = iter(sorted((item for item in result if name(item) in ranks), key=lambda item: ranks.index(name(item))))
-    return [next(wanted) if name(item) in ranks else item for item in result]
+            into = result if name(change) in result else fresh
+            into[name(change)] = strategic(schema.get("items", {}), result.get(name(change)), change)
+    merged = {**fresh, **result}
+    ranks = [name(item) for item in order or patch]
+    ranked = iter(sorted((key for key in merged if key in ranks), key=ranks.index))
+    return [merged[next(ranked) if key in ranks else key] for key in merged]

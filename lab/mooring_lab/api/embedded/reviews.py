@@ -1,109 +1,125 @@
-"""Authentication, and the reviews and token requests that are answered and not stored."""
+"""Who asks, and the reviews and token requests, which are answered and not stored.
 
+A token is a JWT of a service account, signed with HS256 and stored nowhere.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
 import uuid
-from collections.abc import Awaitable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from aiohttp import web
-
-from mooring_lab.api.embedded import errors, tokens
-from mooring_lab.api.embedded.errors import Object
+from mooring_lab.api.embedded import errors
+from mooring_lab.api.embedded.errors import Cause, Object
 from mooring_lab.api.embedded.registry import Registry
+from mooring_lab.api.embedded.store import Stored
+
+ISSUER = "https://kubernetes.default.svc.cluster.local"
+TOKEN_REQUEST = "io.k8s.api.authentication.v1.TokenRequest"
+_LEAST_S, _USUAL_S = 600, 3600
 
 
-def authenticated(registry: Registry, key: bytes, token: str, peer: Any, now: str) -> Object | None:
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _signature(key: bytes, text: str) -> str:
+    return _text(hmac.new(key, text.encode(), hashlib.sha256).digest())
+
+
+def _issued(key: bytes, claims: Object) -> str:
+    text = ".".join(_text(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+    return f"{text}.{_signature(key, text)}"
+
+
+def _read(key: bytes, token: str, now: datetime) -> Object | None:
+    text, _, signature = token.rpartition(".")
+    if not text or not hmac.compare_digest(_signature(key, text).encode(), signature.encode()):
+        return None
+    body = text.partition(".")[2]
+    claims: Object = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    return claims if claims["exp"] > now.timestamp() else None
+
+
+def user(registry: Registry, key: bytes, token: str, peer: Any, now: datetime) -> Object | None:
     """The user of a token or of a client's certificate; None: nobody that we know."""
     if token:
-        claims = tokens.read(key, token, datetime.fromisoformat(now).timestamp())
-        return tokens.user(claims) if claims and _alive(registry, claims) else None
-    if peer:
-        subject = dict(pair for part in peer["subject"] for pair in part)
-        groups = [subject.get("organizationName", ""), "system:authenticated"]
-        return {"username": subject.get("commonName", ""), "groups": groups}
-    return None
+        claims = _read(key, token, now)
+        return _account(claims) if claims and _alive(registry, claims["kubernetes.io"]) else None
+    if not peer:
+        return None
+    subject = dict(pair for part in peer["subject"] for pair in part)
+    return {
+        "username": subject.get("commonName", ""),
+        "groups": [subject.get("organizationName", ""), "system:authenticated"],
+    }
 
 
-def _alive(registry: Registry, claims: Object) -> bool:
-    """A token ends with what it is bound to."""
+def _account(claims: Object) -> Object:
     about = claims["kubernetes.io"]
-    bound = [("serviceaccounts", about["serviceaccount"])]
-    bound += [(f"{sort}s", about[sort]) for sort in ("pod", "node") if sort in about]
-    for plural, one in bound:
-        namespace = "" if plural == "nodes" else about["namespace"]
-        found = registry.store.get(f"/{plural}", namespace, one["name"])
-        if found is None or found.body["metadata"]["uid"] != one["uid"]:
+    namespace, account = about["namespace"], about["serviceaccount"]
+    extra = {"authentication.kubernetes.io/credential-id": [f"JTI={claims['jti']}"]}
+    for sort in about.keys() & {"node", "pod"}:
+        extra |= {f"authentication.kubernetes.io/{sort}-{part}": [about[sort][part]] for part in ("name", "uid")}
+    groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
+    return {"username": claims["sub"], "uid": account["uid"], "groups": groups, "extra": extra}
+
+
+def _found(registry: Registry, sort: str, namespace: str, name: str) -> Stored:
+    kind = registry.kinds["", "v1", f"{sort}s"]
+    return registry.get(kind, (namespace if kind.namespaced else "", name))
+
+
+def _alive(registry: Registry, about: Object) -> bool:
+    """A token ends with what it is bound to."""
+    for sort in about.keys() & {"serviceaccount", "pod", "node"}:
+        try:
+            found = _found(registry, sort, about["namespace"], about[sort]["name"])
+        except errors.StatusError:
+            return False
+        if found.body["metadata"]["uid"] != about[sort]["uid"]:
             return False
     return True
 
 
-def answer(
-    registry: Registry, key: bytes, path: tuple[str, str, list[str]], request: web.Request, user: Object
-) -> Awaitable[Object] | None:
-    """The answer to a review or a token request; None: the path is none of these."""
-    group, version, rest = path
-    if request.method != "POST":
-        return None
-    if (group, version) == ("", "v1") and len(rest) == 5 and rest[2] == "serviceaccounts" and rest[4] == "token":
-        return _token(registry, key, rest[1], rest[3], request)
-    if group in ("authentication.k8s.io", "authorization.k8s.io") and len(rest) == 1:
-        return _review(group, rest[0], request, user)
-    return None
-
-
-async def _review(group: str, plural: str, request: web.Request, user: Object) -> Object:
-    asked = await request.json()
-    if plural == "selfsubjectreviews":
-        status: Object = {"userInfo": user}
-    elif plural == "selfsubjectaccessreviews":
-        status = {"allowed": True, "reason": "the embedded API server allows everything"}
-    elif plural == "selfsubjectrulesreviews":
-        rule = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
-        status = {"resourceRules": [rule], "nonResourceRules": [], "incomplete": False}
-    else:
-        raise errors.no_resource()
+def review(plural: str, asked: Object, user: Object) -> Object:
+    """What a SelfSubjectReview, SelfSubjectAccessReview or SelfSubjectRulesReview comes back with."""
+    everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
+    status = {
+        "selfsubjectreviews": {"userInfo": user},
+        "selfsubjectaccessreviews": {"allowed": True, "reason": "the embedded API server allows everything"},
+        "selfsubjectrulesreviews": {"resourceRules": [everything], "nonResourceRules": [], "incomplete": False},
+    }[plural]
     return {**asked, "metadata": {}, "status": status}
 
 
-async def _token(registry: Registry, key: bytes, namespace: str, name: str, request: web.Request) -> Object:
-    asked = await request.json()
-    account = registry.get(registry.kinds["", "v1", "serviceaccounts"], namespace, name).body["metadata"]
-    spec = asked.get("spec") or {}
-    seconds = spec.get("expirationSeconds") or 3600
-    if seconds < 600:
-        cause = errors.Cause(
-            "FieldValueInvalid",
-            f"Invalid value: {seconds}: may not specify a duration less than 10 minutes",
-            "spec.expirationSeconds",
-        )
+def token_request(registry: Registry, key: bytes, namespace: str, name: str, asked: Object, now: datetime) -> Object:
+    """A TokenRequest with its token; 404 if what it names is not there, 422 for too short a time."""
+    account, spec = _found(registry, "serviceaccount", namespace, name), asked.get("spec") or {}
+    seconds, bound = spec.get("expirationSeconds") or _USUAL_S, spec.get("boundObjectRef")
+    if seconds < _LEAST_S:
+        why = f"Invalid value: {seconds}: may not specify a duration less than 10 minutes"
+        cause = Cause("FieldValueInvalid", why, "spec.expirationSeconds")
         raise errors.invalid("TokenRequest", "authentication.k8s.io", "", [cause])
-    now = datetime.now(UTC)
-    about: Object = {"namespace": namespace, "serviceaccount": {"name": name, "uid": account["uid"]}}
-    bound = spec.get("boundObjectRef")
+    about = {"namespace": namespace, "serviceaccount": _named(account)}
     if bound:
-        about |= _bound(registry, namespace, bound)
-    claims = {
-        "iss": tokens.ISSUER,
-        "aud": spec.get("audiences") or [tokens.ISSUER],
-        "sub": f"system:serviceaccount:{namespace}:{name}",
-        "iat": int(now.timestamp()),
-        "nbf": int(now.timestamp()),
-        "exp": int(now.timestamp()) + seconds,
-        "jti": str(uuid.uuid4()),
-        "kubernetes.io": about,
-    }
+        sort = str(bound["kind"]).lower()
+        found = _found(registry, sort, namespace, bound["name"])
+        about[sort] = _named(found)
+        node = registry.store.get("/nodes", ("", found.body.get("spec", {}).get("nodeName", "")))
+        if node is not None:
+            about["node"] = _named(node)
+    start = int(now.timestamp())
+    times = {"iat": start, "nbf": start, "exp": start + seconds}
+    audiences = spec.get("audiences") or [ISSUER]
+    claims = {"iss": ISSUER, "aud": audiences, "sub": f"system:serviceaccount:{namespace}:{name}", **times}
+    token = _issued(key, {**claims, "jti": str(uuid.uuid4()), "kubernetes.io": about})
     until = (now + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    spec = {"audiences": claims["aud"], "expirationSeconds": seconds, "boundObjectRef": bound}
-    return {**asked, "spec": spec, "status": {"token": tokens.issue(key, claims), "expirationTimestamp": until}}
+    spec = {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": bound}
+    return {**asked, "spec": spec, "status": {"token": token, "expirationTimestamp": until}}
 
 
-def _bound(registry: Registry, namespace: str, bound: Object) -> Object:
-    sort = str(bound["kind"]).lower()
-    kind = registry.kinds["", "v1", f"{sort}s"]
-    meta = registry.get(kind, namespace if kind.namespaced else "", bound["name"])
-    found = {sort: {"name": bound["name"], "uid": meta.body["metadata"]["uid"]}}
-    node = meta.body.get("spec", {}).get("nodeName") if sort == "pod" else None
-    live = registry.store.get("/nodes", "", node) if node else None
-    if live:
-        found["node"] = {"name": node, "uid": live.body["metadata"]["uid"]}
-    return found
+def _named(found: Stored) -> Object:
+    return {"name": found.body["metadata"]["name"], "uid": found.body["metadata"]["uid"]}

@@ -23,7 +23,7 @@ def _test(term: re.Match[str]) -> Selector:
 
 
 def labels(text: str) -> Selector:
-    """`a=b,c in (d,e),!f`."""
+    """`a=b,c in (d,e),!f`; 400 if it is nothing of that."""
     tests, place = [], 0
     while place < len(text):
         term = _TERM.match(text, place)
@@ -35,11 +35,11 @@ def labels(text: str) -> Selector:
 
 
 def fields(text: str) -> list[tuple[str, str, bool]]:
-    """`metadata.name=a,spec.nodeName!=b` as (field, value, whether equal)."""
+    """`metadata.name=a,spec.nodeName!=b` as (field, value, whether equal); 400 if it is nothing of that."""
     found = []
     for term in filter(None, text.split(",")):
         match = re.fullmatch(r"([^=!]+)(!=|==?)(.*)", term)
         if match is None:
-            raise bad_request(f"invalid field selector: {term}")
+            raise bad_request(f"invalid selector: '{text}'; can't understand '{term}'")
         found.append((match[1], match[3], match[2] != "!="))
     return found

@@ -16,6 +16,7 @@ from mooring_lab.api.embedded.errors import Object, expired
 
 COMPACT_BYTES = 32 << 20
 Key = tuple[str, str]
+"""Namespace ("" where there is none) and name."""
 
 
 class Stored(NamedTuple):
@@ -24,6 +25,10 @@ class Stored(NamedTuple):
     revision: int
     body: Object
     raw: bytes
+
+    @property
+    def key(self) -> Key:
+        return self.body["metadata"].get("namespace", ""), self.body["metadata"]["name"]
 
 
 class Change(NamedTuple):
@@ -44,49 +49,51 @@ class Store:
     """Objects by bucket (one for each resource) and by namespace and name; for one thread."""
 
     def __init__(self, folder: Path, history: int = 4096) -> None:
-        self.revision = 0
+        self.revision = self._start = 0
         self._buckets: dict[str, dict[Key, Stored]] = defaultdict(dict)
         self._changes: dict[str, deque[Change]] = defaultdict(lambda: deque(maxlen=history))
         self._forgotten: dict[str, int] = {}
         self._changed: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        self._path, self._begin = folder / "journal.jsonl", 0
+        self._path, self._file = folder / "journal.jsonl", -1
         self._load()
         self._compact()
 
-    def get(self, bucket: str, namespace: str, name: str) -> Stored | None:
+    def get(self, bucket: str, key: Key) -> Stored | None:
         """The object as it is now."""
-        return self._buckets[bucket].get((namespace, name))
+        return self._buckets[bucket].get(key)
 
     def objects(self, bucket: str, namespace: str | None = None) -> list[Stored]:
         """All objects of a bucket, or those of one namespace, by namespace and name."""
         found = self._buckets[bucket]
         return [found[key] for key in sorted(found) if namespace is None or key[0] == namespace]
 
-    def buckets(self) -> tuple[str, ...]:
-        """Those that hold objects."""
-        return tuple(name for name, objects in self._buckets.items() if objects)
-
     def write(self, bucket: str, body: Object, *, deleted: bool = False) -> Stored:
-        """Store or delete an object under the next resourceVersion; OSError: it is as it was before."""
+        """Store or delete an object under the next resourceVersion; OSError: nothing was changed."""
+        if self._size > COMPACT_BYTES + 4 * self._begin:
+            self._compact()
         revision = self.revision + 1
         body = {**body, "metadata": {**body["metadata"], "resourceVersion": str(revision)}}
         stored = Stored(revision, body, encode(body))
         self._append(b'["%s",%d,%s]\n' % (bucket.encode(), deleted, stored.raw))
         self._take(bucket, stored, deleted)
         self._changed.pop(bucket, asyncio.Event()).set()
-        if self._size > COMPACT_BYTES + 4 * self._begin:
-            self._compact()
         return stored
+
+    def begin(self, bucket: str) -> None:
+        """A bucket that was never used has no changes before now."""
+        if not self._buckets[bucket] and not self._changes[bucket]:
+            self._forgotten[bucket] = self.revision
 
     def since(self, bucket: str, revision: int) -> list[Change]:
         """The changes after a resourceVersion; 410 if some are forgotten."""
-        if revision < self._forgotten.get(bucket, self._start):
-            raise expired(revision, self._forgotten.get(bucket, self._start))
-        changes = self._changes[bucket]
-        if not changes or changes[-1].revision <= revision:
+        oldest = self._forgotten.get(bucket, self._start)
+        if revision < oldest:
+            raise expired(revision, oldest)
+        known = self._changes[bucket]
+        if not known or known[-1].revision <= revision:
             return []
-        known = list(changes)
-        return known[bisect_right(known, revision, key=lambda change: change.revision) :]
+        changes = list(known)
+        return changes[bisect_right(changes, revision, key=lambda change: change.revision) :]
 
     async def changed(self, bucket: str, timeout_s: float) -> None:
         """Return at the next change of the bucket, or after the time."""
@@ -100,10 +107,9 @@ class Store:
         os.close(self._file)
 
     def _take(self, bucket: str, stored: Stored, deleted: bool) -> None:
-        key = (stored.body["metadata"].get("namespace", ""), stored.body["metadata"]["name"])
-        before = self._buckets[bucket].pop(key, None)
+        before = self._buckets[bucket].pop(stored.key, None)
         if not deleted:
-            self._buckets[bucket][key] = stored
+            self._buckets[bucket][stored.key] = stored
         changes = self._changes[bucket]
         if len(changes) == changes.maxlen:
             self._forgotten[bucket] = changes[0].revision
@@ -112,17 +118,15 @@ class Store:
 
     def _append(self, line: bytes) -> None:
         try:
-            written = os.write(self._file, line)
-            if written < len(line):
-                raise OSError(f"{written} of {len(line)} bytes went into {self._path}")
+            if os.write(self._file, line) < len(line):
+                raise OSError(f"{self._path} took a part of a line alone")
         except OSError:
             os.ftruncate(self._file, self._size)
             raise
         self._size += len(line)
 
     def _load(self) -> None:
-        """The journal's first line is the resourceVersion that it begins with."""
-        self._start = 0
+        """The journal's first line is the resourceVersion that its history begins after."""
         if not self._path.exists():
             return
         first, *lines = self._path.read_bytes().split(b"\n")[:-1]
@@ -134,14 +138,15 @@ class Store:
 
     def _compact(self) -> None:
         """Write a journal of what is there now in the old one's place."""
-        fresh = self._path.with_suffix(".new")
         lines = [b"%d\n" % self.revision]
         for bucket, objects in self._buckets.items():
-            lines += [b'["%s",0,%s]\n' % (bucket.encode(), stored.raw) for stored in objects.values()]
-        fresh.write_bytes(b"".join(lines))
+            name = bucket.encode()
+            lines += [
+                b'["%s",0,%s]\n' % (name, one.raw) for one in sorted(objects.values(), key=lambda one: one.revision)
+            ]
+        fresh = self._path.with_suffix(".new")
+        self._size = self._begin = fresh.write_bytes(b"".join(lines))
         fresh.replace(self._path)
-        if hasattr(self, "_file"):
+        if self._file >= 0:
             os.close(self._file)
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        self._size = self._begin = fresh_size = sum(map(len, lines))
-        assert fresh_size == os.fstat(self._file).st_size

@@ -1,4 +1,4 @@
-"""Tables, as `kubectl get` prints them: a CustomResourceDefinition's columns, and those of the built-in kinds."""
+"""Tables, as `kubectl get` prints them: from a CustomResourceDefinition's columns, and from those of builtin.json."""
 
 import json
 import re
@@ -39,14 +39,14 @@ def find(value: Any, path: str) -> Iterator[Any]:
 def duration(seconds: float) -> str:
     """A time span as kubectl writes it: 4m5s, 3h, 2d."""
     total = int(seconds)
-    if total < 0:
-        return "<invalid>" if total < -1 else "0s"
     minutes, hours, days = total // 60, total // 3600, total // 86400
 
     def two(first: int, unit: str, second: int, part: str) -> str:
         return f"{first}{unit}" + (f"{second}{part}" if second else "")
 
     spans = (
+        (total < -1, "<invalid>"),
+        (total < 0, "0s"),
         (total < 120, f"{total}s"),
         (minutes < 10, two(minutes, "m", total % 60, "s")),
         (minutes < 180, f"{minutes}m"),
@@ -69,10 +69,96 @@ def age(time: str | None, now: datetime) -> str:
         return "<invalid>"
 
 
+def _node_status(body: Object) -> str:
+    ready = next(find(body, '.status.conditions[?(@.type=="Ready")].status'), None)
+    unschedulable = ",SchedulingDisabled" if body.get("spec", {}).get("unschedulable") else ""
+    return {"True": "Ready", None: "Unknown"}.get(ready, "NotReady") + unschedulable
+
+
+def _node_roles(body: Object) -> str:
+    prefix, labels = "node-role.kubernetes.io/", body["metadata"].get("labels", {})
+    roles = {key.removeprefix(prefix) for key in labels if key.startswith(prefix)} | {
+        labels.get("kubernetes.io/role", "")
+    }
+    return ",".join(sorted(filter(None, roles))) or "<none>"
+
+
+def _pod_status(body: Object) -> str:
+    states = (".state.waiting.reason", ".state.terminated.reason")
+    reasons = [found for state in states for found in find(body, f".status.containerStatuses[*]{state}")]
+    status = body.get("status", {})
+    known = reasons[0] if reasons else status.get("reason") or status.get("phase", "Unknown")
+    return "Terminating" if "deletionTimestamp" in body["metadata"] else known
+
+
+def _pod_ready(body: Object) -> str:
+    ready = [*find(body, ".status.containerStatuses[*].ready")].count(True)
+    return f"{ready}/{len([*find(body, '.spec.containers[*]')])}"
+
+
+def _event_source(body: Object) -> str:
+    source = body.get("source") or {}
+    names = (
+        source.get("component") or body.get("reportingComponent"),
+        source.get("host") or body.get("reportingInstance"),
+    )
+    return ", ".join(filter(None, names))
+
+
+def _versions(body: Object) -> str:
+    return ",".join(
+        one["name"] + ("(storage)" if one.get("storage") else "") for one in find(body, ".spec.versions[*]")
+    )
+
+
+def _about(reference: Object) -> str:
+    return f"{reference.get('kind', '').lower()}/{reference.get('name', '')}"
+
+
+def _subjects(body: Object, sort: str) -> str:
+    found = [one for one in body.get("subjects") or () if one["kind"] == sort]
+    return ", ".join(f"{one['namespace']}/{one['name']}" if one.get("namespace") else one["name"] for one in found)
+
+
+#: The built-in kinds' ways to a cell that no path leads to.
+SPECIAL: dict[str, Callable[[Object], Any]] = {
+    "node-status": _node_status,
+    "node-roles": _node_roles,
+    "pod-status": _pod_status,
+    "pod-ready": _pod_ready,
+    "event-source": _event_source,
+    "event-object": lambda body: _about(body.get("involvedObject", {})),
+    "event-count": lambda body: (body.get("series") or {}).get("count") or body.get("count") or 1,
+    "definition-versions": _versions,
+    "role": lambda body: "/".join(str(body.get("roleRef", {}).get(key, "")) for key in ("kind", "name")),
+}
+#: Their ways from what the paths find.
+WAYS: dict[str, Callable[[list[Any]], Any]] = {
+    "first": lambda found: next(iter(found), ""),
+    "none": lambda found: next(iter(found), "<none>"),
+    "unknown": lambda found: next(iter(found), "<unknown>"),
+    "unset": lambda found: next(iter(found), "<unset>"),
+    "join": lambda found: ",".join(map(str, found)),
+    "length": lambda found: sum(map(len, found)),
+    "total": lambda found: str(sum(found)),
+    "true": lambda found: "True" in found,
+}
+
+
+def _builtin_cell(column: Column, body: Object, now: datetime) -> Any:
+    way, *paths = column.cell.split(" ")
+    if way == "subjects":
+        return _subjects(body, paths[0])
+    if way in SPECIAL:
+        return SPECIAL[way](body)
+    found = [value for path in paths for value in find(body, path) if value not in (None, "")]
+    return age(next(iter(found), None), now) if way == "age" else WAYS[way](found)
+
+
 def _cell(column: Column, body: Object, now: datetime) -> Any:
-    value = next(find(body, column.path), None)
+    value = next(find(body, column.cell), None)
     if value is None:
-        return None
+        return "" if column.format == "name" else None
     if column.type == "date":
         return age(str(value), now)
     if column.type == "string":
@@ -80,142 +166,7 @@ def _cell(column: Column, body: Object, now: datetime) -> Any:
     return value if isinstance(value, bool | int | float) else None
 
 
-def _all(body: Object, path: str) -> list[Any]:
-    return list(find(body, path))
-
-
-def _joined(found: Sequence[Any]) -> str:
-    return ",".join(map(str, found)) or "<none>"
-
-
-def _address(body: Object, sort: str) -> str:
-    return next(find(body, f'.status.addresses[?(@.type=="{sort}")].address'), "<none>")
-
-
-def _node(body: Object) -> dict[str, Any]:
-    ready = next(find(body, '.status.conditions[?(@.type=="Ready")].status'), None)
-    status = {"True": "Ready", None: "Unknown"}.get(ready, "NotReady")
-    if body.get("spec", {}).get("unschedulable"):
-        status += ",SchedulingDisabled"
-    prefix, other = "node-role.kubernetes.io/", "kubernetes.io/role"
-    labels = body["metadata"].get("labels", {})
-    roles = {key.removeprefix(prefix) for key in labels if key.startswith(prefix)} | {labels.get(other, "")}
-    info = body.get("status", {}).get("nodeInfo", {})
-    return {
-        "Status": status,
-        "Roles": _joined(sorted(filter(None, roles))),
-        "Version": info.get("kubeletVersion", ""),
-        "Internal-IP": _address(body, "InternalIP"),
-        "External-IP": _address(body, "ExternalIP"),
-        "OS-Image": info.get("osImage") or "<unknown>",
-        "Kernel-Version": info.get("kernelVersion") or "<unknown>",
-        "Container-Runtime": info.get("containerRuntimeVersion") or "<unknown>",
-    }
-
-
-def _pod(body: Object) -> dict[str, Any]:
-    status, found = body.get("status", {}), _all(body, ".status.containerStatuses[*]")
-    waiting = [*_all(body, ".status.containerStatuses[*].state.waiting.reason")]
-    ended = [*_all(body, ".status.containerStatuses[*].state.terminated.reason")]
-    reason = next(iter(waiting + ended), status.get("reason") or status.get("phase", "Unknown"))
-    if "deletionTimestamp" in body["metadata"]:
-        reason = "Terminating"
-    ready = sum(bool(one.get("ready")) for one in found)
-    return {
-        "Ready": f"{ready}/{len(body['spec'].get('containers', ()))}",
-        "Status": reason,
-        "Restarts": str(sum(one.get("restartCount", 0) for one in found)),
-        "IP": status.get("podIP") or "<none>",
-        "Node": body["spec"].get("nodeName") or "<none>",
-        "Nominated Node": status.get("nominatedNodeName") or "<none>",
-        "Readiness Gates": "<none>",
-    }
-
-
-def _event(body: Object, now: datetime) -> dict[str, Any]:
-    about, source = body.get("involvedObject", {}), body.get("source", {})
-    series = body.get("series") or {}
-    last = series.get("lastObservedTime") or body.get("lastTimestamp") or body.get("eventTime")
-    first = body.get("firstTimestamp") or body.get("eventTime")
-    origin = source.get("component") or body.get("reportingComponent", "")
-    return {
-        "Last Seen": age(last or first, now),
-        "Type": body.get("type", ""),
-        "Reason": body.get("reason", ""),
-        "Object": f"{about.get('kind', '').lower()}/{about.get('name', '')}",
-        "Subobject": about.get("fieldPath", ""),
-        "Source": ", ".join(filter(None, (origin, source.get("host") or body.get("reportingInstance")))),
-        "Message": body.get("message", "").strip(),
-        "First Seen": age(first, now),
-        "Count": str(series.get("count") or body.get("count") or 1),
-    }
-
-
-def _subjects(body: Object, sort: str) -> str:
-    found = [one for one in body.get("subjects") or () if one["kind"] == sort]
-    return ", ".join(f"{one['namespace']}/{one['name']}" if "namespace" in one else one["name"] for one in found)
-
-
-def _binding(body: Object) -> dict[str, Any]:
-    role = body["roleRef"]
-    subjects = {f"{sort}s": _subjects(body, sort) for sort in ("User", "Group", "ServiceAccount")}
-    return {"Role": f"{role['kind']}/{role['name']}", **subjects}
-
-
-def _definition(body: Object) -> dict[str, Any]:
-    spec = body["spec"]
-    established = next(find(body, '.status.conditions[?(@.type=="Established")].status'), "False")
-    return {
-        "Scope": spec["scope"],
-        "Versions": ",".join(one["name"] for one in spec["versions"]),
-        "Group": spec["group"],
-        "Kind": spec["names"]["kind"],
-        "ShortNames": ",".join(spec["names"].get("shortNames", ())),
-        "Established": established == "True",
-    }
-
-
-def _policy(body: Object) -> dict[str, Any]:
-    spec = body["spec"]
-    param = spec.get("paramKind")
-    return {
-        "Validations": len(spec.get("validations") or ()),
-        "ParamKind": f"{param['apiVersion']}/{param['kind']}" if param else "<unset>",
-    }
-
-
-def _policy_binding(body: Object) -> dict[str, Any]:
-    ref = body["spec"].get("paramRef")
-    shown = ("{}/{}".format(ref.get("namespace", "*"), ref["name"]) if "name" in ref else "*") if ref else "<unset>"
-    return {"PolicyName": body["spec"].get("policyName", ""), "ParamRef": shown}
-
-
-_CELLS: dict[str, Callable[[Object], dict[str, Any]]] = {
-    "configmaps": lambda body: {"Data": str(len(body.get("data") or {}) + len(body.get("binaryData") or {}))},
-    "secrets": lambda body: {"Type": body.get("type", ""), "Data": str(len(body.get("data") or {}))},
-    "namespaces": lambda body: {"Status": body.get("status", {}).get("phase", "")},
-    "leases": lambda body: {"Holder": body["spec"].get("holderIdentity", "")},
-    "nodes": _node,
-    "pods": _pod,
-    "customresourcedefinitions": _definition,
-    "rolebindings": _binding,
-    "clusterrolebindings": _binding,
-    "validatingadmissionpolicies": _policy,
-    "validatingadmissionpolicybindings": _policy_binding,
-}
-
-
-def _cells(kind: Kind, body: Object, now: datetime) -> list[Any]:
-    meta = body["metadata"]
-    created = meta.get("creationTimestamp")
-    if not kind.builtin:
-        return [meta["name"], *(_cell(column, body, now) for column in kind.columns[1:])]
-    cells = _event(body, now) if kind.plural == "events" else _CELLS.get(kind.plural, lambda _: {})(body)
-    cells |= {"Name": meta["name"], "Age": age(created, now), "Created At": created}
-    return [cells[column.name] for column in kind.columns]
-
-
-def table(kind: Kind, bodies: Sequence[Object], now: datetime, version: str, include: str, head: bool = True) -> Object:
+def table(kind: Kind, bodies: Sequence[Object], now: datetime, version: str, include: str, *, head: bool) -> Object:
     """Objects as a Table; `include` says what of the object goes with each row: None, Metadata or Object."""
     columns = [
         {
@@ -227,22 +178,25 @@ def table(kind: Kind, bodies: Sequence[Object], now: datetime, version: str, inc
         }
         for one in kind.columns
     ]
-    rows = [{"cells": _cells(kind, body, now), "object": _included(body, version, include)} for body in bodies]
+    cell = _builtin_cell if kind.builtin else _cell
     return {
         "kind": "Table",
         "apiVersion": version,
         "metadata": {},
-        "columnDefinitions": columns if head else [],
-        "rows": [{key: value for key, value in row.items() if value is not None} for row in rows],
+        "columnDefinitions": columns if head else None,
+        "rows": [
+            {"cells": [cell(one, body, now) for one in kind.columns], "object": _included(body, version, include)}
+            for body in bodies
+        ],
     }
 
 
 def _included(body: Object, version: str, include: str) -> Object | None:
-    if include == "Object":
-        return body
-    return None if include == "None" else partial(body, version)
+    if include == "None":
+        return None
+    return body if include == "Object" else partial(body, version)
 
 
-def partial(body: Object, version: str = "meta.k8s.io/v1") -> Object:
+def partial(body: Object, version: str) -> Object:
     """The metadata alone."""
     return {"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": body["metadata"]}

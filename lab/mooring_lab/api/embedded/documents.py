@@ -1,0 +1,288 @@
+"""What a document becomes before it is stored, and what is wrong with it. Pure."""
+
+import base64
+import binascii
+import copy
+import json
+import re
+import secrets
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from mooring_lab.api.embedded import errors, rules
+from mooring_lab.api.embedded.errors import Cause, Object, StatusError
+from mooring_lab.api.embedded.kinds import Kind
+from mooring_lab.api.embedded.schema import default, drop_empty, has_rules, prune, validate
+
+_KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "namespace")
+_COUNTED = ("customresourcedefinitions", "pods", "validatingadmissionpolicies", "validatingadmissionpolicybindings")
+_BLOCKING = (
+    "FieldValueNotSupported",
+    "FieldValueRequired",
+    "FieldValueTooLong",
+    "FieldValueTooMany",
+    "FieldValueTypeInvalid",
+)
+_UNCHECKED = (
+    "some validation rules were not checked because the object was invalid; "
+    "correct the existing errors to complete validation"
+)
+_LABEL, _WORD = "[a-z0-9]([-a-z0-9]*[a-z0-9])?", "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+_SUBDOMAIN, _VALUE = rf"{_LABEL}(\.{_LABEL})*", f"({_WORD})?"
+_LOWER, _ANY = (
+    "must consist of lower case alphanumeric characters",
+    "consist of alphanumeric characters, '-', '_' or '.'",
+)
+_ENDS = "must start and end with an alphanumeric character"
+_SAYS = {
+    _LABEL: f"a lowercase RFC 1123 label {_LOWER} or '-', and {_ENDS} (e.g. 'my-name',  or '123-abc'",
+    _SUBDOMAIN: f"a lowercase RFC 1123 subdomain {_LOWER}, '-' or '.', and {_ENDS} (e.g. 'example.com'",
+    _WORD: f"name part must {_ANY}, and {_ENDS} (e.g. 'MyName',  or 'my.name',  or '123-abc'",
+    _VALUE: f"a valid label must be an empty string or {_ANY}, and {_ENDS} (e.g. 'MyValue',  or 'my_value',  or '12345'",
+}
+#: An event of events.k8s.io is stored as the core group's.
+_EVENT_NAMES = {
+    "regarding": "involvedObject",
+    "note": "message",
+    "deprecatedSource": "source",
+    "deprecatedFirstTimestamp": "firstTimestamp",
+    "deprecatedLastTimestamp": "lastTimestamp",
+    "deprecatedCount": "count",
+    "reportingController": "reportingComponent",
+}
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a request asks beside its document; `warnings` are for the client."""
+
+    manager: str
+    now: str
+    subresource: str = ""
+    patch: bool = False
+    dry_run: bool = False
+    validation: str = "Warn"
+    force: bool = False
+    warnings: list[str] = field(default_factory=list)
+    doubled: tuple[str, ...] = ()
+    """The paths of fields that stand twice in the document."""
+
+
+def stored(kind: Kind, body: Object) -> Object:
+    """A document as it is stored."""
+    if kind.group != "events.k8s.io":
+        return body
+    return {_EVENT_NAMES.get(key, key): value for key, value in body.items()} | {"apiVersion": "v1"}
+
+
+def shown(kind: Kind, body: Object) -> Object:
+    """A stored document as this kind shows it."""
+    if kind.group != "events.k8s.io":
+        return body
+    names = {value: key for key, value in _EVENT_NAMES.items()}
+    return {names.get(key, key): value for key, value in body.items()} | {"apiVersion": kind.api_version}
+
+
+def taken(kind: Kind, document: Any, ask: Ask) -> Object:
+    """A document as it is taken: of the right kind, pruned and with defaults."""
+    body = copy.deepcopy(document)
+    _of_kind(kind, body)
+    wrong = [f'duplicate field "{path}"' for path in ask.doubled]
+    wrong += sorted(f'unknown field "{path}"' for path in prune(kind.schema, body))
+    broken = _undecodable(kind, body)
+    if broken or (wrong and ask.validation == "Strict"):
+        why = broken or f"strict decoding error: {', '.join(wrong)}"
+        if ask.patch:
+            text = json.dumps(json.dumps(document, sort_keys=True, separators=(",", ":")))
+            raise errors.invalid("", "", "", [Cause("FieldValueInvalid", f"Invalid value: {text}: {why}", "patch")])
+        raise errors.bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}')
+    if ask.validation == "Warn":
+        ask.warnings.extend(wrong)
+    default(kind.schema, body)
+    if kind.builtin:
+        drop_empty(kind.schema, body)
+    meta = {key: value for key, value in body["metadata"].items() if value not in (None, "", {}, [])}
+    if kind.builtin and kind.plural == "customresourcedefinitions":
+        names = body["spec"]["names"]
+        body["spec"]["names"] = {"singular": names["kind"].lower(), "listKind": f"{names['kind']}List", **names}
+        body["spec"].setdefault("conversion", {"strategy": "None"})
+    if kind.builtin and kind.plural == "secrets" and "stringData" in body:
+        plain = {key: base64.b64encode(text.encode()).decode() for key, text in body.pop("stringData").items()}
+        body["data"] = {**(body.get("data") or {}), **plain}
+    return {**body, "metadata": meta}
+
+
+def _undecodable(kind: Kind, body: Object) -> str:
+    """Why no Go structure can be filled with a built-in object, or with metadata; empty if it can."""
+    part, path = (body, "") if kind.builtin else (body["metadata"], "metadata")
+    schema = kind.schema if kind.builtin else kind.schema["properties"]["metadata"]
+    found = (cause.message for cause in validate(schema, part, path) if cause.reason == "FieldValueTypeInvalid")
+    return next((f"json: cannot unmarshal: {message}" for message in found if '"null"' not in message), "")
+
+
+def _of_kind(kind: Kind, body: Any) -> None:
+    if not isinstance(body, dict) or not isinstance(body.setdefault("metadata", {}), dict):
+        raise errors.bad_request(f"the object provided is unrecognized (must be of type {kind.kind})")
+    version, name = body.get("apiVersion", ""), body.get("kind", "")
+    right = (version or kind.api_version, name or kind.kind) == (kind.api_version, kind.kind)
+    if kind.builtin and not right:
+        why = f'no kind "{name}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:111"'
+        if version == kind.api_version:
+            internal = f"({version}.{name}) to ({'core' if not kind.group else kind.group}.{kind.kind})"
+            why = f"converting {internal}: unknown conversion"
+        raise errors.bad_request(f'{name} in version "{version}" cannot be handled as a {kind.kind}: {why}')
+    if not kind.builtin and not name:
+        text = json.dumps({key: value for key, value in body.items() if key != "metadata" or value})
+        why = f"Object 'Kind' is missing in '{text}' ({text})"
+        raise errors.bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): {why}")
+    if not kind.builtin and version != kind.api_version:
+        why = f"does not match the expected API version ({kind.api_version})"
+        raise errors.bad_request(f"the API version in the data ({version}) {why}")
+    if not right:
+        cause = Cause("FieldValueInvalid", f'Invalid value: "{name}": must be {kind.kind}', "kind")
+        raise errors.invalid(name, kind.group, body["metadata"].get("name", ""), [cause])
+    body.update(apiVersion=kind.api_version, kind=kind.kind)
+
+
+def begun(kind: Kind, namespace: str, body: Object, ask: Ask) -> Object:
+    """A new object with what only the server gives."""
+    meta = {key: value for key, value in body["metadata"].items() if key not in (*_KEPT[:-1], "managedFields")}
+    if meta.pop("resourceVersion", None) and not ask.patch:
+        raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
+    if kind.namespaced and meta.setdefault("namespace", namespace) != namespace:
+        raise errors.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    if not kind.namespaced:
+        meta.pop("namespace", None)
+    if "generateName" in meta and "name" not in meta:
+        meta["name"] = meta["generateName"] + "".join(secrets.choice("bcdfghjklmnpqrstvwxz2456789") for _ in range(5))
+    if not kind.builtin or kind.plural in _COUNTED:
+        meta["generation"] = 1
+    body = {**body, "metadata": {**meta, "uid": str(uuid.uuid4()), "creationTimestamp": ask.now}}
+    if kind.builtin and kind.plural == "namespaces":
+        body["metadata"]["labels"] = {**meta.get("labels", {}), "kubernetes.io/metadata.name": meta.get("name", "")}
+    return {key: value for key, value in body.items() if key != "status" or kind.builtin or not kind.status}
+
+
+def admitted(kind: Kind, body: Object) -> Object:
+    """A new built-in object with what admission adds, which nobody owns."""
+    if kind.builtin and kind.plural == "namespaces":
+        return {**body, "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
+    if kind.builtin and kind.plural == "customresourcedefinitions":
+        versions = [one["name"] for one in body["spec"]["versions"] if one.get("storage")]
+        return {**body, "status": {"acceptedNames": {}, "conditions": [], "storedVersions": versions}}
+    if kind.builtin and kind.plural == "pods":
+        account = body["spec"].get("serviceAccountName", "default")
+        added = {"preemptionPolicy": "PreemptLowerPriority", "priority": 0, "serviceAccount": account}
+        asking = any(one.get("resources") for one in body["spec"].get("containers", ()))
+        status = {"phase": "Pending", "qosClass": "Burstable" if asking else "BestEffort"}
+        return {**body, "spec": {**added, "serviceAccountName": account, **body["spec"]}, "status": status}
+    return body
+
+
+def isolated(kind: Kind, live: Object, new: Object, subresource: str) -> Object:
+    """The new body with the server's fields, and with the part that its path does not write, as they were."""
+    meta = {**new["metadata"], **{key: live["metadata"][key] for key in _KEPT if key in live["metadata"]}}
+    if subresource == "status" and not kind.builtin:
+        body = {**{key: value for key, value in live.items() if key != "status"}, "metadata": live["metadata"]}
+        return {**body, **({"status": new["status"]} if "status" in new else {})}
+    other = "spec" if subresource == "status" else "status" if kind.status else ""
+    body = {key: value for key, value in new.items() if key != other}
+    return {**body, **({other: live[other]} if other in live else {}), "metadata": meta}
+
+
+def own_part(kind: Kind, config: Object, subresource: str) -> Object:
+    """An applied document without what its path does not write."""
+    if subresource == "status":
+        config = {key: value for key, value in config.items() if key != "spec"}
+        return config if kind.builtin else {**config, "metadata": {"name": config["metadata"]["name"]}}
+    return {key: value for key, value in config.items() if key != "status" or not kind.status}
+
+
+def counted(old: Object, body: Object) -> Object:
+    """The body with the next generation, where its content changed."""
+    generation = old["metadata"].get("generation")
+    same = all(old.get(key) == body.get(key) for key in old.keys() | body.keys() if key not in ("metadata", "status"))
+    if generation is None or same:
+        return body
+    return {**body, "metadata": {**body["metadata"], "generation": generation + 1}}
+
+
+def same(old: Object, body: Object) -> bool:
+    """Whether a write changes nothing but the times of managers."""
+
+    def told(body: Object) -> Object:
+        entries = [
+            {key: value for key, value in one.items() if key != "time"}
+            for one in body["metadata"].get("managedFields", ())
+        ]
+        return {
+            **body,
+            "metadata": {**body["metadata"], "managedFields": sorted(entries, key=str), "resourceVersion": ""},
+        }
+
+    return told(old) == told(body)
+
+
+def causes(kind: Kind, body: Object, old: Object | None, ask: Ask) -> list[Cause]:
+    """What is wrong with an object that is to be stored."""
+    found = list(_meta_causes(kind, body["metadata"]))
+    if kind.builtin:
+        return found + list(_builtin_causes(kind, body, old))
+    schema, part, before, prefix = kind.schema, body, old, ""
+    if ask.subresource == "status":
+        schema, part, before, prefix = (
+            schema["properties"]["status"],
+            body.get("status", {}),
+            (old or {}).get("status"),
+            "status",
+        )
+    for cause in validate(schema, part, "", before):
+        found.append(cause._replace(field=f"{prefix}.{cause.field}") if prefix and cause.field != "<nil>" else cause)
+    if has_rules(kind.schema) and any(cause.reason in _BLOCKING for cause in found):
+        return [*found, Cause("FieldValueInvalid", f"Invalid value: null: {_UNCHECKED}", "<nil>")]
+    return [*found, *rules.check(kind.schema, body, old, "", ask.warnings)]
+
+
+def _meta_causes(kind: Kind, meta: Object) -> Iterator[Cause]:
+    name = meta.get("name", "")
+    if not name:
+        yield Cause("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
+    elif not kind.group.startswith("rbac."):
+        of_label = kind.builtin and kind.plural == "namespaces"
+        yield from _word(_LABEL if of_label else _SUBDOMAIN, name, "metadata.name")
+    for part in ("labels", "annotations"):
+        for key, value in meta.get(part, {}).items():
+            yield from _word(_WORD, key.rpartition("/")[2], f"metadata.{part}", key)
+            if part == "labels" and isinstance(value, str):
+                yield from _word(_VALUE, value, "metadata.labels")
+
+
+def _word(pattern: str, text: str, path: str, whole: str = "") -> Iterator[Cause]:
+    if not re.fullmatch(pattern, text) or len(text) > (253 if pattern == _SUBDOMAIN else 63):
+        why = f"{_SAYS[pattern]}, regex used for validation is '{pattern}')"
+        yield Cause("FieldValueInvalid", f"Invalid value: {json.dumps(whole or text)}: {why}", path)
+
+
+def _builtin_causes(kind: Kind, body: Object, old: Object | None) -> Iterator[Cause]:
+    """Of the many checks that are in the server's code, those that people meet."""
+    stored_versions = sum(bool(one.get("storage")) for one in (body.get("spec") or {}).get("versions", ()))
+    if kind.plural == "customresourcedefinitions" and stored_versions != 1:
+        why = "must have exactly one version marked as storage version"
+        yield Cause("FieldValueInvalid", f"Invalid value: []: {why}", "spec.versions")
+    for key, text in (body.get("data") or {}).items() if kind.plural == "secrets" else ():
+        try:
+            base64.b64decode(text, validate=True)
+        except (binascii.Error, TypeError):
+            yield Cause("FieldValueInvalid", f"Invalid value: {json.dumps(text)}: must be base64", f"data[{key}]")
+    if old is None or kind.plural not in ("secrets", "configmaps"):
+        return
+    if body.get("type") != old.get("type"):
+        yield Cause("FieldValueInvalid", f'Invalid value: "{body.get("type")}": field is immutable', "type")
+    changed = any(old.get(key) != body.get(key) for key in ("immutable", "data", "binaryData"))
+    if old.get("immutable") and changed:
+        word = "immutable" if not body.get("immutable") else "data"
+        yield Cause("FieldValueForbidden", "Forbidden: field is immutable when `immutable` is set", word)

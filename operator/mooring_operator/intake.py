@@ -6,7 +6,8 @@ from typing import Any
 
 from mooring_operator.clock import Clock, boottime_s
 from mooring_operator.metrics import Metrics
-from mooring_operator.store import KINDS, Replaced, Store, version_of
+from mooring_operator.store import Replaced, Store, version_of
+from mooring_operator.view import KINDS
 
 
 class Intake:

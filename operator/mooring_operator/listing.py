@@ -13,7 +13,8 @@ from collections.abc import Callable
 from mooring_kube.errors import KubeError
 from mooring_operator.clock import Clock, boottime_s
 from mooring_operator.cluster import Cluster
-from mooring_operator.store import KINDS, Replaced, Store
+from mooring_operator.store import Replaced, Store
+from mooring_operator.view import KINDS
 
 #: kopf's lists come object by object; ours follows when none has come for so long.
 QUIET_S = 1.0

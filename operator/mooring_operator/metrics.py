@@ -86,3 +86,14 @@ class _Asked(Collector):
         for kind, count in sorted(self._readings.objects().items()):
             objects.add_metric([kind], count)
         yield objects
+
+
+def everything() -> Metrics:
+    """All metrics with one series each, for the documentation."""
+    found = Metrics()
+    found.read_from(Readings(lambda: True, lambda: 0, lambda: {"Node": 0}))
+    found.writes.labels("NodeConfig", "apply", "ok")
+    for each in (found.lists, found.corrections, found.relists, found.events):
+        each.labels("Node")
+    found.posted.labels("ok")
+    return found

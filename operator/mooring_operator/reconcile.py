@@ -20,7 +20,7 @@ from mooring_operator.scene import Scene
 from mooring_operator.snapshot import Snapshot
 from mooring_operator.staging import Staged, Stager
 from mooring_operator.standing import Standing, standing_of
-from mooring_operator.store import Changed, Listed, Removed, Stored, View
+from mooring_operator.view import Changed, Listed, Removed, Stored, View
 from mooring_operator.writes import Document, Verb, Write
 
 

@@ -1,13 +1,15 @@
 """Writes the reference of what the operator says: `python -m mooring_operator.reference [FOLDER]`."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mooring_operator.conditions import SILENCE_S
 from mooring_operator.event_budget import NAMESPACE, WINDOW_S
 from mooring_operator.held import REPORT_S
+from mooring_operator.metrics import everything
 from mooring_operator.reasons import EVENTS, ConditionType, EventReason, Reason
+from mooring_operator.settings import Settings, table
 
 _ABOUT = {
     ConditionType.ACCEPTED: "Whether the object is as it must be. False: what the message names is not used, and the"
@@ -67,10 +69,49 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def operator() -> str:
+    """The page of the operator's settings and metrics, Markdown."""
+    lines = [
+        "# The operator's settings and metrics",
+        "",
+        "<!-- Generated from mooring_operator/settings.py and metrics.py by `python -m mooring_operator.reference`;"
+        " do not edit. -->",
+        "",
+        "## Settings",
+        "",
+        "Of `mooring-operator run`; a flag goes before its environment variable.",
+        "",
+        *_table(("flag", "variable", "default", "what it is"), _settings()),
+        "",
+        "## Metrics",
+        "",
+        f"At `http://POD:{Settings().metrics_address.port}/metrics`, for Prometheus.",
+        "",
+        *_table(("metric", "type", "labels", "meaning"), _metrics()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _settings() -> Iterator[tuple[str, str, str, str]]:
+    for flag, variable, default, meaning in table():
+        yield f"`{flag}`", f"`{variable}`", f"`{default}`" if default else "", meaning
+
+
+def _metrics() -> Iterator[tuple[str, str, str, str]]:
+    for family in everything().registry.collect():
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        name = f"`{family.name}{'_total' if family.type == 'counter' else ''}`"
+        yield name, family.type, ", ".join(f"`{label}`" for label in sorted(labels)), family.documentation
+
+
+PAGES: Mapping[str, Callable[[], str]] = {"conditions": conditions, "operator": operator}
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Write the page into the folder that is named, by default docs/reference."""
+    """Write all pages into the folder that is named, by default docs/reference."""
     folder = Path(arguments[0]) if arguments else Path(__file__).parents[2] / "docs" / "reference"
-    (folder / "conditions.md").write_text(conditions(), encoding="utf-8")
+    for name, text in PAGES.items():
+        (folder / f"{name}.md").write_text(text(), encoding="utf-8")
     return 0
 
 

@@ -18,6 +18,8 @@ from mooring_node import main as daemon
 from mooring_node.files import StateFolder
 from mooring_node.reference import metrics
 from mooring_operator import main as operator
+from mooring_operator.process import Exit
+from mooring_operator.reference import operator as operator_reference
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -96,7 +98,20 @@ def test_what_is_shown_can_be_typed(page: str, line: str) -> None:
 def _kubectl_is_plausible(page: str, arguments: list[str]) -> None:
     """A verb that is one, and files that are there; what it prints, tests/netns/test_walks.py sees."""
     words = [word for word in arguments if not word.startswith("-")]
-    verbs = {"annotate", "apply", "cordon", "delete", "describe", "edit", "explain", "get", "label", "patch", "uncordon"}
+    verbs = {
+        "annotate",
+        "apply",
+        "cordon",
+        "delete",
+        "describe",
+        "edit",
+        "explain",
+        "get",
+        "label",
+        "logs",
+        "patch",
+        "uncordon",
+    }
     assert {*words[:1], *words[1:2]} & (verbs | {"wait"}), f"{page}: {arguments}"
     if "-f" in arguments:
         assert (ROOT / arguments[arguments.index("-f") + 1]).exists(), f"{page}: {arguments}"
@@ -166,11 +181,17 @@ def test_the_check_is_as_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_metrics_have_their_names() -> None:
-    known = set(re.findall(r"`(mooring_\w+)`", metrics()))
+    known = set(re.findall(r"`(mooring_\w+)`", metrics() + operator_reference()))
     known |= {"mooring_api", "mooring_operator", "mooring_node", "mooring_cli", "mooring_lab"}
     for page in PAGES:
         for name in re.findall(r"\bmooring_\w+", page.read_text(encoding="utf-8")):
             assert name.removesuffix("_bucket") in known, f"{_id(page)}: {name}"
+
+
+def test_each_exit_code_of_the_operator_is_described() -> None:
+    text = (ROOT / "docs/operator.md").read_text(encoding="utf-8")
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)} == set(Exit)
+    assert {int(code) for code in re.findall(r"(\d+) [a-z]", operator.__doc__ or "")} == set(Exit)
 
 
 def test_the_daemon_is_described_whole(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from tests.unit.operator.fake_api import FakeApi
 
 from mooring_operator.reconcile import Reconciler, Result
-from mooring_operator.store import KINDS, Store
+from mooring_operator.store import Store
+from mooring_operator.view import KINDS
 from mooring_operator.writer import Writer
 from mooring_operator.writes import Write
 

@@ -9,7 +9,8 @@ from tests.unit.operator.fake_api import FakeApi
 from mooring_operator.loop import Loop
 from mooring_operator.metrics import Metrics
 from mooring_operator.reconcile import Result
-from mooring_operator.store import KINDS, Store, View
+from mooring_operator.store import Store
+from mooring_operator.view import KINDS, View
 from mooring_operator.writer import Writer
 from mooring_operator.writes import Write
 

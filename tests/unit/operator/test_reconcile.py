@@ -8,7 +8,8 @@ from tests.unit.operator.running import START, Running
 
 from mooring_api.virtualip import PAUSED
 from mooring_operator.reconcile import Reconciler
-from mooring_operator.store import KINDS, Store
+from mooring_operator.store import Store
+from mooring_operator.view import KINDS
 from mooring_operator.writes import Verb, Write
 
 Document = dict[str, Any]

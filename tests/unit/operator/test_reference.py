@@ -5,14 +5,16 @@ from pathlib import Path
 import pytest
 
 from mooring_operator.reasons import EVENTS, REASONS, EventReason, Reason
-from mooring_operator.reference import conditions, main
+from mooring_operator.reference import PAGES, conditions, main, operator
 
-PAGE = Path(__file__).parents[3] / "docs" / "reference" / "conditions.md"
+FOLDER = Path(__file__).parents[3] / "docs" / "reference"
 EACH = pytest.mark.parametrize("reason", Reason, ids=str)
 
 
-def test_the_page_is_what_the_code_says():
-    assert PAGE.read_text(encoding="utf-8") == conditions(), "run `python -m mooring_operator.reference`"
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_is_what_the_code_says(name):
+    text = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
+    assert text == PAGES[name](), "run `python -m mooring_operator.reference`"
 
 
 @EACH
@@ -40,4 +42,10 @@ def test_each_event_has_a_row(reason):
 
 def test_writes_into_the_folder_that_is_named(tmp_path):
     assert main([str(tmp_path)]) == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["conditions.md"]
+    assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(PAGES)
+
+
+def test_each_metric_of_the_operator_has_a_row_with_its_labels():
+    rows = {line.split("`")[1]: line for line in operator().splitlines() if line.startswith("| `mooring_operator")}
+    assert len(rows) > 10
+    assert "`kind`, `result`, `verb`" in rows["mooring_operator_writes_total"]

@@ -171,9 +171,12 @@ class Binder:
         try:
             self._services.client.request("POST", PODS.path(key.namespace, key.name, "binding"), body=body)
         except (Conflict, NotFound):
-            return  # another stand-in was first, or it was deleted meanwhile
+            pass  # another stand-in was first, or it was deleted meanwhile
         except KubeError as error:
             self._services.log(f"binding {key.namespace}/{key.name}: {error}")
+            return
+        with self._lock:
+            self._waiting.pop(key.uid, None)
 
 
 class NodeWatch:

@@ -139,9 +139,11 @@ def _connect(node: NodeFacts, host: str, port: int, timeout_s: float) -> socket.
 
 @contextmanager
 def _cut_off(connected: socket.socket, timeout_s: float) -> Iterator[None]:
-    """The connection ends after so long, however slowly the other side goes on talking."""
+    """The connection ends after so long, however slowly the other side goes on talking: then TimeoutError."""
+    late = threading.Event()
 
     def cut() -> None:
+        late.set()
         with suppress(OSError):
             socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
@@ -150,6 +152,9 @@ def _cut_off(connected: socket.socket, timeout_s: float) -> Iterator[None]:
     timer.start()
     try:
         yield
+        if late.is_set():
+            # What was read so far may look like a whole reply.
+            raise TimeoutError(f"no whole reply within {timeout_s:g}s")
     finally:
         timer.cancel()
         connected.close()

@@ -162,6 +162,8 @@ def _container(pod: View, each: Container) -> Document:
     found = each.phase
     is_init = any(said["name"] == each.name for said in init_containers(pod))
     started = probing.started(found.probes) if isinstance(found, Running) else isinstance(found, PreStop | Terminating)
+    # While it waits, the last attempt is the one that ended last.
+    before = each.attempts if isinstance(found, Waiting) else each.attempts - 1
     said: Document = {
         "name": each.name,
         "image": image,
@@ -170,7 +172,7 @@ def _container(pod: View, each: Container) -> Document:
         "ready": isinstance(found, Ended) and found.exit.code == 0 if is_init else is_ready(each),
         "started": started,
         "state": _state(pod, each),
-        "lastState": {"terminated": _terminated(pod, each, each.last, each.attempts - 1)} if each.last else {},
+        "lastState": {"terminated": _terminated(pod, each, each.last, before)} if each.last else {},
     }
     if each.attempts:
         said["containerID"] = _id(pod, each, each.attempts)

@@ -29,8 +29,9 @@ def active(probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
 
 
 def ask(probe: Probe, rules: ProbeRules, now: float) -> Probe:
-    """The question goes out. The next is due a period later, however long the answer takes, and never in a burst."""
-    return replace(probe, asked=True, due=max(probe.due + rules.period_s, now))
+    """The question goes out. The next is due a period after this one was, and never two at once after a slow answer."""
+    following = probe.due + rules.period_s
+    return replace(probe, asked=True, due=following if following > now else now + rules.period_s)
 
 
 def answer(probe: Probe, rules: ProbeRules, passed: bool) -> Probe:

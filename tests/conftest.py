@@ -24,6 +24,12 @@ settings.register_profile("mooring", deadline=None, print_blob=True, suppress_he
 settings.load_profile("mooring")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--api", choices=("real", "embedded"), default="real", help="the API server of the labs in tests/cluster/whole"
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The folder tells what a test needs: tests/netns network namespaces, tests/guest the guest kernel,
     tests/cluster a real API server, whose programs are an error where they are missing."""

@@ -4,6 +4,8 @@ import os
 import shutil
 import signal
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -14,10 +16,11 @@ from mooring_kube.client import Client
 from mooring_kube.connection import from_kubeconfig
 from mooring_kube.errors import ApiError, KubeError
 from mooring_kube.resources import CUSTOM_RESOURCE_DEFINITIONS, NODES, Resource
-from mooring_lab import namespace
+from mooring_lab import faults, namespace
 from mooring_lab.api import NODES_VIEW, ApiServer
 from mooring_lab.api.kubectl import Kubectl
 from mooring_lab.api.process import free_ports
+from mooring_lab.faults import Direction
 from mooring_lab.layout import CLUSTER, MANAGEMENT_BRIDGE, Layout, Member
 from mooring_lab.machine import spawn
 from mooring_lab.rights import LabError
@@ -28,10 +31,15 @@ from mooring_lab.wait import wait_until
 _ROOT = Path(__file__).parents[2]
 _MANIFESTS = (_ROOT / "crds", _ROOT / "deploy")
 _PORT = 6443
-_OPERATOR, _FORWARDER = "operator", "forwarder"
+_FORWARDER = "forwarder"
+#: The operator of every lab; a second one has another name.
+OPERATOR = "operator"
 _DAY_S = 24 * 3600
 _READY_SECONDS = 30.0
 _STOP_SECONDS = 10.0
+_ASK_SECONDS = 5.0
+_POLL_SECONDS = 0.05
+_ADDRESS_FLAG = "--metrics-address"
 _MANAGER = "mooring-lab"
 _RBAC = "rbac.authorization.k8s.io"
 _ADMISSION = "admissionregistration.k8s.io"
@@ -59,9 +67,10 @@ class ApiKind(StrEnum):
 class Cluster:
     """What a lab with an API server has beside its machines. Works on a lab that another process started."""
 
-    def __init__(self, layout: Layout, store: Store, kind: ApiKind) -> None:
+    def __init__(self, layout: Layout, store: Store, kind: ApiKind, server_flags: Sequence[str] = ()) -> None:
+        """`server_flags` are for kube-apiserver; LabError for any other kind."""
         self.folder = store.folder / "api"
-        self.api = _server(kind, self.folder)
+        self.api = _server(kind, self.folder, server_flags)
         self._layout = layout
         self._store = store
 
@@ -72,7 +81,10 @@ class Cluster:
 
     @property
     def operator_log(self) -> Path:
-        return self.folder / "operator.log"
+        return self._operator_log(OPERATOR)
+
+    def _operator_log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
 
     @property
     def kubectl(self) -> Kubectl:
@@ -90,36 +102,98 @@ class Cluster:
         self.api.start()
         try:
             self._install()
-            self._register(self._layout.nodes)
+            self._launch_operator(OPERATOR)
+            for member in self._layout.nodes:
+                self._register(member)
         except KubeError as error:
             raise LabError(f"the API server {self.api.url}: {error}") from error
         namespace.batch(self._layout.switch, [f"addr add {NODES_VIEW}/24 brd + dev {MANAGEMENT_BRIDGE}"])
         self._start_forwarder()
         for member in self._layout.nodes:
             self._give_access(member)
-        self.start_operator()
+        self._wait_for_operator(OPERATOR)
 
     def down(self) -> None:
         """The API server's end; the lab's own processes end with the lab."""
         self.api.stop()
 
-    def start_operator(self) -> None:
-        """Start the operator and wait until it leads; LabError when it ends before, with its last words."""
-        if self._running(_OPERATOR):
-            raise LabError("the operator runs already")
-        token = self.api.token("mooring-operator", seconds=_DAY_S)
-        kubeconfig = self.api.kubeconfig_for(token, self.folder / "operator.kubeconfig")
-        (port,) = free_ports(1)
-        command = [_program("mooring-operator"), "run", "--kubeconfig", str(kubeconfig)]
-        self._spawn(_OPERATOR, [*command, "--metrics-address", f"127.0.0.1:{port}"], self.operator_log)
+    # -- the operator
 
-    def stop_operator(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End the operator, as a rollout does; with SIGKILL as a power cut does."""
+    def start_operator(self, name: str = OPERATOR) -> None:
+        """Start an operator and wait until it answers; LabError when it ends before, with its last words.
+
+        It leads as soon as no other does. The name is its identity in the Lease: one that was killed leads at once when
+        it is started again, as a container that is restarted in its pod; another one waits for the end of the Lease.
+        """
+        if self._running(name):
+            raise LabError(f"the {name} runs already")
+        self._launch_operator(name)
+        self._wait_for_operator(name)
+
+    def stop_operator(self, number: signal.Signals = signal.SIGTERM, name: str = OPERATOR) -> None:
+        """End an operator, as a rollout does; with SIGKILL as a power cut does."""
         with self._store.edit() as record:
-            started = record.processes.get(CLUSTER, {}).pop(_OPERATOR, None)
+            started = record.processes.get(CLUSTER, {}).pop(name, None)
         if started is None or not started.identity.send(number):
-            raise LabError("no operator runs; start it with: mooring lab operator start")
-        wait_until(lambda: not started.identity.alive(), _STOP_SECONDS, "the operator to end")
+            raise LabError(f"no {name} runs; start it with: mooring lab operator start")
+        wait_until(lambda: not started.identity.alive(), _STOP_SECONDS, f"the {name} to end")
+
+    def ask_operator(self, path: str, name: str = OPERATOR) -> tuple[int, str]:
+        """Status and text of its `/healthz`, `/readyz` or `/metrics`; (0, "") where nothing answers."""
+        started = self._store.load().processes.get(CLUSTER, {}).get(name)
+        if started is None:
+            return 0, ""
+        address = started.command[started.command.index(_ADDRESS_FLAG) + 1]
+        try:
+            with urllib.request.urlopen(f"http://{address}{path}", timeout=_ASK_SECONDS) as reply:
+                return reply.status, reply.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def _launch_operator(self, name: str) -> None:
+        token = self.api.token("mooring-operator", seconds=_DAY_S)
+        kubeconfig = self.api.kubeconfig_for(token, self.folder / f"{name}.kubeconfig")
+        (port,) = free_ports(1)
+        command = [_program("mooring-operator"), "run", "--kubeconfig", str(kubeconfig), "--identity", name]
+        self._spawn(name, [*command, _ADDRESS_FLAG, f"127.0.0.1:{port}"], self._operator_log(name))
+
+    def _wait_for_operator(self, name: str) -> None:
+        def settled() -> bool:
+            return not self._running(name) or self.ask_operator("/healthz", name)[0] == 200
+
+        log = self._operator_log(name)
+        wait_until(settled, _READY_SECONDS, f"the {name} to answer; see {log}", every=_POLL_SECONDS)
+        if not self._running(name):
+            last = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+            raise LabError(f"the {name} ended at once; {log} says:\n{last}")
+
+    # -- the nodes
+
+    def admit(self, node: str) -> None:
+        """Its Node object, and a new token for its daemon: after somebody has deleted the Node."""
+        member = self._member(node)
+        self._register(member)
+        self._give_access(member)
+
+    def cut(self, node: str) -> None:
+        """Drop everything on the node's management link: its daemon hears no API server, and nobody tells it why."""
+        self._nft(faults.drop(self._member(node).management_port, Direction.BOTH))
+
+    def mend(self, node: str) -> None:
+        """Undo `cut`."""
+        self._nft(faults.restore(self._member(node).management_port))
+
+    def _member(self, node: str) -> Member:
+        for member in self._layout.nodes:
+            if member.name == node:
+                return member
+        raise LabError(f"no node is called {node}")
+
+    def _nft(self, text: str) -> None:
+        namespace.run(namespace.inside(self._layout.switch, ["nft", "-f", "-"]), text)
 
     def set_ready(self, node: str, ready: bool) -> None:
         """Say of a node what the node controller says 40 s after its power went; a complaint when no API answers."""
@@ -149,15 +223,12 @@ class Cluster:
                 wait_until(lambda: _established(client), _READY_SECONDS, "the definitions to be established")
         client.close()
 
-    def _register(self, members: Sequence[Member]) -> None:
+    def _register(self, member: Member) -> None:
         client = self.client()
-        for member in members:
-            client.apply(
-                NODES, {"metadata": {"name": member.name, "labels": member.labels}}, manager=_MANAGER, force=True
-            )
-            addresses = [{"type": "InternalIP", "address": member.ipv4}, {"type": "Hostname", "address": member.name}]
-            status = {"addresses": addresses, "conditions": _conditions(ready=True)}
-            client.merge_patch(NODES, member.name, {"status": status}, subresource="status")
+        client.apply(NODES, {"metadata": {"name": member.name, "labels": member.labels}}, manager=_MANAGER, force=True)
+        addresses = [{"type": "InternalIP", "address": member.ipv4}, {"type": "Hostname", "address": member.name}]
+        status = {"addresses": addresses, "conditions": _conditions(ready=True)}
+        client.merge_patch(NODES, member.name, {"status": status}, subresource="status")
         client.close()
 
     def _give_access(self, member: Member) -> None:
@@ -187,14 +258,16 @@ class Cluster:
             record.processes.setdefault(CLUSTER, {})[role] = Started(identity, tuple(command), str(log))
 
 
-def _server(kind: ApiKind, folder: Path) -> ApiServer:
+def _server(kind: ApiKind, folder: Path, flags: Sequence[str]) -> ApiServer:
     # Only the one that is used: neither is a small import.
     if kind is ApiKind.REAL:
         from mooring_lab.api.real import RealApi
 
-        return RealApi(folder)
+        return RealApi(folder, server_flags=flags)
     from mooring_lab.api.embedded_api import EmbeddedApi
 
+    if flags:
+        raise LabError(f"flags of kube-apiserver need the API server {ApiKind.REAL.value}")
     return EmbeddedApi(folder)
 
 

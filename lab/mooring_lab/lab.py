@@ -29,7 +29,8 @@ class Lab:
     """Nodes and clients on a bridge. `with Lab("mine") as lab:` builds it and removes it at the end.
 
     With `api` it has an API server and an operator, and each node's daemon runs and watches its NodeConfig; without,
-    the daemons are started by hand and read files. All addresses that it gives back are without prefix.
+    the daemons are started by hand and read files. `server_flags` are for kube-apiserver (`api` real). All addresses
+    that it gives back are without prefix.
     """
 
     def __init__(
@@ -40,11 +41,12 @@ class Lab:
         daemon_command: Sequence[str] = (),
         keepalived: Sequence[str] = (),
         api: ApiKind | None = None,
+        server_flags: Sequence[str] = (),
     ) -> None:
         names = [f"lb-{i + 1}" for i in range(nodes)] if isinstance(nodes, int) else list(nodes)
         layout = Layout.named(name, names, [f"client-{i + 1}" for i in range(clients)])
         command = tuple(daemon_command) or default_daemon_command()
-        self._attach(Record(layout, command, tuple(keepalived), api))
+        self._attach(Record(layout, command, tuple(keepalived), api), server_flags)
         for node in keepalived:
             self.node(node)
 
@@ -55,7 +57,7 @@ class Lab:
         lab._attach(Store(name).load())
         return lab
 
-    def _attach(self, record: Record) -> None:
+    def _attach(self, record: Record, server_flags: Sequence[str] = ()) -> None:
         self._record = record
         self.layout = record.layout
         self.name = record.layout.lab
@@ -64,7 +66,7 @@ class Lab:
         self.nodes = tuple(Node(self.layout, member, self.store) for member in self.layout.nodes)
         self.clients = tuple(Machine(self.layout, member, self.store) for member in self.layout.clients)
         kind = ApiKind(record.api) if record.api else None
-        self._cluster = Cluster(self.layout, self.store, kind) if kind else None
+        self._cluster = Cluster(self.layout, self.store, kind, server_flags) if kind else None
 
     @property
     def cluster(self) -> Cluster:

@@ -145,7 +145,9 @@ def _settle_source(options: argparse.Namespace) -> None:
     if options.config is not None:
         for name in of_api:
             if getattr(options, name) is not None:
-                options.complain(f"--{name.replace('_', '-')} belongs to --node, and --config is given")
+                options.complain(
+                    f"--{name.replace('_', '-')} is of the API, and --config is given; remove one of the two"
+                )
         return
     options.node = options.node or os.environ.get(NODE_VARIABLE)
     if not options.node:

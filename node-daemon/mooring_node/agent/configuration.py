@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from mooring_api.documents import parse_documents
 from mooring_api.nodeconfig import Instance, NodeConfig
 from mooring_api.problems import InvalidObject, Problem, Severity
 from mooring_api.reading import Source, read_node_config
@@ -69,6 +68,8 @@ def as_they_are(instances: Sequence[Instance]) -> tuple[tuple[Instance, ...], tu
 
 def read_file(path: Path) -> Reading:
     """The NodeConfig of a file."""
+    from mooring_api.documents import parse_documents  # only here: an object of the API is no YAML
+
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:

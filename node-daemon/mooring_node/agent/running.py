@@ -61,7 +61,9 @@ class Running:
         """The state folder could not be written: what was read last does not run."""
         self._told_at_ns = 0
         self._taken_up = 0
-        self._confirmed: tuple[int, Origin | None] | None = None
+        self.observed: Origin | None = None
+        """Which object of the API the VRRP process runs, by its own word; None: none, or it is not known."""
+        self._observed_number = 0
         self._narrow: asyncio.TimerHandle | None = None
 
     @property
@@ -73,13 +75,6 @@ class Running:
     def settled(self) -> bool:
         """Whether the VRRP process has taken up what is to run, though it may still hand over what it lacks."""
         return self.runtime is None or self._taken_up == self.runtime.generation
-
-    @property
-    def observed(self) -> Origin | None:
-        """Of which object of the API the configuration is that the VRRP process runs, with nothing beside it."""
-        if self._confirmed is None or self._confirmed[0] != self._taken_up:
-            return None
-        return self._confirmed[1]
 
     # What is to run.
 
@@ -125,12 +120,16 @@ class Running:
             self._run(self.outcome.runtime)
 
     def configured(self, generation: int, leaving: int) -> bool:
-        """The VRRP process runs this one and hands over so many groups of earlier ones; whether `observed` is new."""
-        before = self.observed
-        self._taken_up = generation
+        """The VRRP process runs this one and hands over so many groups of earlier ones; whether `observed` is new.
+
+        While something is handed over, what was observed before stands.
+        """
+        before, self._taken_up = self.observed, generation
         runtime = self.outcome.runtime
-        if runtime is not None and runtime.generation == generation and not leaving:
-            self._confirmed = (generation, self.outcome.origin)
+        if runtime is None or generation != runtime.generation:
+            self.observed = self.observed if generation == self._observed_number else None
+        elif not leaving:
+            self.observed, self._observed_number = self.outcome.origin, generation
         return self.observed != before
 
     def again(self, now: int) -> bool:

@@ -53,6 +53,81 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
     assert "usage: mooring-node" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run"], "give --config FILE, or --node NAME (or set MOORING_NODE_NAME)"),
+        (["run", "--kubeconfig", "k"], "give --config FILE, or --node NAME"),
+        (
+            ["run", "--config", "x", "--node", "lb-1"],
+            "--node is of the API, and --config is given; remove one of the two",
+        ),
+        (["run", "--config", "x", "--kubeconfig", "k"], "--kubeconfig is of the API, and --config is given"),
+        (["run", "--config", "x", "--namespace", "n"], "--namespace is of the API"),
+        (["run", "--config", "x", "--show-interface", "br0"], "--show-interface is of the API"),
+        (["run", "--config", "x", "--hide-interface", "br0"], "--hide-interface is of the API"),
+    ],
+)
+def test_the_configuration_has_exactly_one_source(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MOORING_NODE_NAME", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert said in " ".join(told.split())
+    assert "usage: mooring-node run" in told
+
+
+class Started:
+    """Stands in for the daemon: notes what its agent would be given."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from mooring_node import daemon
+        from mooring_node.agent import process
+
+        self.source: Any = None
+        started = self
+
+        class Agent:
+            def __init__(self, options: Any, *_: Any) -> None:
+                started.source = options.source
+
+            async def run(self) -> None:
+                pass
+
+        def run(state: Any, agent: Callable[..., None], *_: Any, **__: Any) -> int:
+            agent(state, None, 1, None, None)
+            return 0
+
+        monkeypatch.setattr(module, "missing_right", lambda: None)
+        monkeypatch.setattr(process, "Agent", Agent)
+        monkeypatch.setattr(daemon, "run", run)
+
+
+def test_the_command_line_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from mooring_node.agent.interfaces import HIDDEN, Choice
+    from mooring_node.agent.process import ApiSource
+
+    started = Started(monkeypatch)
+    monkeypatch.delenv("MOORING_NODE_NAME", raising=False)
+    monkeypatch.delenv("MOORING_NAMESPACE", raising=False)
+    assert main(["run", "--node", "lb-1"]) == 0
+    assert started.source == ApiSource("lb-1", "mooring-system", None, Choice((), HIDDEN))
+    monkeypatch.setenv("MOORING_NODE_NAME", "lb-2")
+    monkeypatch.setenv("MOORING_NAMESPACE", "elsewhere")
+    assert main(["run"]) == 0
+    assert started.source == ApiSource("lb-2", "elsewhere", None, Choice((), HIDDEN))
+    kubeconfig = tmp_path / "k.yaml"
+    options = ["--show-interface", "br0", "--hide-interface", "eth9", "--hide-interface", "eth8"]
+    assert main(["run", "--node", "lb-3", "--namespace", "n", "--kubeconfig", str(kubeconfig), *options]) == 0
+    assert started.source == ApiSource("lb-3", "n", kubeconfig, Choice(("br0",), (*HIDDEN, "eth9", "eth8")))
+    # A file that is named is meant, whatever a pod's environment says.
+    assert main(["run", "--config", str(kubeconfig)]) == 0
+    assert started.source == kubeconfig
+
+
 @pytest.mark.parametrize("address", ["9650", ":9650", "localhost:", "localhost:http", "127.0.0.1:65536", "a:-1"])
 def test_a_wrong_metrics_address_is_2(
     address: str, config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

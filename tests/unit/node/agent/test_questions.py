@@ -1,0 +1,72 @@
+"""Questions to the VRRP process: each answer goes to who asked, in the order of the messages."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mooring_node.agent import questions
+from mooring_node.agent.questions import Questions
+from mooring_node.channel import Channel
+
+
+class Bench:
+    def __init__(self) -> None:
+        here, self.vrrp = Channel.pair()
+        self._here = here
+        self.questions = Questions(here, lambda: {"version": "1"})
+        self.answers: list[dict[str, Any]] = []
+
+    def asked(self) -> list[int]:
+        return [message["id"] for message in self.vrrp.receive()]
+
+    def close(self) -> None:
+        self._here.close()
+        self.vrrp.close()
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    yield made
+    made.close()
+
+
+def test_an_answer_is_told_before_the_next_message_is_read(bench: Bench) -> None:
+    async def test() -> None:
+        bench.questions.ask(bench.answers.append)
+        (number,) = bench.asked()
+        bench.questions.hear({"part": [{"name": "web"}], "id": number})
+        assert bench.answers == []
+        bench.questions.hear({"end": {"generation": 3}, "id": number})
+        (answer,) = bench.answers
+        assert (answer["groups"], answer["vrrp"], answer["silent"]) == ([{"name": "web"}], {"generation": 3}, [])
+        assert answer["agent"] == {"version": "1"}
+        # Twice, and late.
+        bench.questions.hear({"end": {"generation": 4}, "id": number})
+        assert len(bench.answers) == 1
+
+    asyncio.run(test())
+
+
+def test_answers_to_a_predecessor_are_nobody_s(bench: Bench) -> None:
+    async def test() -> None:
+        bench.questions.ask(bench.answers.append)
+        for number in range(10):
+            bench.questions.hear({"end": {}, "id": number})
+        assert bench.answers == []
+
+    asyncio.run(test())
+
+
+def test_who_is_not_answered_is_told_so_in_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions, "PATIENCE_S", 0.0)
+
+    async def test() -> None:
+        bench.questions.ask(bench.answers.append)
+        bench.questions.expire()
+        (answer,) = bench.answers
+        assert (answer["vrrp"], answer["groups"], answer["silent"]) == ({}, [], ["vrrp"])
+
+    asyncio.run(test())

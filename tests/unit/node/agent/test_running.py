@@ -1,0 +1,199 @@
+"""Which configuration runs by the VRRP process's own word, and what is tried again."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mooring_node.agent import configuration
+from mooring_node.agent.configuration import Origin, Reading, read_object
+from mooring_node.agent.running import MOST_LOGGED, RETRY_NS, Running
+from mooring_node.channel import Channel
+from mooring_node.files import StateFolder
+from mooring_node.kernel.process import now_ns
+from mooring_node.kernel.rtnetlink import Rtnetlink
+from mooring_node.log import Log
+
+
+class Lines(Log):
+    def __init__(self) -> None:
+        super().__init__(as_json=False)
+        self.lines: list[str] = []
+
+    def write(self, level: str, message: str, group: str = "") -> None:
+        self.lines.append(f"{level} {group}{message}")
+
+
+class Bench:
+    """Everything real but the VRRP process, which is the other end of a channel."""
+
+    def __init__(self, folder: Path) -> None:
+        self.state = StateFolder(folder)
+        self.state.create()
+        self.log = Lines()
+        self.vrrp, self._agents = Channel.pair()
+        self._rtnetlink = Rtnetlink()
+        self.running = self.again()
+
+    def again(self) -> Running:
+        """As after a restart of the agent."""
+        self.running = Running(self.state, self._agents, self._rtnetlink, self.log)
+        return self.running
+
+    def told(self) -> int:
+        return len([message for message in self.vrrp.receive() if message == {"do": "configure"}])
+
+    def take(self, *routers: int, generation: int = 1, **more: Any) -> int:
+        """Have a configuration run; its number."""
+
+        async def taking() -> None:
+            self.running.take(reading(*routers, generation=generation, **more))
+
+        asyncio.run(taking())
+        assert self.running.runtime is not None
+        return self.running.runtime.generation
+
+    def close(self) -> None:
+        self._rtnetlink.close()
+        self.vrrp.close()
+        self._agents.close()
+
+
+def reading(*routers: int, generation: int = 1, **more: Any) -> Reading:
+    # An interface of no machine: what a configuration needs of its interface would be set.
+    instances = [
+        {"name": f"web-{router}", "interface": "nowhere0", "virtualRouterID": router}
+        | {"addresses": [{"address": f"10.9.0.{router}/24"}]}
+        | more
+        for router in routers
+    ]
+    metadata = {"name": "lb-1", "uid": "u1", "generation": generation}
+    head = {"apiVersion": "mooring.dev/v1alpha1", "kind": "NodeConfig", "metadata": metadata}
+    return read_object(head | {"spec": {"instances": instances}}, "lb-1")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.close()
+
+
+def test_what_was_read_is_observed_when_it_runs_with_nothing_beside_it(bench: Bench) -> None:
+    number = bench.take(1, 2, generation=7)
+    assert bench.told() == 1
+    assert bench.running.observed is None
+    assert not bench.running.settled
+    assert not bench.running.configured(number - 1, 0)
+    assert not bench.running.configured(number, 1)
+    assert bench.running.settled
+    assert bench.running.observed is None
+    assert bench.running.configured(number, 0)
+    assert bench.running.observed == Origin("u1", 7)
+    assert not bench.running.configured(number, 0)
+
+
+def test_until_the_next_one_runs_the_one_before_is_observed(bench: Bench) -> None:
+    first = bench.take(1, generation=7)
+    bench.running.configured(first, 0)
+    second = bench.take(1, 2, generation=8)
+    assert bench.running.observed == Origin("u1", 7)
+    # It hands over what it lacks: so long the new one does not run as it says.
+    assert not bench.running.configured(second, 1)
+    assert bench.running.observed == Origin("u1", 7)
+    assert bench.running.configured(second, 0)
+    assert bench.running.observed == Origin("u1", 8)
+
+
+def test_a_generation_that_changes_nothing_here_is_observed_by_the_same_number(bench: Bench) -> None:
+    number = bench.take(1, generation=7)
+    bench.running.configured(number, 0)
+    assert bench.take(1, generation=8) == number
+    assert bench.running.observed == Origin("u1", 7)
+    assert bench.running.configured(number, 0)
+    assert bench.running.observed == Origin("u1", 8)
+
+
+def test_a_vrrp_process_that_lost_it_takes_the_word_back(bench: Bench) -> None:
+    number = bench.take(1, generation=7)
+    bench.running.configured(number, 0)
+    # Replaced, and the last good one could not be read.
+    assert bench.running.configured(0, 0)
+    assert bench.running.observed is None
+    bench.told()
+    bench.running.turn(now_ns())
+    assert bench.told() == 0
+
+    async def later() -> None:
+        bench.running.turn(now_ns() + RETRY_NS + 1)
+
+    asyncio.run(later())
+    assert bench.told() == 1
+    assert bench.running.configured(number, 0)
+
+
+def test_a_restart_of_the_agent_knows_what_runs_by_the_note(bench: Bench) -> None:
+    number = bench.take(1, generation=7)
+    bench.again()
+
+    async def start() -> None:
+        assert bench.running.prepare_last_good() is not None
+        bench.told()
+        bench.running.run_last_good()
+
+    asyncio.run(start())
+    assert bench.told() == 1
+    assert bench.running.configured(number, 0)
+    assert bench.running.observed == Origin("u1", 7)
+
+
+def test_killed_between_writing_and_telling_the_next_agent_tells(bench: Bench) -> None:
+    bench.running.configured(bench.take(1, generation=7), 0)
+    configuration.accept(reading(1, 2, generation=8), bench.state, lambda: configuration.NodeFacts())
+    bench.again()
+    # It runs the old one still, and nobody has told it otherwise.
+    bench.running.configured(1, 0)
+    number = bench.take(1, 2, generation=8)
+    assert number == 2
+    assert bench.running.observed is None
+    bench.running.configured(number, 0)
+    assert bench.running.observed == Origin("u1", 8)
+
+
+def test_killed_between_the_configuration_and_its_note_nothing_is_claimed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.take(1, generation=7)
+    with monkeypatch.context() as patched:
+        patched.setattr(configuration, "_note_origin", lambda *_: None)
+        number = bench.take(1, 2, generation=8)
+    bench.again()
+
+    async def start() -> None:
+        bench.running.prepare_last_good()
+
+    asyncio.run(start())
+    bench.running.configured(number, 0)
+    assert bench.running.observed is None
+
+
+def test_with_nothing_to_run_nothing_is_waited_for(bench: Bench) -> None:
+    assert bench.running.settled
+    bench.running.run_last_good()
+    assert bench.told() == 0
+
+
+def test_a_flood_of_problems_is_no_flood_of_lines(bench: Bench) -> None:
+    async def taking() -> None:
+        bench.running.take(reading(*range(1, 200), priority="banana"))
+
+    asyncio.run(taking())
+    assert len(bench.log.lines) == MOST_LOGGED + 1
+    assert bench.log.lines[-1] == f"error and {199 - MOST_LOGGED} more; `mooring-node status` shows them"
+
+
+def test_a_warning_is_no_error(bench: Bench) -> None:
+    bench.take(1, telepathy=True)
+    assert bench.log.lines[0].startswith("warning NodeConfig lb-1: spec.instances[0].telepathy (instance web-1): ")

@@ -13,7 +13,7 @@ from mooring_operator.writes import Key, Verb, Write
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 30.0
 #: A VirtualIP's status follows every transition of its holders. One that flaps costs a write each second; what
-#: belongs together (planned, confirmed, held) comes at once.
+#: belongs together (planned, confirmed, held) comes at once, and what is not urgent a second after the last one.
 STATUS_EVERY_S, STATUS_BURST = 1.0, 4
 
 
@@ -39,6 +39,15 @@ class _Past:
     """The resourceVersion that the last write that succeeded was made from."""
     booked_until: float = 0.0
     """Each status that was written books a second; a burst may be booked ahead."""
+    quiet_until: float = 0.0
+    """Before that no status that is not urgent."""
+
+    def allows(self, write: Write) -> float:
+        """From when on."""
+        if not _is_status(write):
+            return self.not_before
+        ahead = (STATUS_BURST - 1) * STATUS_EVERY_S
+        return max(self.not_before, self.booked_until - ahead, 0.0 if write.urgent else self.quiet_until)
 
     @property
     def busy_until(self) -> float:
@@ -115,7 +124,7 @@ class Backlog:
         return write
 
     def _first_of(self, writes: Iterable[Write], now: float) -> Write | None:
-        ready = (w for w in writes if w.key not in self._under_way and self._not_before(w.key) <= now)
+        ready = (w for w in writes if w.key not in self._under_way and self._time_of(w) <= now)
         return next(ready, None)
 
     @property
@@ -125,7 +134,8 @@ class Backlog:
 
     def next_time(self, now: float) -> float | None:
         """When `take` may give something that it does not give at `now`; None: only after another call."""
-        times = [self._not_before(key) for key in (*self._waiting, *self._unknown) if key not in self._under_way]
+        waiting = (*self._waiting.values(), *self._unknown.values())
+        times = [self._time_of(write) for write in waiting if write.key not in self._under_way]
         return min((time for time in times if time > now), default=None)
 
     def done(self, write: Write, outcome: Outcome, now: float, *, jitter: float = 1.0, asked_s: float = 0.0) -> None:
@@ -159,13 +169,13 @@ class Backlog:
         past.failures, past.from_version, past.not_before = 0, write.resource_version, 0.0
         if _is_status(write):
             past.booked_until = max(past.booked_until, now) + STATUS_EVERY_S
-            past.not_before = past.booked_until - (STATUS_BURST - 1) * STATUS_EVERY_S
+            past.quiet_until = now + STATUS_EVERY_S
         # What waited was worked out before this was written.
         self._waiting.pop(write.key, None)
 
-    def _not_before(self, key: Key) -> float:
-        past = self._pasts.get(key)
-        return past.not_before if past else 0.0
+    def _time_of(self, write: Write) -> float:
+        past = self._pasts.get(write.key)
+        return past.allows(write) if past else 0.0
 
 
 def _is_status(write: Write) -> bool:

@@ -113,6 +113,14 @@ class Reconciler:
                 yield Write(Verb.STATUS, "VirtualIP", name, reason, document, stored.resource_version, stored.uid, news)
 
 
+def _essence(status: VirtualIPStatus | None) -> object:
+    """What somebody may be waiting for: the conditions without their words, and who holds what."""
+    if status is None:
+        return None
+    conditions = [(c.type, c.status, c.reason, c.observed_generation) for c in status.conditions]
+    return status.observed_generation, conditions, [(group.name, group.holder) for group in status.groups]
+
+
 def _spec(config: NodeConfig, stored: Stored | None, standing: Standing | None) -> Write:
     node = config.metadata.name
     reason = differences(standing.instances if standing else (), config.spec.instances)

@@ -41,6 +41,8 @@ class Write:
     uid: str = ""
     news: tuple[News, ...] = ()
     """Events about the object, to be told once it is written."""
+    urgent: bool = True
+    """A status that tells no more than its last one but for words and counts is not."""
 
     @property
     def key(self) -> Key:

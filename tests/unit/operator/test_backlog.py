@@ -243,3 +243,21 @@ def test_nothing_is_remembered_of_what_is_long_done() -> None:
             backlog.done(write, Outcome.DONE, float(number))
     backlog.want([], 1000.0)
     assert backlog._pasts == {}
+
+
+def test_what_is_not_urgent_waits_a_second_and_gives_way_to_what_is() -> None:
+    backlog = Backlog()
+    backlog.want([status("a", "1", "1")], 0.0)
+    write = backlog.take(0.0)
+    assert write
+    backlog.done(write, Outcome.DONE, 0.0)
+    words = replace(status("a", "words", "2"), urgent=False)
+    backlog.want([words], 0.1)
+    assert backlog.take(0.1) is None
+    assert backlog.next_time(0.1) == STATUS_EVERY_S
+    backlog.want([status("a", "held", "2")], 0.2)
+    assert backlog.take(0.2) == status("a", "held", "2")
+    backlog.done(status("a", "held", "2"), Outcome.DONE, 0.3)
+    backlog.want([replace(words, resource_version="3")], 0.4)
+    assert backlog.next_time(0.4) == 0.3 + STATUS_EVERY_S
+    assert backlog.take(0.3 + STATUS_EVERY_S)

@@ -60,8 +60,12 @@ class Client:
         label_selector: str = "",
         field_selector: str = "",
         page: int = 500,
+        keep: Callable[[Document], Document] = lambda item: item,
     ) -> Listing:
-        """All objects, read in pages of `page`; items bear apiVersion and kind, which the server leaves out."""
+        """All objects, read in pages of `page`; items bear apiVersion and kind, which the server leaves out.
+
+        `keep` gives what is kept of each, so that large objects of which little is read are not all there at once.
+        """
         asked = _selectors(label_selector, field_selector) | {"limit": page}
         items: list[Document] = []
         proceed = ""
@@ -75,7 +79,7 @@ class Client:
                 items, proceed = [], ""
                 continue
             head = {"apiVersion": resource.api_version, "kind": resource.kind}
-            items += [head | item for item in reply.get("items") or ()]
+            items += [keep(head | item) for item in reply.get("items") or ()]
             metadata = reply.get("metadata") or {}
             proceed = metadata.get("continue") or ""
             if not proceed:

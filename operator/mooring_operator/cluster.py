@@ -6,7 +6,7 @@ from typing import Any, Protocol, assert_never
 from mooring_kube.client import Client, Listing
 from mooring_kube.errors import NotFound
 from mooring_kube.resources import EVENTS, LEASES, NODE_CONFIGS, NODES, VIRTUAL_IPS, Resource
-from mooring_operator.slim import MANAGER
+from mooring_operator.slim import MANAGER, lean
 from mooring_operator.writes import Verb, Write
 
 Document = dict[str, Any]
@@ -14,6 +14,8 @@ Document = dict[str, Any]
 RESOURCES: Mapping[str, Resource] = {each.kind: each for each in (VIRTUAL_IPS, NODE_CONFIGS, NODES)}
 #: Where `kubectl describe` looks for the events of cluster-scoped objects.
 EVENTS_NAMESPACE = "default"
+#: A Node with all its images is 20 KiB and more.
+_PAGE = 100
 
 
 class Cluster(Protocol):
@@ -43,7 +45,7 @@ class ApiCluster:
         self._lister, self._client = lister, writer
 
     def list(self, kind: str) -> Listing:
-        return self._lister.list(RESOURCES[kind])
+        return self._lister.list(RESOURCES[kind], page=_PAGE, keep=lean)
 
     def read(self, kind: str, name: str) -> Document | None:
         try:

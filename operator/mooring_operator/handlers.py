@@ -66,7 +66,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.networking.error_backoffs = Patience()
     settings.networking.request_timeout = 30.0
-    settings.watching.chunk_size = 250
+    settings.watching.chunk_size = 100
     # Each object that is heard of gets a task, which ends when it has been idle for so long.
     settings.queueing.idle_timeout = 0.5
     settings.queueing.exit_timeout = 0.1

@@ -32,6 +32,15 @@ def slim(document: Mapping[str, Any]) -> Document:
     return kept | {key: document[key] for key in ("spec", "status") if key in document}
 
 
+def lean(document: Document) -> Document:
+    """The document as a list may hand it to the store: slim, with its version, and who owns its fields."""
+    metadata = _mapping(document.get("metadata"))
+    kept = slim(document)
+    also = ("resourceVersion", "managedFields") if document.get("kind") == "NodeConfig" else ("resourceVersion",)
+    kept["metadata"] |= {key: metadata[key] for key in also if key in metadata}
+    return kept
+
+
 def foreign_owners(document: Mapping[str, Any]) -> tuple[Ownership, ...]:
     """Who else than the operator owns a field of a NodeConfig's spec, by its managedFields."""
     if document.get("kind") != "NodeConfig":

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from mooring_operator.slim import Ownership, foreign_owners, slim
+from mooring_operator.slim import Ownership, foreign_owners, lean, slim
+from mooring_operator.store import Store
 
 
 def test_of_a_node_only_what_is_read_is_kept() -> None:
@@ -59,6 +60,24 @@ def test_of_our_own_kinds_spec_and_status_are_kept_whole() -> None:
     kept = slim(document)
     assert kept["metadata"] == {"name": "web", "generation": 3, "annotations": {"mooring.dev/paused": "true"}}
     assert (kept["spec"], kept["status"]) == (document["spec"], document["status"])
+
+
+@pytest.mark.parametrize("kind", ["Node", "VirtualIP", "NodeConfig"])
+def test_a_lean_document_is_stored_as_the_whole_one_would_be(kind: str) -> None:
+    fields = {"f:spec": {"f:instances": {}}}
+    metadata = {
+        "name": "a",
+        "uid": "u",
+        "resourceVersion": "7",
+        "managedFields": [managed("kubectl", "Update", fields)],
+        "annotations": {"mooring.dev/paused": "true", "x": "y"},
+    }
+    whole = {"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": {"unschedulable": True}, "status": {}}
+    stores = [Store(), Store()]
+    stores[0].replace(kind, [whole], "8")
+    stores[1].replace(kind, [lean(whole)], "8")
+    assert stores[0].view().objects == stores[1].view().objects
+    assert slim(lean(whole)) == slim(whole)
 
 
 @pytest.mark.parametrize("part", ["metadata", "spec", "status"])

@@ -31,16 +31,14 @@ _UNCHECKED = (
 )
 _LABEL, _WORD = "[a-z0-9]([-a-z0-9]*[a-z0-9])?", "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _SUBDOMAIN, _VALUE = rf"{_LABEL}(\.{_LABEL})*", f"({_WORD})?"
-_LOWER, _ANY = (
-    "must consist of lower case alphanumeric characters",
-    "consist of alphanumeric characters, '-', '_' or '.'",
-)
-_ENDS = "must start and end with an alphanumeric character"
+_LOWER = "must consist of lower case alphanumeric characters"
+_MIXED = "consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
+_ENDS = "and must start and end with an alphanumeric character"
 _SAYS = {
-    _LABEL: f"a lowercase RFC 1123 label {_LOWER} or '-', and {_ENDS} (e.g. 'my-name',  or '123-abc'",
-    _SUBDOMAIN: f"a lowercase RFC 1123 subdomain {_LOWER}, '-' or '.', and {_ENDS} (e.g. 'example.com'",
-    _WORD: f"name part must {_ANY}, and {_ENDS} (e.g. 'MyName',  or 'my.name',  or '123-abc'",
-    _VALUE: f"a valid label must be an empty string or {_ANY}, and {_ENDS} (e.g. 'MyValue',  or 'my_value',  or '12345'",
+    _LABEL: f"a lowercase RFC 1123 label {_LOWER} or '-', {_ENDS} (e.g. 'my-name',  or '123-abc'",
+    _SUBDOMAIN: f"a lowercase RFC 1123 subdomain {_LOWER}, '-' or '.', {_ENDS} (e.g. 'example.com'",
+    _WORD: f"name part must {_MIXED} (e.g. 'MyName',  or 'my.name',  or '123-abc'",
+    _VALUE: f"a valid label must be an empty string or {_MIXED} (e.g. 'MyValue',  or 'my_value',  or '12345'",
 }
 #: An event of events.k8s.io is stored as the core group's.
 _EVENT_NAMES = {

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -69,20 +69,79 @@ def snapshot_of(documents: Iterable[Document]) -> Snapshot:
 
     Never raises for what stands in a document. The order of the documents does not matter.
     """
-    problems: list[Problem] = []
-    sorted_out = _by_kind(documents, problems)
-    virtual_ips = _read_all(sorted_out["VirtualIP"], _virtual_ip, "VirtualIP", problems)
-    objects = _read_all(sorted_out["Node"], _node, "Node", problems)
-    reports = _read_all(sorted_out["NodeConfig"], _report, "NodeConfig", problems)
-    configured = {name: found for name, document in sorted_out["NodeConfig"].items() if (found := _instances(document))}
-    nodes = tuple(_joined(node, reports.get(name)) for name, node in sorted(objects.items()))
-    return Snapshot(
-        by_name(virtual_ips.values()),
-        nodes,
-        tuple(sorted(problems)),
-        frozenset(sorted_out["VirtualIP"]) - frozenset(virtual_ips),
-        dict(sorted(configured.items())),
-    )
+    return Reading().snapshot(documents)
+
+
+class Reading:
+    """snapshot_of with a memory: what is as it was last time is not read again, and stays the identical object.
+
+    A document that changes must be another object than before. A report of a daemon that changes neither
+    interfaces nor foreign routers leaves its Node identical.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[tuple[str, str], _Seen] = {}
+        self._now: dict[tuple[str, str], _Seen] = {}
+
+    def snapshot(self, documents: Iterable[Document]) -> Snapshot:
+        """Equal to snapshot_of(documents)."""
+        self._before, self._now = self._now, {}
+        problems: list[Problem] = []
+        sorted_out = _by_kind(documents, problems)
+        configs = sorted_out["NodeConfig"]
+        virtual_ips = self._all("VirtualIP", sorted_out["VirtualIP"], _virtual_ip, problems)
+        objects = self._all("Node", sorted_out["Node"], _node, problems)
+        reports = self._all("NodeConfig", {n: _reported(d) for n, d in configs.items()}, _report, problems)
+        instances = self._all("instances", {n: _listed(d) for n, d in configs.items()}, _instances, problems)
+        pairs = {name: (node, reports.get(name)) for name, node in sorted(objects.items())}
+        nodes = self._all("joined", pairs, _joined, problems)
+        return Snapshot(
+            by_name(virtual_ips.values()),
+            tuple(nodes.values()),
+            tuple(sorted(problems)),
+            frozenset(sorted_out["VirtualIP"]) - frozenset(virtual_ips),
+            {name: found for name, found in sorted(instances.items()) if found},
+        )
+
+    def _all(
+        self, kind: str, given: Mapping[str, Any], read: Callable[[Any, str], Any], problems: list[Problem]
+    ) -> dict[str, Any]:
+        found = {}
+        for name, part in given.items():
+            seen = self._one(kind, name, part, read)
+            problems.extend(seen.problems)
+            if not seen.problems:
+                found[name] = seen.outcome
+        return found
+
+    def _one(self, kind: str, name: str, part: Any, read: Callable[[Any, str], Any]) -> "_Seen":
+        before = self._before.get((kind, name))
+        if before is not None and (before.part is part or _alike(before.part, part)):
+            seen = before
+        else:
+            try:
+                seen = _Seen(part, read(part, f"{kind}/{name}"), ())
+            except InvalidObject as error:
+                seen = _Seen(part, None, error.problems)
+            if before is not None and before.outcome == seen.outcome and not seen.problems:
+                seen = _Seen(part, before.outcome, ())
+        self._now[kind, name] = seen
+        return seen
+
+
+class _Seen(NamedTuple):
+    """A part of a document, and what it was read as, or what is wrong with it."""
+
+    part: Any
+    outcome: Any
+    problems: tuple[Problem, ...]
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two parts that were made for the comparison hold the same; whole documents are told by identity."""
+    if isinstance(one, tuple) and len(one) == len(other):
+        return all(a is b or (isinstance(a, list) and a == b) for a, b in zip(one, other, strict=True))
+    return isinstance(one, list) and bool(one == other)
 
 
 def _by_kind(documents: Iterable[Document], problems: list[Problem]) -> dict[str, dict[str, Document]]:
@@ -97,7 +156,7 @@ def _by_kind(documents: Iterable[Document], problems: list[Problem]) -> dict[str
             problems.append(Problem(str(kind), "metadata.name", "is required; add it"))
             continue
         other = found[kind].setdefault(name, document)
-        if _stable(other) != _stable(document):
+        if other is not document and _stable(other) != _stable(document):
             # Chosen by content, so that the order of files decides nothing.
             found[kind][name] = min(other, document, key=_stable)
             problems.append(Problem(f"{kind}/{name}", "", "is there twice and differs; remove one of the two"))
@@ -106,21 +165,6 @@ def _by_kind(documents: Iterable[Document], problems: list[Problem]) -> dict[str
 
 def _stable(document: Document) -> str:
     return json.dumps(document, sort_keys=True, default=str)
-
-
-def _read_all(
-    documents: Mapping[str, Document],
-    read: Callable[[Document, str], ModelT | Node],
-    kind: str,
-    problems: list[Problem],
-) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, document in documents.items():
-        try:
-            found[name] = read(document, f"{kind}/{name}")
-        except InvalidObject as error:
-            problems.extend(error.problems)
-    return found
 
 
 def _virtual_ip(document: Document, name: str) -> VirtualIP:
@@ -159,16 +203,29 @@ def _node(document: Document, name: str) -> Node:
     )
 
 
-def _report(document: Document, name: str) -> _Report:
-    return _lenient(_Report, document.get("status") or {}, name, "status")
+def _reported(document: Document) -> tuple[Any, ...]:
+    """What of a daemon's report a plan is made from; a status that is none at all stands alone."""
+    status = document.get("status") or {}
+    return (status.get("interfaces"), status.get("foreignRouters")) if isinstance(status, Mapping) else (status,)
 
 
-def _instances(document: Document) -> tuple[Instance, ...]:
-    """The instances of the spec that can be read; they are only remembered, so a bad one is passed over."""
+def _report(part: tuple[Any, ...], name: str) -> _Report:
+    if len(part) == 1:
+        return _lenient(_Report, part[0], name, "status")
+    given = {"interfaces": part[0], "foreignRouters": part[1]}
+    return _lenient(_Report, {key: value for key, value in given.items() if value is not None}, name, "status")
+
+
+def _listed(document: Document) -> list[Any]:
     spec = document.get("spec")
     entries = spec.get("instances") if isinstance(spec, Mapping) else None
+    return entries if isinstance(entries, list) else []
+
+
+def _instances(entries: list[Any], _name: str) -> tuple[Instance, ...]:
+    """The instances of a spec that can be read; they are only remembered, so a bad one is passed over."""
     found = []
-    for entry in entries if isinstance(entries, list) else ():
+    for entry in entries:
         try:
             found.append(_lenient(Instance, entry, "NodeConfig"))
         except InvalidObject:
@@ -176,7 +233,8 @@ def _instances(document: Document) -> tuple[Instance, ...]:
     return tuple(found)
 
 
-def _joined(node: Node, report: _Report | None) -> Node:
+def _joined(pair: tuple[Node, _Report | None], _name: str) -> Node:
+    node, report = pair
     if report is None or report.interfaces is None:
         return node
     return Node(

@@ -14,7 +14,7 @@ from mooring_operator.conditions import Told, status_of
 from mooring_operator.log_words import differences, overruled
 from mooring_operator.news import news_of
 from mooring_operator.planner import Plan, Planner
-from mooring_operator.reading import snapshot_of
+from mooring_operator.reading import Reading
 from mooring_operator.reports import Reports
 from mooring_operator.scene import Scene
 from mooring_operator.snapshot import Snapshot
@@ -40,6 +40,7 @@ class Reconciler:
     """One for a process: what was decided (virtual router IDs, groups) is adopted once and then remembered."""
 
     def __init__(self) -> None:
+        self._reading = Reading()
         self._planner = Planner()
         self._stager = Stager()
         self._reports = Reports()
@@ -50,7 +51,7 @@ class Reconciler:
     def turn(self, view: View, now: datetime) -> Result:
         """What follows from the view. Every kind must have been listed once; views must come in their order."""
         self._hear(view)
-        snapshot = snapshot_of([s.document for objects in view.objects.values() for s in objects.values()])
+        snapshot = self._reading.snapshot([s.document for objects in view.objects.values() for s in objects.values()])
         if self._allocations is None:
             self._allocations = adopt(snapshot.virtual_ips, snapshot.configured)
         plan = self._planner.plan(snapshot, self._allocations)

@@ -1,8 +1,13 @@
 """Documents to a snapshot: what is read, what is told, what is passed over."""
 
-import pytest
+from copy import deepcopy
+from typing import Any
 
-from mooring_operator.reading import snapshot_of
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mooring_operator.reading import Reading, snapshot_of
 
 
 def test_a_node_as_kubernetes_shows_it(cluster):
@@ -65,3 +70,76 @@ def test_another_version_is_told(cluster):
     snapshot = snapshot_of([cluster.virtual_ip("v", ["10.0.5.1/16"]) | {"apiVersion": "mooring.dev/v9"}])
     assert snapshot.problems[0].path == "apiVersion"
     assert snapshot.unreadable == {"v"}
+
+
+PARTS: dict[str, list[dict[str, Any]]] = {
+    "VirtualIP": [
+        {"spec": {"addresses": [{"address": "10.0.0.100/24"}]}},
+        {"spec": {"addresses": [{"address": "10.0.0.100/24"}]}, "status": {"addressCount": 1}},
+        {"spec": {"addresses": []}},
+        {"spec": 7},
+    ],
+    "Node": [
+        {"status": {"addresses": [{"type": "InternalIP", "address": "10.0.0.18"}]}},
+        {"spec": {"unschedulable": True}},
+        {"status": {"addresses": [{"type": "InternalIP", "address": "none"}]}},
+        {"status": []},
+    ],
+    "NodeConfig": [
+        {},
+        {"status": {"observedGeneration": 3}},
+        {"status": 7},
+        {"status": {"interfaces": "none"}},
+        {
+            "status": {
+                "interfaces": [
+                    {
+                        "name": "eth0",
+                        "mac": "02:00:00:00:00:01",
+                        "addresses": ["10.0.0.18/16"],
+                        "carrier": True,
+                        "mtu": 1500,
+                    }
+                ]
+            }
+        },
+        {
+            "spec": {
+                "instances": [
+                    {"name": "web-0", "virtualRouterID": 66, "addresses": [{"address": "10.0.0.100/24"}]},
+                    {"name": "no address", "virtualRouterID": 66},
+                ]
+            }
+        },
+    ],
+}
+VERSIONS = {kind: "v1" if kind == "Node" else "mooring.dev/v1alpha1" for kind in PARTS}
+DOCUMENTS = st.lists(
+    st.tuples(st.sampled_from(sorted(PARTS)), st.sampled_from("abc"), st.integers(0, 5)),
+    max_size=9,
+    unique_by=lambda each: each[:2],
+)
+
+
+@given(st.lists(DOCUMENTS, max_size=5))
+def test_reading_with_a_memory_gives_what_reading_anew_gives(rounds: list[list[tuple[str, str, int]]]) -> None:
+    reading = Reading()
+    for round_ in rounds:
+        documents = [
+            {"apiVersion": VERSIONS[kind], "kind": kind, "metadata": {"name": name}}
+            | PARTS[kind][number % len(PARTS[kind])]
+            for kind, name, number in round_
+        ]
+        assert reading.snapshot(documents) == snapshot_of(documents)
+
+
+def test_what_did_not_change_stays_the_identical_object() -> None:
+    reading = Reading()
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}
+    report = PARTS["NodeConfig"][4]["status"]
+    config = {"apiVersion": "mooring.dev/v1alpha1", "kind": "NodeConfig", "metadata": {"name": "a"}}
+    first = reading.snapshot([node, config | {"status": report | {"observedGeneration": 1}}])
+    second = reading.snapshot([dict(node), config | {"status": deepcopy(report) | {"observedGeneration": 2}}])
+    assert second.nodes[0] is first.nodes[0]
+    third = reading.snapshot([dict(node), config | {"status": {"interfaces": []}}])
+    assert third.nodes[0] != first.nodes[0]

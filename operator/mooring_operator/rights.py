@@ -6,11 +6,29 @@ kopf waits for ever, and without a word, for what it is not allowed to see.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mooring_api.nodeconfig import AcceptedForm, HeldAddress, Instance, Metadata, NodeConfig, NodeConfigSpec
 from mooring_kube.client import Client
-from mooring_kube.errors import Forbidden, NotFound
+from mooring_kube.errors import BadRequest, Forbidden, Invalid, NotFound
 from mooring_kube.resources import EVENTS, LEASES, NODE_CONFIGS, NODES, PODS, VIRTUAL_IPS, Resource
 from mooring_operator.cluster import EVENTS_NAMESPACE
 
+#: A NodeConfig with what the planner writes.
+SAMPLE = NodeConfig(
+    metadata=Metadata(name="mooring-operator-asks"),
+    spec=NodeConfigSpec(
+        instances=(
+            Instance(
+                name="web-0",
+                virtual_ip="web",
+                sync_group="web-0",
+                interface="eth0",
+                virtual_router_id=1,
+                also_accept=(AcceptedForm(virtual_router_id=2),),
+                addresses=(HeldAddress(address="192.0.2.1/24", interface="eth0", label="eth0:0"),),
+            ),
+        )
+    ),
+)
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -51,6 +69,21 @@ def lacking(client: Client, namespace: str) -> str:
     refused = [str(right) for right in _refused(client, namespace)]
     if refused:
         return f"rights are missing: kubectl apply -f deploy/ (kubectl auth can-i {'; '.join(refused)})"
+    if unknown := _unknown(client):
+        return f"the definitions of mooring.dev are older than this operator: kubectl apply -f crds/ ({unknown})"
+    return ""
+
+
+def _unknown(client: Client) -> str:
+    """What the API server says of fields of ours that it does not know; it stores nothing.
+
+    Server-side apply of such a field fails altogether, so everything that is written would be refused.
+    """
+    query = {"dryRun": "All", "fieldValidation": "Strict"}
+    try:
+        client.request("POST", NODE_CONFIGS.path(), query=query, body=SAMPLE.to_wire())
+    except (BadRequest, Invalid) as error:
+        return error.message
     return ""
 
 

@@ -1,5 +1,6 @@
 """Objects that cannot be read: stored under an older, looser definition, or by hand."""
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -98,3 +99,23 @@ def test_a_config_that_cannot_be_read_is_told_and_mended(cluster: Cluster) -> No
             assert list(cluster.instances("n1")) == ["web-0"]
             # Before the strict definition is back, under which it could not be written any more.
             patch(cluster.client, NODE_CONFIGS, "n1", {"status": None}, "status")
+
+
+def test_definitions_of_an_older_version_are_told_before_anything_is_written(cluster: Cluster) -> None:
+    cluster.add_nodes(["n1"])
+    name = f"{NODE_CONFIGS.plural}.{NODE_CONFIGS.group}"
+    path = CUSTOM_RESOURCE_DEFINITIONS.path(None, name)
+    (version,) = cluster.client.get(CUSTOM_RESOURCE_DEFINITIONS, name)["spec"]["versions"]
+    older = copy.deepcopy(version)
+    schema = older["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["instances"]["items"]
+    del schema["properties"]["alsoAccept"]
+    _put(cluster.client, path, [older])
+    try:
+        operator = cluster.operator()
+        wait_until(lambda: "older than this operator" in operator.ask("/readyz")[1], SOON_S, "the complaint")
+        assert "alsoAccept" in operator.ask("/readyz")[1]
+        assert not cluster.config("n1")
+        assert operator.ask("/healthz")[0] == 200
+    finally:
+        _put(cluster.client, path, [version])
+    wait_until(operator.settled, SOON_S, "the operator to lead once they are up to date")

@@ -86,12 +86,15 @@ def read_file(path: Path) -> Reading:
 
 def read_object(document: Mapping[str, object], name: str) -> Reading:
     """The NodeConfig of an object of the API that is called `name`."""
-    reading = _read(document, f"NodeConfig {name}", "api")
+    return replace(_read(document, f"NodeConfig {name}", "api"), origin=origin_of(document))
+
+
+def origin_of(document: Mapping[str, object]) -> Origin:
+    """Which state of which object; generation 0 where it does not say."""
     metadata = document.get("metadata")
-    uid = metadata.get("uid") if isinstance(metadata, Mapping) else None
-    generation = metadata.get("generation") if isinstance(metadata, Mapping) else None
-    origin = Origin(str(uid or ""), generation if isinstance(generation, int) else 0)
-    return replace(reading, origin=origin)
+    said: Mapping[str, object] = metadata if isinstance(metadata, Mapping) else {}
+    generation = said.get("generation")
+    return Origin(str(said.get("uid") or ""), generation if isinstance(generation, int) else 0)
 
 
 def _read(document: Mapping[str, object], where: str, source: Source) -> Reading:

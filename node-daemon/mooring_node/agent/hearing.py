@@ -17,21 +17,25 @@ _KINDS: tuple[type[KubeError], ...] = (Unauthorized, Forbidden, NotFound)
 class Hearing:
     """One watch of the API server."""
 
-    def __init__(self, now_ns: int) -> None:
+    def __init__(self, now_ns: int, *, discreet: bool = False) -> None:
+        """`discreet`: what goes over it is secret, so a broken message is not shown."""
         self.heard = False
         self.since_ns = now_ns
         self.gap_ns = 0
         """For how long it was not heard before it was heard; 0 for the first time."""
         self.error = ""
         """Why it is not heard, in words; empty while nothing has failed."""
+        self.refused = False
+        """The server is there and says no: somebody must do something."""
         self._kind: type[KubeError] | None = None
+        self._discreet = discreet
 
     def up(self, now_ns: int) -> bool:
         """It is heard; whether that is news."""
         if self.heard:
             return False
         self.gap_ns = now_ns - self.since_ns if self.error else 0
-        self.heard, self.since_ns, self.error, self._kind = True, now_ns, "", None
+        self.heard, self.since_ns, self.error, self._kind, self.refused = True, now_ns, "", None, False
         return True
 
     def down(self, now_ns: int, error: KubeError) -> bool:
@@ -40,7 +44,9 @@ class Hearing:
         news = self.heard or self._kind is not kind
         if self.heard:
             self.since_ns = now_ns
-        self.heard, self.error, self._kind = False, explain(error), kind
+        self.refused = isinstance(error, ApiError)
+        self.heard, self._kind = False, kind
+        self.error = explain(error) if self.refused or not self._discreet else "not reachable"
         return news
 
     def about(self, now_ns: int) -> Mapping[str, Any]:

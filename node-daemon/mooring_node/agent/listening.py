@@ -14,6 +14,8 @@ from mooring_node.log import Log
 
 #: While the server is not heard, kubeconfig and service account are looked at again: they may have been renewed.
 RENEW_NS = 15 * SECOND_NS
+#: What must not happen must not happen often: a watch that ended by our own mistake is begun anew.
+AGAIN_NS = 5 * SECOND_NS
 
 
 class Events(Protocol):
@@ -49,8 +51,9 @@ class Listening:
         self._what_runs = what_runs
         self._log = log
         self._server: Server | None = None
-        self._configs = _Watch(self, configs, self._configs_up, self._configs_down)
-        self._secrets = _Watch(self, secrets, lambda: None, self._secrets_down)
+        now = now_ns()
+        self._configs = _Watch(self, Hearing(now), configs, self._configs_up, self._configs_down)
+        self._secrets = _Watch(self, Hearing(now, discreet=True), secrets, lambda: None, self._secrets_down)
         self._restarts = 0
         self._tried_at_ns = 0
 
@@ -81,7 +84,8 @@ class Listening:
 
     def turn(self, now: int) -> None:
         """To be called now and then: sees which watches are open, and tries what has to be tried again."""
-        if not (self._configs.alive and self._secrets.alive):
+        alive = self._configs.alive and self._secrets.alive
+        if not alive and now - self._tried_at_ns > AGAIN_NS:
             self._log.write("error", "a watch of the API ended by a mistake of ours; it is begun anew")
             self.stop()
             self.listen()
@@ -100,8 +104,8 @@ class Listening:
         return server is self._server
 
     def remarks(self) -> tuple[str, ...]:
-        refused = self._secrets.hearing.error
-        return (f"Secrets are not heard of: {refused}; the keys on disk stay",) if refused else ()
+        hearing = self._secrets.hearing
+        return (f"Secrets are not heard of: {hearing.error}; the keys on disk stay",) if hearing.refused else ()
 
     def about(self, now: int) -> dict[str, Any]:
         """Plain values, nothing secret."""
@@ -131,7 +135,7 @@ class Listening:
 
     def _secrets_down(self, error: KubeError) -> None:
         # That the server is gone, the other watch says.
-        if not isinstance(error, Unreachable):
+        if self._secrets.hearing.refused:
             self._log.write("error", f"Secrets are not heard of: {explain(error)}; the keys on disk stay")
 
 
@@ -139,9 +143,14 @@ class _Watch:
     """One watch: a handler in the loop's thread that knows whether it is heard."""
 
     def __init__(
-        self, listening: Listening, events: Events, up: Callable[[], None], down: Callable[[KubeError], None]
+        self,
+        listening: Listening,
+        hearing: Hearing,
+        events: Events,
+        up: Callable[[], None],
+        down: Callable[[KubeError], None],
     ) -> None:
-        self.hearing = Hearing(now_ns())
+        self.hearing = hearing
         self._listening = listening
         self._events = events
         self._up = up

@@ -94,7 +94,9 @@ class Agent:
             self._turn()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), TURN_S)
-        self._hear_vrrp()
+        # All of it: what it said last is how everything ended.
+        while self._hear_vrrp():
+            pass
         self._save_transitions()
         if self._upstream is not None:
             await self._upstream.finish()
@@ -139,7 +141,9 @@ class Agent:
             self._observer.kernel_changed()
         self._running.kernel_changed(changes)
 
-    def _hear_vrrp(self) -> None:
+    def _hear_vrrp(self) -> bool:
+        """Take what waits, at most a batch; whether there was anything."""
+        message: dict[str, Any] | None = None
         for message in self._vrrp.receive():
             if "log" in message:
                 log = message["log"]
@@ -150,6 +154,7 @@ class Agent:
                 self._configured(message["configured"], message["leaving"])
             else:
                 self._questions.hear(message)
+        return message is not None
 
     def _configured(self, generation: int, leaving: int) -> None:
         news = self._running.configured(generation, leaving)

@@ -12,10 +12,11 @@ from typing import Any
 
 from mooring_api.nodeconfig import CredentialReport
 from mooring_node.agent.api import Server
-from mooring_node.agent.configuration import Origin, Reading, read_object
+from mooring_node.agent.configuration import Origin, Reading, origin_of, read_object
 from mooring_node.agent.keyring import Keyring
 from mooring_node.agent.keys import references_of
 from mooring_node.agent.listening import Listening
+from mooring_node.agent.report import MOST_CREDENTIALS
 from mooring_node.agent.reporter import Reporter
 from mooring_node.agent.running import Running
 from mooring_node.agent.writer import Document
@@ -28,6 +29,8 @@ PATIENCE_S = 2.0
 KEYS_PATIENCE_S = 2.0
 #: So long the first status waits until what it tells of is known.
 STATUS_PATIENCE_S = 5.0
+#: An answer to the local socket must fit a message.
+MOST_REMARKS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +116,8 @@ class Upstream:
             "generation": self._there.generation if self._there else None,
             "observedGeneration": observed.generation if observed else None,
             "statusWrites": dict(self._reporter.writes),
-            "credentials": [each.to_wire() for each in self._keyring.book.reports()],
-            "remarks": list(self.remarks()),
+            "credentials": [each.to_wire() for each in self._keyring.book.reports()[:MOST_CREDENTIALS]],
+            "remarks": self.remarks()[:MOST_REMARKS],
             **self._listening.about(now_ns()),
         }
 
@@ -127,11 +130,10 @@ class Upstream:
         if metadata.get("name") != self._identity.node or (not newest and self._reporter.is_late(uid, version)):
             return
         self._absence = ""
-        reading = read_object(document, self._identity.node)
-        assert reading.origin is not None
-        # A status that comes round is of the same generation: there is nothing to accept.
-        if reading.origin != self._there or self._reading is None or not reading.origin.generation:
-            self._there, self._reading = reading.origin, reading
+        origin = origin_of(document)
+        # A status that comes round is of the same generation: there is nothing to read.
+        if origin != self._there or self._reading is None or not origin.generation:
+            self._there, self._reading = origin, read_object(document, self._identity.node)
             self.accept()
         self._reporter.observed(uid, version, document.get("status"), newest=newest)
 

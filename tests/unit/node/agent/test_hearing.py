@@ -46,6 +46,17 @@ def test_attempts_are_no_news_and_what_somebody_must_mend_is() -> None:
     assert [hearing.down(number, error) for number, (error, _) in enumerate(attempts)] == [news for _, news in attempts]
 
 
+def test_where_secrets_go_by_a_broken_message_is_not_shown() -> None:
+    hearing = Hearing(0, discreet=True)
+    hearing.down(1, Unreachable("the watch sent what is no event: b'C4n4ry!'"))
+    assert (hearing.error, hearing.refused) == ("not reachable", False)
+    hearing.down(2, FORBIDDEN)
+    assert "grant this right" in hearing.error
+    assert hearing.refused
+    hearing.up(3)
+    assert not hearing.refused
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [

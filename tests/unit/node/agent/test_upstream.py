@@ -578,7 +578,9 @@ def test_a_renewed_identity_is_taken_up_while_the_old_one_is_refused(
     run(test())
 
 
-def test_a_watch_that_dies_is_begun_anew(tmp_path: Path) -> None:
+def test_a_watch_that_dies_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "AGAIN_NS", 0)
+
     async def test() -> None:
         async with started(tmp_path) as bench:
             bench.server.store(A)
@@ -713,6 +715,7 @@ def test_no_key_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
             )
             bench.server.list(secret(50))
             await bench.wait(lambda: bench.groups)
+            bench.server.secrets.connected = False
             bench.server.secrets.handler.changed(secret(60, CANARY + CANARY))
             bench.server.secrets.handler.failed(Unreachable(f"the watch sent what is no event: {CANARY!r}"))
             await bench.wait(lambda: bench.server.writes and len(bench.server.writes[-1]["problems"]) >= 2)

@@ -10,14 +10,14 @@ from mooring_api.nodeconfig import NodeConfig
 from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIPStatus
 from mooring_operator.allocations import Allocations, adopt
-from mooring_operator.conditions import Told, status_of
+from mooring_operator.conditions import Told
+from mooring_operator.judging import Judge
 from mooring_operator.log_words import differences, overruled
 from mooring_operator.news import news_of
 from mooring_operator.planner import Plan, Planner
 from mooring_operator.reading import Reading
 from mooring_operator.reports import Reports
 from mooring_operator.scene import Scene
-from mooring_operator.snapshot import Snapshot
 from mooring_operator.staging import Staged, Stager
 from mooring_operator.standing import Standing, standing_of
 from mooring_operator.view import Changed, Listed, Removed, Stored, View
@@ -39,7 +39,8 @@ class Result:
 class Reconciler:
     """One for a process: what was decided (virtual router IDs, groups) is adopted once and then remembered."""
 
-    def __init__(self) -> None:
+    def __init__(self, judge: Judge | None = None) -> None:
+        self._judge = judge or Judge()
         self._reading = Reading()
         self._planner = Planner()
         self._stager = Stager()
@@ -50,7 +51,7 @@ class Reconciler:
 
     def turn(self, view: View, now: datetime) -> Result:
         """What follows from the view. Every kind must have been listed once; views must come in their order."""
-        self._hear(view)
+        touched = self._hear(view)
         snapshot = self._reading.snapshot([s.document for objects in view.objects.values() for s in objects.values()])
         if self._allocations is None:
             self._allocations = adopt(snapshot.virtual_ips, snapshot.configured)
@@ -60,43 +61,46 @@ class Reconciler:
         nodes = frozenset(view.objects["Node"])
         # A VirtualIP that can't be read is still there: what its nodes run stays as it was when it could.
         staged = self._stager.stage(plan.node_configs, self._standings, paused | snapshot.unreadable, nodes)
-        told = self._judge(view, snapshot, plan, staged, paused, now)
-        writes = (*self._specs(view, staged), *_leftovers(view, nodes), *self._conditions(view, told))
+        ready = frozenset(node.name for node in snapshot.nodes if node.ready)
+        scene = Scene(plan, staged, self._reports, ready, paused)
+        stands = self._stands(view, plan)
+        told = self._judge.judge(scene, self._standings, stands, touched, now)
+        writes = (*self._specs(view, staged), *_leftovers(view, nodes), *_conditions(view, stands, told))
         times = [each.again_after_s for each in told.values() if each.again_after_s is not None]
         return Result(writes, plan.problems, min(times, default=None))
 
-    def _hear(self, view: View) -> None:
-        """Read the NodeConfigs that changed, in the order in which they did."""
+    def _hear(self, view: View) -> set[str]:
+        """Read the NodeConfigs that changed, in the order in which they did; the nodes of which anything changed."""
+        touched: set[str] = set()
         for news in view.news:
             match news:
                 case Listed("NodeConfig", objects):
+                    touched |= objects.keys() | self._standings.keys()
                     found = {name: standing_of(s.document, self._standings.get(name)) for name, s in objects.items()}
                     self._standings = found
                     self._reports.listed(found.values())
+                case Listed("Node", objects):
+                    touched |= objects.keys() | self._standings.keys()
                 case Changed("NodeConfig", name, stored):
+                    touched.add(name)
                     self._standings[name] = standing_of(stored.document, self._standings.get(name))
                     self._reports.changed(self._standings[name])
                 case Removed("NodeConfig", name):
+                    touched.add(name)
                     self._standings.pop(name, None)
                     self._reports.gone(name)
+                case Changed("Node", name) | Removed("Node", name):
+                    touched.add(name)
                 case _:
                     pass
+        return touched
 
-    def _judge(
-        self, view: View, snapshot: Snapshot, plan: Plan, staged: Staged, paused: frozenset[str], now: datetime
-    ) -> dict[str, Told]:
-        ready = frozenset(node.name for node in snapshot.nodes if node.ready)
-        scene = Scene(plan, staged, self._reports, ready, paused)
-        found = {}
-        before = self._statuses
-        self._statuses = {}
-        for name in plan.statuses:
-            stored = view.get("VirtualIP", name)
-            if stored is not None:
-                stands = _read_status(stored, before.get(name))
-                self._statuses[name] = stands
-                found[name] = status_of(scene, name, stands[1], now)
-        return found
+    def _stands(self, view: View, plan: Plan) -> dict[str, VirtualIPStatus | None]:
+        """The statuses that stand in the API, of the VirtualIPs that there are."""
+        pairs = ((name, view.get("VirtualIP", name)) for name in plan.statuses)
+        stored = {name: each for name, each in pairs if each is not None}
+        self._statuses = {name: _read_status(each, self._statuses.get(name)) for name, each in stored.items()}
+        return {name: status for name, (_, status) in self._statuses.items()}
 
     def _specs(self, view: View, staged: Staged) -> Iterator[Write]:
         for node in sorted(staged.changed):
@@ -104,14 +108,23 @@ class Reconciler:
             if config is not None:
                 yield _spec(config, view.get("NodeConfig", node), self._standings.get(node))
 
-    def _conditions(self, view: View, told: Mapping[str, Told]) -> Iterator[Write]:
-        for name, each in sorted(told.items()):
-            stored, (_, before) = view.objects["VirtualIP"][name], self._statuses[name]
-            if before != each.status:
-                document: Document = {"metadata": {"name": name}, "status": each.status.to_wire()}
-                news = news_of(before, each.status)
-                reason = "; ".join(f"{one.reason}: {one.message}" for one in news) or "no event"
-                yield Write(Verb.STATUS, "VirtualIP", name, reason, document, stored.resource_version, stored.uid, news)
+
+def _conditions(view: View, stands: Mapping[str, VirtualIPStatus | None], told: Mapping[str, Told]) -> Iterator[Write]:
+    for name, each in sorted(told.items()):
+        stored, before = view.objects["VirtualIP"][name], stands[name]
+        if before != each.status:
+            news = news_of(before, each.status)
+            yield Write(
+                Verb.STATUS,
+                "VirtualIP",
+                name,
+                "; ".join(f"{one.reason}: {one.message}" for one in news) or "no event",
+                {"metadata": {"name": name}, "status": each.status.to_wire()},
+                stored.resource_version,
+                stored.uid,
+                news,
+                urgent=_essence(before) != _essence(each.status),
+            )
 
 
 def _essence(status: VirtualIPStatus | None) -> object:

@@ -90,6 +90,11 @@ class Reports:
         nodes = sorted(self._runners.get(virtual_ip, ()))
         return {node: self._said[node].running[virtual_ip] for node in nodes}
 
+    def running_on(self, node: str) -> frozenset[str]:
+        """The VirtualIPs of which the node has instances in the newest generation that it confirmed."""
+        said = self._said.get(node)
+        return frozenset(said.running) if said else frozenset()
+
     def _see(self, standing: Standing, number: int) -> None:
         self._keep(standing.node, _said(self._said.get(standing.node), standing, number))
 

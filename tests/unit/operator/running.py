@@ -1,17 +1,42 @@
 """One operator's life without threads, clocks or sockets, on a FakeApi."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from tests.unit.operator.fake_api import FakeApi
 
+from mooring_api.virtualip import VirtualIPStatus
+from mooring_operator.conditions import Told
+from mooring_operator.judging import Judge
 from mooring_operator.reconcile import Reconciler, Result
+from mooring_operator.scene import Scene
+from mooring_operator.standing import Standing
 from mooring_operator.store import Store
 from mooring_operator.view import KINDS
 from mooring_operator.writer import Writer
 from mooring_operator.writes import Write
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class CheckedJudge(Judge):
+    """A Judge whose memory is held against one that has none."""
+
+    def judge(
+        self,
+        scene: Scene,
+        standings: Mapping[str, Standing],
+        stands: Mapping[str, VirtualIPStatus | None],
+        touched: Iterable[str],
+        now: datetime,
+    ) -> dict[str, Told]:
+        found = super().judge(scene, standings, stands, touched, now)
+        anew = Judge().judge(scene, standings, stands, (), now)
+        assert {name: told.status for name, told in found.items()} == {n: told.status for n, told in anew.items()}
+        for name, told in found.items():
+            assert told.again_after_s == pytest.approx(anew[name].again_after_s)
+        return found
 
 
 class Running:
@@ -23,7 +48,7 @@ class Running:
         self.turns: list[Result] = []
         self._dirty = False
         self.store = Store(self._woken)
-        self._reconciler = Reconciler()
+        self._reconciler = Reconciler(CheckedJudge())
         self.writer = Writer(
             api, self.store, self, may_write=may_write, again=self._woken, threads=8, clock=lambda: api.now
         )

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,23 @@ def test_killed_in_the_middle_of_a_deletion_the_next_one_ends_it(place: Place, n
     said = place.said(pod, "main").split()
     assert said[0] == "up"
     assert said[-1] == "TERM"
+
+
+def test_killed_at_any_moment_of_a_start_nothing_runs_twice(place: Place, nodes: Nodes) -> None:
+    names = [f"moment-{number}" for number in range(8)]
+    for number, name in enumerate(names):
+        place.run(name, {"containers": [shell(SLEEP)]})
+        # Whatever it does at that moment: plan, write, start, wait.
+        time.sleep(number * 0.03)
+        nodes.kubelets[NODE].kill()
+        nodes.start(NODE)
+    for name in names:
+        pod = place.ready(name)
+        assert restarts(pod) == 0
+        assert len(processes(nodes, pod)) == 1
+    place.until("each to have spoken", lambda: all(place.said(place.pod(name), "main") for name in names))
+    assert [place.said(place.pod(name), "main") for name in names] == ["up\n"] * len(names)
+    assert len(nodes.lab.node(NODE).processes("shim")) == len(names)
 
 
 def test_a_keeper_that_is_killed_takes_its_container_with_it(place: Place, nodes: Nodes) -> None:

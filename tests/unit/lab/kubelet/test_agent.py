@@ -1,7 +1,7 @@
 """Who binds what, and what the reporter does when nobody listens."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ class FakeClient:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, Document]] = []
         self.errors: list[Exception] = []
+        self.meanwhile: list[Callable[[], None]] = []
+        """What happens while it is asked."""
         self.heard = threading.Condition()
 
     def request(self, method: str, path: str, *, body: Document) -> Document:
@@ -39,6 +41,8 @@ class FakeClient:
             return [(method, path) for method, path, _ in self.asked]
 
     def _take(self, method: str, path: str, body: Document) -> Document:
+        if self.meanwhile:
+            self.meanwhile.pop()()
         with self.heard:
             self.asked.append((method, path, body))
             self.heard.notify_all()
@@ -147,6 +151,13 @@ def test_only_the_newest_is_written(reporter: Reporter, client: FakeClient) -> N
     reporter.report(KEY, {"phase": "Running"})
     client.wait(2)
     assert client.asked[1][2]["status"] == {"phase": "Running"}
+
+
+def test_what_changes_while_it_is_written_is_written_too(reporter: Reporter, client: FakeClient) -> None:
+    client.meanwhile.append(lambda: reporter.report(KEY, {"phase": "Running"}))
+    reporter.report(KEY, {"phase": "Pending"})
+    client.wait(2)
+    assert [body["status"]["phase"] for _, _, body in client.asked] == ["Pending", "Running"]
 
 
 def test_a_pod_that_is_over_is_deleted_and_no_other_of_its_name(reporter: Reporter, client: FakeClient) -> None:

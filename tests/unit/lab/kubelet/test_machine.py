@@ -187,6 +187,17 @@ def test_a_shorter_grace_counts_and_a_longer_one_does_not() -> None:
     assert life.tick(1) == (Kill("main", 1),)
 
 
+def test_a_pod_that_is_seen_again_has_no_more_time_than_before() -> None:
+    life = Life.of(container())
+    life.tick()
+    life.end(5)
+    life.tick(3)
+    life.end(5)
+    life.started()
+    assert life.tick(1.9) == ()
+    assert life.tick(0.1) == (Kill("main", 1),)
+
+
 def test_a_shorter_grace_cuts_the_hook_short() -> None:
     life = Life.running(**PRE_STOP)
     life.end(600)

@@ -36,6 +36,8 @@ class Publication:
         """Of that object, as it was last seen or written."""
         self._there: Status | None = None
         self._sent: Status | None = None
+        self._sent_for = ""
+        """The version that it was made for."""
         self._answer: Status | None = None
         self._connected = False
         self._outage = False
@@ -104,7 +106,7 @@ class Publication:
         if due_ns is None or self.wanted is None or (now_ns < due_ns and not at_once):
             return None
         self._writing = True
-        self._sent, self._answer = self.wanted, None
+        self._sent, self._sent_for, self._answer = self.wanted, self.version, None
         self._last_ns = now_ns
         return self.wanted
 
@@ -140,4 +142,7 @@ class Publication:
         """The object has changed since it was seen: written again when that has been heard, or after a pause."""
         self._writing = False
         self._sent = self._answer = None
+        if self.version != self._sent_for:
+            # It was heard while we wrote.
+            return
         self._conflict_until_ns = now_ns + int(FIRST_PAUSE_NS * (0.5 + jitter / 2))

@@ -222,6 +222,15 @@ def test_a_conflict_waits_for_what_has_changed_and_not_for_ever() -> None:
     assert server.publication.due_ns() == 6 + EVERY_NS + FIRST_PAUSE_NS
 
 
+def test_a_conflict_over_what_was_heard_meanwhile_waits_for_nothing() -> None:
+    server = Server()
+    server.publication.wanted = A | {"observedGeneration": 1}
+    assert server.publication.take(5)
+    server.overwrite(dict(C))
+    server.publication.conflicted(6, 1.0)
+    assert server.publication.due_ns() == 5 + CONFIRM_NS
+
+
 def test_who_fights_over_the_generation_does_not_set_the_pace() -> None:
     server = Server()
     server.publication.wanted = A | {"observedGeneration": 1}

@@ -46,6 +46,7 @@ class Loop(threading.Thread):
         self._last_change = 0.0
         self._again_at: float | None = None
         self._turning_since: float | None = None
+        self._ended_at, self._took_s = 0.0, 0.0
         self._stopping = False
         self.trouble = ""
         """Why the last turn failed; empty: it did not."""
@@ -95,12 +96,18 @@ class Loop(threading.Thread):
         """When the next turn is due; None: not before something changes."""
         times = [] if self._again_at is None else [self._again_at]
         if (since := self._dirty_since) is not None:
-            times.append(
-                since + PATIENCE_S if self._writer.busy() else min(self._last_change + QUIET_S, since + MOST_S)
-            )
+            times.append(self._after_writes(since) if self._writer.busy() else self._after_quiet(since))
         return min(times, default=None)
 
+    def _after_quiet(self, since: float) -> float:
+        return min(self._last_change + QUIET_S, since + MOST_S)
+
+    def _after_writes(self, since: float) -> float:
+        """Nothing is written during a turn, so where turns are long the writes get as long as they."""
+        return max(since + PATIENCE_S, self._ended_at + self._took_s)
+
     def _turn(self, since: float) -> None:
+        began = self._clock()
         try:
             self._writer.hold()
             with self._metrics.reconcile.time():
@@ -117,6 +124,8 @@ class Loop(threading.Thread):
         self.trouble = ""
         self._metrics.problems.set(len(result.problems))
         with self._condition:
+            self._ended_at = self._clock()
+            self._took_s = self._ended_at - began
             self._turning_since = None
             if result.again_after_s is not None:
                 self._again_at = self._clock() + result.again_after_s

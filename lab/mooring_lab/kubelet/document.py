@@ -57,6 +57,11 @@ def is_deleted(pod: View) -> bool:
     return "deletionTimestamp" in pod["metadata"]
 
 
+def is_over(pod: View) -> bool:
+    """Whether its phase is one that no pod leaves."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
 def grace_s(pod: View) -> float:
     """How long its containers get to end: what a deletion asked for, else the spec; at least a second.
 

@@ -1,13 +1,14 @@
 """The life of a pod's containers: an event in, the next state and a tuple of effects out. Pure.
 
-`now` is seconds of the monotonic clock. After every event `deadline` says when the next Tick is due.
+`now` is seconds of the monotonic clock. After every event `deadlines.deadline` says when the next Tick is due.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
 from mooring_lab.kubelet import probing
+from mooring_lab.kubelet.deadlines import turn
 from mooring_lab.kubelet.events import (
     Check,
     Checked,
@@ -91,11 +92,6 @@ def resume(pod: Pod, now: float) -> tuple[Pod, Effects]:
         elif isinstance(phase, Killed):
             effects.append(Kill(name, attempt))
     return pod, tuple(effects)
-
-
-def deadline(pod: Pod) -> float | None:
-    """When the next Tick is due; None: only an event changes anything."""
-    return min(_deadlines(pod), default=None)
 
 
 def _end(pod: Pod, kill: float) -> Pod:
@@ -211,7 +207,7 @@ def _advance(pod: Pod, now: float, rules: PodRules) -> tuple[Pod, Effects]:
         if not pod.alive:
             effects.append(Finish())
     elif not pod.refused:
-        for container in _turn(pod):
+        for container in turn(pod):
             changed, more = _begin(container, now, rules, init=container in pod.init)
             pod = _with(pod, changed)
             effects.extend(more)
@@ -256,15 +252,6 @@ def _ended(container: Container, kill: float, now: float, rules: PodRules) -> St
             return container, ()
 
 
-def _turn(pod: Pod) -> tuple[Container, ...]:
-    """Whose turn it is to be started: the first init container that has not done its work, else all others."""
-    for container in pod.init:
-        done = isinstance(container.phase, Ended) and container.phase.exit.code == 0
-        if not done:
-            return (container,)
-    return pod.main
-
-
 def _begin(container: Container, now: float, rules: PodRules, *, init: bool) -> Step:
     """Start it if it is due, or say until when it waits."""
     phase = container.phase
@@ -302,24 +289,3 @@ def _with(pod: Pod, changed: Container) -> Pod:
         return tuple(changed if container.name == changed.name else container for container in containers)
 
     return replace(pod, init=put(pod.init), main=put(pod.main))
-
-
-def _deadlines(pod: Pod) -> Iterator[float]:
-    for container in pod.containers:
-        phase = container.phase
-        if isinstance(phase, PreStop | Terminating):
-            yield phase.kill
-        elif isinstance(phase, Running):
-            yield from (probe.due for probe in probing.active(phase.probes) if not probe.asked)
-        elif isinstance(phase, Waiting) and not pod.ending and not pod.refused and _is_next(pod, container):
-            yield phase.until
-        elif isinstance(phase, Starting) and pod.ending:
-            yield pod.ending.kill
-
-
-def _is_next(pod: Pod, container: Container) -> bool:
-    """Whether a Tick could start it."""
-    for first in pod.init:
-        if not (isinstance(first.phase, Ended) and first.phase.exit.code == 0):
-            return container.name == first.name
-    return container in pod.main

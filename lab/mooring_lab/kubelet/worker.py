@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from mooring_kube.errors import KubeError
 from mooring_lab.kubelet import codec, machine, pod_status
+from mooring_lab.kubelet.deadlines import deadline
 from mooring_lab.kubelet.document import Document, PodKey, grace_s, is_deleted
 from mooring_lab.kubelet.events import Effect, End, Event, Finish, Tell, Tick
 from mooring_lab.kubelet.facts import CannotRun
@@ -120,7 +121,7 @@ class PodWorker(threading.Thread):
         self._take(_Changed(self._pod))
 
     def _wait(self) -> Message:
-        due = machine.deadline(self._state)
+        due = deadline(self._state)
         with suppress(queue.Empty):
             return self._inbox.get(timeout=None if due is None else max(due - time.monotonic(), 0))
         return Tick()

@@ -6,6 +6,7 @@ from typing import Any
 from tests.unit.lab.kubelet.pods import Document, container, pod
 
 from mooring_lab.kubelet import machine
+from mooring_lab.kubelet.deadlines import deadline
 from mooring_lab.kubelet.events import Create, Effect, End, Event, Exited, HookDone, Started, Tell, Tick
 from mooring_lab.kubelet.rules import Pace, PodRules, begin, rules_of
 from mooring_lab.kubelet.states import Container, Exit, Pod
@@ -44,7 +45,7 @@ class Life:
         return self.take(Tick())
 
     def to_deadline(self) -> tuple[Effect, ...]:
-        due = machine.deadline(self.state)
+        due = deadline(self.state)
         assert due is not None
         assert due >= self.now
         self.now = due

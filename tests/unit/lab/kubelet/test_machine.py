@@ -5,6 +5,7 @@ from tests.unit.lab.kubelet.life import DONE, FAILED, KILLED, TERMINATED, Life
 from tests.unit.lab.kubelet.pods import container
 
 from mooring_lab.kubelet import machine
+from mooring_lab.kubelet.deadlines import deadline
 from mooring_lab.kubelet.events import (
     Check,
     Checked,
@@ -84,7 +85,7 @@ def test_restart_policies(policy: str, exit_: Exit, again: bool) -> None:
     life.tick()
     life.started()
     assert life.exited(exit_) == ((Create("main", 2),) if again else ())
-    assert machine.deadline(life.state) is None
+    assert deadline(life.state) is None
 
 
 def test_pauses_double_to_a_limit_and_begin_again_after_a_long_run() -> None:
@@ -125,7 +126,7 @@ def test_a_refused_pod_starts_nothing_and_ends_at_once() -> None:
     life = Life.of(container())
     life.state = machine.Pod(life.state.init, life.state.main, refused="no")
     assert life.tick() == ()
-    assert machine.deadline(life.state) is None
+    assert deadline(life.state) is None
     assert life.end() == (Finish(),)
 
 
@@ -138,7 +139,7 @@ def test_the_end_is_sigterm_then_sigkill() -> None:
     assert life.tick(29.9) == ()
     assert life.to_deadline() == (Kill("main", 1),)
     assert isinstance(life["main"].phase, Killed)
-    assert machine.deadline(life.state) is None
+    assert deadline(life.state) is None
     assert life.exited(KILLED) == (Finish(),)
 
 
@@ -314,13 +315,13 @@ def test_a_probe_may_have_a_grace_of_its_own() -> None:
 
 def test_nothing_is_asked_twice_at_once_and_no_burst_follows_a_slow_answer() -> None:
     life = Life.running(livenessProbe=PROBE)
-    assert machine.deadline(life.state) is None
+    assert deadline(life.state) is None
     assert life.tick(60) == ()
     assert life.take(Checked("main", 1, LIVENESS, True)) == (Check("main", 1, LIVENESS),)
     assert life.take(Checked("main", 1, LIVENESS, True)) == ()
     # That answer was taken for this question; a second one is nobody's.
     assert life.take(Checked("main", 1, LIVENESS, True)) == ()
-    assert machine.deadline(life.state) == life.now + 5
+    assert deadline(life.state) == life.now + 5
 
 
 def test_the_startup_probe_comes_first() -> None:

@@ -8,6 +8,7 @@ from tests.unit.lab.kubelet.life import Life
 from tests.unit.lab.kubelet.pods import container
 
 from mooring_lab.kubelet import codec, machine
+from mooring_lab.kubelet.deadlines import deadline
 from mooring_lab.kubelet.events import (
     Check,
     Checked,
@@ -100,7 +101,7 @@ def test_every_pod_can_be_ended(policy: str, happened: list[tuple[float, Event]]
         pod.take(event)
     effects = pod.end(5)
     for _ in range(20):
-        if machine.deadline(pod.state) is None:
+        if deadline(pod.state) is None:
             break
         effects = pod.to_deadline()
     for name in NAMES:

@@ -1,0 +1,101 @@
+"""The pods of this node: a worker for each, from the day it is bound to the day the API server forgets it."""
+
+import json
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+
+from mooring_kube.errors import KubeError
+from mooring_lab.kubelet.document import Document, PodKey, is_deleted, is_over
+from mooring_lab.kubelet.services import Services
+from mooring_lab.kubelet.worker import POD, PodWorker
+
+#: SIGKILL follows the grace period; nothing takes longer than this after it.
+_PATIENCE_S = 30.0
+
+
+class Bound:
+    """The pods that are bound to this node, each with its worker."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._pods: dict[str, Document] = {}
+        self._workers: dict[str, PodWorker] = {}
+        self._done: set[str] = set()
+        """Pods that have ended here, until the API server has forgotten them too."""
+        self._stopping = False
+
+    def adopt(self) -> None:
+        """Go on with the pods that another kubelet left on disk, before the API server is asked."""
+        for folder in self._services.pods.glob("*"):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                self._start(json.loads((folder / POD).read_text()))
+
+    def documents(self) -> tuple[Document, ...]:
+        """The pods as the API server has them."""
+        with self._lock:
+            return tuple(self._pods.values())
+
+    def workers(self) -> tuple[PodWorker, ...]:
+        with self._lock:
+            return tuple(self._workers.values())
+
+    def stop(self, within_s: float) -> None:
+        """End all containers within so many seconds; returns when they have ended, or long after they should."""
+        with self._lock:
+            self._stopping = True
+            for worker in self._workers.values():
+                worker.stop(within_s)
+            self._changed.wait_for(lambda: not self._workers, within_s + _PATIENCE_S)
+            for worker in self._workers.values():
+                self._services.log(f"pod {worker.key.namespace}/{worker.key.name} has not ended")
+
+    # -- the follower's handler
+
+    def listed(self, items: Iterable[Document]) -> None:
+        found = {pod["metadata"]["uid"]: pod for pod in items}
+        with self._lock:
+            self._pods = found
+            self._done &= found.keys()
+            gone = [worker for uid, worker in self._workers.items() if uid not in found]
+        for worker in gone:
+            worker.gone()
+        for pod in found.values():
+            self._start(pod)
+
+    def changed(self, item: Document) -> None:
+        with self._lock:
+            self._pods[item["metadata"]["uid"]] = item
+        self._start(item)
+
+    def deleted(self, item: Document) -> None:
+        uid = item["metadata"]["uid"]
+        with self._lock:
+            self._pods.pop(uid, None)
+            self._done.discard(uid)
+            worker = self._workers.get(uid)
+        if worker:
+            worker.gone()
+
+    def failed(self, error: KubeError) -> None:
+        self._services.log(f"pods: {error}")
+
+    def _start(self, pod: Document) -> None:
+        """Hand it to its worker; a pod that is over needs one only to be deleted for good."""
+        uid = pod["metadata"]["uid"]
+        with self._lock:
+            worker = self._workers.get(uid)
+            if worker:
+                worker.changed(pod)
+            elif not self._stopping and uid not in self._done and (not is_over(pod) or is_deleted(pod)):
+                self._workers[uid] = PodWorker(pod, self._services, self._ended)
+                self._workers[uid].start()
+
+    def _ended(self, key: PodKey) -> None:
+        with self._lock:
+            worker = self._workers.pop(key.uid)
+            if worker.finished:
+                self._done.add(key.uid)
+            self._changed.notify_all()

@@ -133,3 +133,26 @@ def test_a_turn_that_fails_is_told_and_the_next_change_is_tried(bench: Bench) ->
     bench.store.put(node("c", 4))
     bench.next()
     assert bench.loop.trouble == ""
+
+
+def test_where_turns_are_long_the_writes_between_them_get_as_long() -> None:
+    clock = [100.0]
+
+    class Slow(Turns):
+        def turn(self, view: View, now: datetime) -> Result:
+            clock[0] += 3.0
+            return super().turn(view, now)
+
+    class Busy:
+        def busy(self) -> bool:
+            return True
+
+        def hold(self) -> None: ...
+
+        def want(self, writes: tuple[Write, ...]) -> None: ...
+
+    store = Store(lambda: None)
+    loop = Loop(store, Slow(), Metrics(), Busy(), lambda _: None, clock=lambda: clock[0])  # type: ignore[arg-type]
+    loop._turn(clock[0])
+    loop.wake()
+    assert loop._due() == clock[0] + 3.0

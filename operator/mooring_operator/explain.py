@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from mooring_api.virtualip import LabelSelector, VirtualIP
 from mooring_operator.allocations import group_name
+from mooring_operator.labels import selects
 from mooring_operator.planner import Plan
-from mooring_operator.ranking import selects
 from mooring_operator.snapshot import Node
 
 

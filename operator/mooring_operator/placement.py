@@ -26,6 +26,7 @@ class Member:
     priority: int
     why: str
     attachments: Mapping[Family, Attachment]
+    eligible: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Placed:
     watched: frozenset[str]
     """The nodes that were looked at. Another eligible one comes behind them, cordoned or not: the search ended
     before it."""
+    remark: str = ""
+    """What the pods that it asks for change, for a person."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from mooring_api.virtualip import VirtualIP, VirtualIPStatus
 from mooring_operator.allocate import Claim, own_addresses, virtual_router_ids
 from mooring_operator.allocations import Allocation, Allocations, GroupAllocation
 from mooring_operator.findings import Finding
+from mooring_operator.participation import with_pods
 from mooring_operator.placement import Placed, place
+from mooring_operator.pods import selection_of
 from mooring_operator.ranking import Ring
 from mooring_operator.rendering import Made, instances_of, status_of, status_of_unreadable
 from mooring_operator.segments import segments_of
@@ -20,13 +22,15 @@ from mooring_operator.snapshot import Node, Snapshot, age, virtual_ip_name
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole result. `reasons`: group name to node to a sentence, for all nodes that were looked at for it."""
+    """The whole result. `reasons`: group name to node to a sentence, for all nodes that were looked at for it.
+    `remarks`: VirtualIP to what the pods that it asks for change, for those in which they change something."""
 
     node_configs: Mapping[str, NodeConfig]
     statuses: Mapping[str, VirtualIPStatus]
     problems: tuple[Problem, ...]
     allocations: Allocations
     reasons: Mapping[str, Mapping[str, str]]
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -37,6 +41,7 @@ class _Memory:
     placed: Placed
     addresses: Sequence[HeldAddress]
     eligible: frozenset[str]
+    carrying: frozenset[str] | None
     prior: Allocation | None
     vrids: Mapping[str, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
@@ -70,7 +75,9 @@ class Planner:
         for virtual_ip in oldest_first:
             name = virtual_ip.metadata.name
             prior = allocations.virtual_ips.get(name)
-            memories[name] = self._place(virtual_ip, addresses[name], prior, changed)
+            pods = virtual_ip.spec.nodes.pods
+            carrying = snapshot.pod_nodes.get(selection_of(pods)) if pods else None
+            memories[name] = self._place(virtual_ip, addresses[name], prior, changed, carrying)
         vrids, told = self._virtual_router_ids(oldest_first, memories, allocations, snapshot)
         for name, finding in told:
             findings.setdefault(name, []).append(finding)
@@ -105,6 +112,7 @@ class Planner:
         addresses: Sequence[HeldAddress],
         prior: Allocation | None,
         changed: set[str],
+        carrying: frozenset[str] | None,
     ) -> _Memory:
         name = virtual_ip.metadata.name
         eligible = self._selection.of(virtual_ip.spec.nodes.selector)
@@ -113,6 +121,7 @@ class Planner:
             known
             and _same(known.placed.virtual_ip, virtual_ip)
             and known.addresses == addresses
+            and known.carrying == carrying
             and prior in (known.prior, known.allocation)
             and known.placed.watched.isdisjoint(changed)
             and not self._widened(known, eligible, prior, changed)
@@ -123,10 +132,10 @@ class Planner:
             known.eligible = eligible
             return known
         ring = known.ring if known else Ring(name)
-        placed = place(virtual_ip, addresses, eligible, self._nodes, prior, ring)
+        placed = with_pods(place(virtual_ip, addresses, eligible, self._nodes, prior, ring), carrying)
         if known and _renders_alike(known.placed, placed):
-            return replace(known, placed=placed, addresses=addresses, eligible=eligible, prior=prior)
-        return _Memory(ring, placed, addresses, eligible, prior, made=known.made if known else {})
+            return replace(known, placed=placed, addresses=addresses, eligible=eligible, carrying=carrying, prior=prior)
+        return _Memory(ring, placed, addresses, eligible, carrying, prior, made=known.made if known else {})
 
     def _widened(
         self,
@@ -227,6 +236,7 @@ class Planner:
             tuple(sorted(dict.fromkeys(problems))),
             Allocations(MappingProxyType(kept)),
             MappingProxyType(reasons),
+            MappingProxyType({n: m.placed.remark for n, m in sorted(self._memories.items()) if m.placed.remark}),
         )
 
 
@@ -241,6 +251,7 @@ def _renders_alike(one: Placed, other: Placed) -> bool:
         and one.allocation == other.allocation
         and one.groups == other.groups
         and one.findings == other.findings
+        and one.remark == other.remark
     )
 
 

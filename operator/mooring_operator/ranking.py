@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from mooring_api.virtualip import Distribution, LabelSelector, LabelSelectorOperator, VirtualIP
+from mooring_api.virtualip import Distribution, VirtualIP
 from mooring_operator.allocations import Allocation, GroupAllocation
 from mooring_operator.snapshot import Node
 
@@ -15,26 +15,6 @@ Ranked = tuple[bytes, str]
 DEFAULT_PRIORITY = 250
 HIGHEST_PRIORITY = 254
 DEFAULT_STEP = 10
-
-
-def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
-    """Whether a label selector chooses these labels, by Kubernetes' rules: all of its terms must hold."""
-    if any(labels.get(key) != value for key, value in selector.match_labels.items()):
-        return False
-    for term in selector.match_expressions:
-        value = labels.get(term.key)
-        match term.operator:
-            case LabelSelectorOperator.IN:
-                holds = value in term.values
-            case LabelSelectorOperator.NOT_IN:
-                holds = value not in term.values
-            case LabelSelectorOperator.EXISTS:
-                holds = value is not None
-            case LabelSelectorOperator.DOES_NOT_EXIST:
-                holds = value is None
-        if not holds:
-            return False
-    return True
 
 
 class Ring:

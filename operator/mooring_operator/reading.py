@@ -10,6 +10,7 @@ from mooring_api.nodeconfig import ForeignRouter, HostAddress, Instance, Interfa
 from mooring_api.problems import InvalidObject, Problem
 from mooring_api.virtualip import VirtualIP, VirtualIPStatus
 from mooring_api.wire import API_VERSION, Wire, parse_object, problems_of
+from mooring_operator.pods import PodNodes, nodes_with, ready_pod, selection_of
 from mooring_operator.snapshot import Node, Snapshot, by_name
 
 Document = Mapping[str, Any]
@@ -64,12 +65,13 @@ def _lenient(model: type[ModelT], document: Any, name: str, prefix: str = "") ->
         raise InvalidObject(problems_of(error, name, prefix)) from error
 
 
-def snapshot_of(documents: Iterable[Document]) -> Snapshot:
+def snapshot_of(documents: Iterable[Document], pod_nodes: PodNodes | None = None) -> Snapshot:
     """Sort the documents by kind and read each; other kinds (Secret, ...) are passed over.
 
+    `pod_nodes` is where pods are Ready; left out: as the Pods among the documents say, where there are any.
     Never raises for what stands in a document. The order of the documents does not matter.
     """
-    return Reading().snapshot(documents)
+    return Reading().snapshot(documents, pod_nodes)
 
 
 class Reading:
@@ -83,9 +85,10 @@ class Reading:
         self._before: dict[tuple[str, str], _Seen] = {}
         self._now: dict[tuple[str, str], _Seen] = {}
 
-    def snapshot(self, documents: Iterable[Document]) -> Snapshot:
-        """Equal to snapshot_of(documents)."""
+    def snapshot(self, documents: Iterable[Document], pod_nodes: PodNodes | None = None) -> Snapshot:
+        """Equal to snapshot_of() with the same arguments."""
         self._before, self._now = self._now, {}
+        documents = list(documents)
         problems: list[Problem] = []
         sorted_out = _by_kind(documents, problems)
         configs = sorted_out["NodeConfig"]
@@ -101,6 +104,7 @@ class Reading:
             tuple(sorted(problems)),
             frozenset(sorted_out["VirtualIP"]) - frozenset(virtual_ips),
             {name: found for name, found in sorted(instances.items()) if found},
+            _pod_nodes(virtual_ips.values(), documents) if pod_nodes is None else pod_nodes,
         )
 
     def _all(
@@ -127,6 +131,16 @@ class Reading:
                 seen = _Seen(part, before.outcome, ())
         self._now[kind, name] = seen
         return seen
+
+
+def _pod_nodes(virtual_ips: Iterable[VirtualIP], documents: Iterable[Document]) -> PodNodes:
+    """Of no Pod at all nothing follows: a file of manifests rarely has any."""
+    given = [document for document in documents if document.get("kind") == "Pod"]
+    if not given:
+        return {}
+    pods = [pod for document in given if (pod := ready_pod(document))]
+    wanted = (virtual_ip.spec.nodes.pods for virtual_ip in virtual_ips)
+    return {selection_of(each): nodes_with(pods, each) for each in wanted if each}
 
 
 class _Seen(NamedTuple):

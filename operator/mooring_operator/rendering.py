@@ -62,7 +62,7 @@ def instances_of(
 
 def _place(virtual_ip: VirtualIP, group: Group, member: Member, family: Family) -> Parts:
     own = member.attachments[family]
-    return member.priority, own.interface, own.source, _peers(virtual_ip, group, member, family)
+    return member.priority, member.eligible, own.interface, own.source, _peers(virtual_ip, group, member, family)
 
 
 def _peers(virtual_ip: VirtualIP, group: Group, member: Member, family: Family) -> tuple[str, ...]:
@@ -100,6 +100,7 @@ def _instance(virtual_ip: VirtualIP, name: str, group: Group, member: Member, fa
         active_down_factor=vrrp.active_down_factor,
         preemption=vrrp.preemption,
         transport=_transport(virtual_ip, own, _peers(virtual_ip, group, member, family)),
+        eligible=member.eligible,
         authentication=authentication,
         checksum=vrrp.checksum,
         announcements=vrrp.announcements,
@@ -177,7 +178,7 @@ def _programmed(placed: Placed, vrids: Mapping[str, int], findings: Sequence[Fin
     if members:
         count = f"{len(members)} node{'s' if len(members) > 1 else ''}"
         status, reason = ConditionStatus.UNKNOWN, Reason.PLANNED
-        message = f"planned on {count}, not yet confirmed by them{waiting}"
+        message = f"planned on {count}, not yet confirmed by them{waiting}{_and(placed.remark)}"
     else:
         told = [f for f in findings if f.reason in _PROGRAMMED]
         status = ConditionStatus.FALSE
@@ -190,6 +191,10 @@ def _programmed(placed: Placed, vrids: Mapping[str, int], findings: Sequence[Fin
         reason=reason,
         message=message,
     )
+
+
+def _and(remark: str) -> str:
+    return f"; {remark}" if remark else ""
 
 
 def _sentences(findings: Sequence[Finding]) -> str:

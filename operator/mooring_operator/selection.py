@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from mooring_api.virtualip import LabelSelector
-from mooring_operator.ranking import selects
+from mooring_operator.labels import selects
 from mooring_operator.snapshot import Node
 
 

@@ -8,6 +8,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from mooring_api.nodeconfig import ForeignRouter, Instance, InterfaceReport
 from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIP
+from mooring_operator.pods import PodNodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ class Snapshot:
     """All objects that a plan is made from, each name once.
 
     `unreadable` names VirtualIPs that are there and can't be used: their allocations stay theirs.
-    `configured` is what stands in the NodeConfigs' specs, for adoption alone.
+    `configured` is what stands in the NodeConfigs' specs, for adoption alone. `pod_nodes` says where the pods that
+    VirtualIPs ask for are Ready.
     """
 
     virtual_ips: tuple[VirtualIP, ...] = ()
@@ -72,6 +74,7 @@ class Snapshot:
     problems: tuple[Problem, ...] = ()
     unreadable: frozenset[str] = frozenset()
     configured: Mapping[str, tuple[Instance, ...]] = field(default_factory=dict)
+    pod_nodes: PodNodes = field(default_factory=dict)
 
 
 def age(virtual_ip: VirtualIP) -> tuple[bool, str, str, str]:

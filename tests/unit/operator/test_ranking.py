@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mooring_api.virtualip import LabelSelector
-from mooring_operator.ranking import Ring, decreasing, ladder, selects
+from mooring_operator.labels import selects
+from mooring_operator.ranking import Ring, decreasing, ladder
 
 
 @pytest.mark.parametrize(

@@ -75,13 +75,14 @@ def accepted_by(instance: Instance) -> tuple[tuple[Form, Way], ...]:
     return ((spoken_by(instance), instance.transport), *((_form(each, way), way) for each, way in others))
 
 
-def rendered(form: Form, own: Form, peers: Sequence[str]) -> AcceptedForm | None:
-    """The form as an instance that speaks `own` lists it; None where nobody could be heard by it."""
+def rendered(form: Form, own: Form, peers: Sequence[str]) -> AcceptedForm:
+    """The form as an instance that speaks `own` lists it.
+
+    Without peers there is nobody to hear another way, and the form is listed for its key alone.
+    """
     way = None
-    if (form.type, form.group) != (own.type, own.group):
-        unicast = form.type is TransportType.UNICAST
-        if unicast and not peers:
-            return None
+    unicast = form.type is TransportType.UNICAST
+    if (form.type, form.group) != (own.type, own.group) and (peers or not unicast):
         way = Way(type=form.type, peers=tuple(peers) if unicast else (), group=form.group)
     return AcceptedForm(
         virtual_router_id=form.virtual_router_id,

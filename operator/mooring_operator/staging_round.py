@@ -1,15 +1,16 @@
 """The next step of one group: who is a member, who may take the role, whom each hears and how."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from mooring_api.addresses import address_key
 from mooring_api.node_rules import SHARED_IN_SYNC_GROUP
-from mooring_api.nodeconfig import HeldAddress, Instance, Transport
+from mooring_api.nodeconfig import AcceptedForm, HeldAddress, Instance, Transport
 from mooring_api.vrrp import Family, TransportType
 from mooring_operator.staging_aims import Aims, Target
+from mooring_operator.staging_claims import router
 from mooring_operator.staging_forms import (
     Form,
     Speech,
@@ -70,10 +71,27 @@ class Round:
     @cached_property
     def _fading(self) -> frozenset[Family]:
         """Families that may be dropped now."""
-        staying = self.aims.families.intersection(*(seat.stands.keys() for seat in self.standing))
-        if not (self.settled and staying):
+        if not self.settled or not any(self._carries(family) for family in self.aims.families):
             return frozenset()
         return frozenset(Family) - self.aims.families
+
+    def _carries(self, family: Family) -> bool:
+        """Whether all members hear each other in that family as they stand."""
+        keys = self.target.keys
+        return all(
+            family in seat.stands
+            and all(
+                family in other.stands
+                and hears(
+                    seat.stands[family],
+                    keys.pinned(spoken_by(there := other.stands[family])),
+                    there.transport.source,
+                    keys,
+                )
+                for other in self._others(seat)
+            )
+            for seat in self.standing
+        )
 
     def _kept(self, seat: Seat) -> frozenset[Family]:
         return frozenset(seat.stands) - self._fading
@@ -89,6 +107,8 @@ class Round:
             return False
         if not self.standing or any(family in other.stands for other in self.standing):
             return True
+        if router(family, goal.virtual_router_id) in self.aims.blocked:
+            return False
         forms = (spoken, *self.speech.accepted[seat.node])
         return all(form.virtual_router_id == goal.virtual_router_id for form in forms)
 
@@ -183,10 +203,15 @@ class Round:
         """Whether everybody who may be Active hears it, and it them."""
         form = self.speech.spoken[seat.node]
         others = [other for other in self._others(seat) if not self._removed(other)]
-        spoken = {form, *(self.speech.spoken[other.node] for other in others)}
-        if others and not all(has_key(seat, each) for each in spoken):
+        if others and not all(has_key(seat, each) for each in (form, *self._may_speak(others))):
             return False
         return all(other.confirmed and self._heard_by(other, seat, form) for other in others)
+
+    def _may_speak(self, seats: Sequence[Seat]) -> Iterator[Form]:
+        """What these say, before and after they read what they are to be given now."""
+        for seat in seats:
+            yield self.speech.spoken[seat.node]
+            yield from (self.target.keys.pinned(spoken_by(instance)) for instance in seat.stands.values())
 
     def _heard_by(self, other: Seat, seat: Seat, form: Form) -> bool:
         shared = [family for family in self._families(seat) if family in other.stands]
@@ -234,13 +259,20 @@ class Round:
         }
         return base.model_copy(update=update)
 
-    def _also(self, seat: Seat, family: Family, peers: tuple[str, ...]) -> tuple[Any, ...]:
+    def _also(self, seat: Seat, family: Family, peers: tuple[str, ...]) -> tuple[AcceptedForm, ...]:
         own = self.speech.spoken[seat.node]
-        forms = [form for form in self.speech.accepted[seat.node] if form.fits(family)]
-        if family not in self.aims.families:
-            # It goes with the form that it has: the new one's VRID may be another group's in this family.
-            forms = [form for form in forms if form != self.aims.goal]
-        return tuple(each for form in forms if (each := rendered(form, own, peers)) is not None)
+        vrids = self._vrids(family)
+        forms = (f for f in self.speech.accepted[seat.node] if f.fits(family) and f.virtual_router_id in vrids)
+        return tuple(rendered(form, own, peers) for form in forms)
+
+    def _vrids(self, family: Family) -> frozenset[int]:
+        """Those that are the group's in this family: a VRID may be another group's in the other one."""
+        goal = self.aims.goal
+        found = {goal.virtual_router_id} if goal is not None and family in self.aims.families else set()
+        for seat in self.standing:
+            if instance := seat.stands.get(family):
+                found |= {form.virtual_router_id for form, _ in accepted_by(instance)}
+        return frozenset(found)
 
 
 def _name(like: Instance, family: Family, families: tuple[Family, ...]) -> str:

@@ -319,14 +319,13 @@ def groups_of(node: Node) -> dict[str, Running]:
 
 
 def check_members(one: Running, other: Running) -> None:
-    """Two that may both become Active hear each other."""
+    """Two that may both become Active hear each other; a group goes by whichever of its families it hears."""
     if one.mute or other.mute:
         return
     shared = {i.family for i in one.instances} & {i.family for i in other.instances}
-    assert shared, f"{one.group}: {one.node} and {other.node} have no family in common"
-    for family in shared:
-        for a, b in ((one, other), (other, one)):
-            assert a.hears(b.spoken(family), family, b.source(family)), f"{a.node} does not hear {b.node}: {one.group}"
+    pairs = ((one, other), (other, one))
+    mutual = [f for f in shared if all(a.hears(b.spoken(f), f, b.source(f)) for a, b in pairs)]
+    assert mutual, f"{one.node} and {other.node} do not hear each other: {one.group}"
 
 
 def check_strangers(one: Running, other: Running) -> None:

@@ -16,6 +16,8 @@ QUIET_S, MOST_S = 0.02, 0.05
 #: What the last turn wanted is written first, so that members of a new group are told in one go; but no change
 #: waits longer than this for it.
 PATIENCE_S = 0.25
+#: Between two turns there is at least as much time as the last one took, so that they leave half of it to the rest.
+LONGEST_REST_S = 2.0
 #: After a turn that failed; a change makes the next one come sooner.
 _AGAIN_S = 5.0
 
@@ -46,6 +48,7 @@ class Loop(threading.Thread):
         self._last_change = 0.0
         self._again_at: float | None = None
         self._turning_since: float | None = None
+        self._rested_at = 0.0
         self._ended_at, self._took_s = 0.0, 0.0
         self._stopping = False
         self.trouble = ""
@@ -110,8 +113,11 @@ class Loop(threading.Thread):
         began = self._clock()
         try:
             self._writer.hold()
+            began = self._clock()
             with self._metrics.reconcile.time():
                 result = self._reconciler.turn(self._store.view(), self._wall_clock())
+            ended = self._clock()
+            self._rested_at = ended + min(ended - began, LONGEST_REST_S)
             self._writer.want(result.writes)
             self._turned(result)
         except Exception as error:  # what was planned before goes on; the next change may help

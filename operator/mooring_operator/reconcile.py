@@ -1,7 +1,7 @@
 """From what is known of the cluster to what is to be written: pure but for its memory."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import ValidationError
@@ -47,12 +47,14 @@ class Reconciler:
         self._reports = Reports()
         self._allocations: Allocations | None = None
         self._standings: dict[str, Standing] = {}
+        self._configs: Mapping[str, NodeConfig] = {}
+        self._reports_alone: dict[str, tuple[Document, Document]] = {}
         self._statuses: dict[str, tuple[Document, VirtualIPStatus | None]] = {}
 
     def turn(self, view: View, now: datetime) -> Result:
         """What follows from the view. Every kind must have been listed once; views must come in their order."""
         touched = self._hear(view)
-        snapshot = self._reading.snapshot([s.document for objects in view.objects.values() for s in objects.values()])
+        snapshot = self._reading.snapshot(self._documents(view))
         if self._allocations is None:
             self._allocations = adopt(snapshot.virtual_ips, snapshot.configured)
         plan = self._planner.plan(snapshot, self._allocations)
@@ -61,6 +63,7 @@ class Reconciler:
         nodes = frozenset(view.objects["Node"])
         # A VirtualIP that can't be read is still there: what its nodes run stays as it was when it could.
         staged = self._stager.stage(plan.node_configs, self._standings, paused | snapshot.unreadable, nodes)
+        self._configs = staged.node_configs
         ready = frozenset(node.name for node in snapshot.nodes if node.ready)
         scene = Scene(plan, staged, self._reports, ready, paused)
         stands = self._stands(view, plan)
@@ -76,14 +79,14 @@ class Reconciler:
             match news:
                 case Listed("NodeConfig", objects):
                     touched |= objects.keys() | self._standings.keys()
-                    found = {name: standing_of(s.document, self._standings.get(name)) for name, s in objects.items()}
+                    found = {name: self._standing(name, stored) for name, stored in objects.items()}
                     self._standings = found
                     self._reports.listed(found.values())
                 case Listed("Node", objects):
                     touched |= objects.keys() | self._standings.keys()
                 case Changed("NodeConfig", name, stored):
                     touched.add(name)
-                    self._standings[name] = standing_of(stored.document, self._standings.get(name))
+                    self._standings[name] = self._standing(name, stored)
                     self._reports.changed(self._standings[name])
                 case Removed("NodeConfig", name):
                     touched.add(name)
@@ -95,6 +98,30 @@ class Reconciler:
                     pass
         return touched
 
+    def _standing(self, name: str, stored: Stored) -> Standing:
+        """Read anew; what is as we have written it is kept once."""
+        found = standing_of(stored.document, self._standings.get(name))
+        config = self._configs.get(name)
+        if config is not None and found.instances == config.spec.instances:
+            return replace(found, instances=config.spec.instances)
+        return found
+
+    def _documents(self, view: View) -> Iterator[Document]:
+        """What a snapshot is read from. The specs of NodeConfigs are read for adoption alone, so once."""
+        for kind in ("VirtualIP", "Node"):
+            yield from (stored.document for stored in view.objects[kind].values())
+        configs = view.objects["NodeConfig"]
+        if self._allocations is None:
+            yield from (stored.document for stored in configs.values())
+            return
+        before, self._reports_alone = self._reports_alone, {}
+        for name, stored in configs.items():
+            pair = before.get(name)
+            if pair is None or pair[0] is not stored.document:
+                pair = stored.document, {key: part for key, part in stored.document.items() if key != "spec"}
+            self._reports_alone[name] = pair
+            yield pair[1]
+
     def _stands(self, view: View, plan: Plan) -> dict[str, VirtualIPStatus | None]:
         """The statuses that stand in the API, of the VirtualIPs that there are."""
         pairs = ((name, view.get("VirtualIP", name)) for name in plan.statuses)
@@ -103,10 +130,10 @@ class Reconciler:
         return {name: status for name, (_, status) in self._statuses.items()}
 
     def _specs(self, view: View, staged: Staged) -> Iterator[Write]:
-        for node in sorted(staged.changed):
-            config = staged.node_configs.get(node)
-            if config is not None:
-                yield _spec(config, view.get("NodeConfig", node), self._standings.get(node))
+        """Members of one group one after the other: who is not told with the first of them joins in two steps."""
+        pairs = [(self._standings.get(n), staged.node_configs[n]) for n in staged.changed if n in staged.node_configs]
+        for standing, config in sorted(pairs, key=lambda pair: (_first_change(*pair), pair[1].metadata.name)):
+            yield _spec(config, view.get("NodeConfig", config.metadata.name), standing)
 
 
 def _conditions(view: View, stands: Mapping[str, VirtualIPStatus | None], told: Mapping[str, Told]) -> Iterator[Write]:
@@ -133,6 +160,13 @@ def _essence(status: VirtualIPStatus | None) -> object:
         return None
     conditions = [(c.type, c.status, c.reason, c.observed_generation) for c in status.conditions]
     return status.observed_generation, conditions, [(group.name, group.holder) for group in status.groups]
+
+
+def _first_change(standing: Standing | None, config: NodeConfig) -> str:
+    """The first instance, by name, in which the two differ."""
+    old = {instance.name: instance for instance in (standing.instances if standing else ())}
+    new = {instance.name: instance for instance in config.spec.instances}
+    return min((name for name in old.keys() | new.keys() if old.get(name) != new.get(name)), default="")
 
 
 def _spec(config: NodeConfig, stored: Stored | None, standing: Standing | None) -> Write:

@@ -157,8 +157,10 @@ class Cluster:
         token = self.api.token("mooring-operator", seconds=_DAY_S)
         kubeconfig = self.api.kubeconfig_for(token, self.folder / f"{name}.kubeconfig")
         (port,) = free_ports(1)
-        command = [_program("mooring-operator"), "run", "--kubeconfig", str(kubeconfig), "--identity", name]
-        self._spawn(name, [*command, _ADDRESS_FLAG, f"127.0.0.1:{port}"], self._operator_log(name))
+        # One that loses its Lease ends, and its cluster starts it again.
+        keeper = [sys.executable, "-m", "mooring_lab.keeper", _program("mooring-operator"), "run"]
+        flags = ["--kubeconfig", str(kubeconfig), "--identity", name, _ADDRESS_FLAG, f"127.0.0.1:{port}"]
+        self._spawn(name, [*keeper, *flags], self._operator_log(name))
 
     def _wait_for_operator(self, name: str) -> None:
         def settled() -> bool:

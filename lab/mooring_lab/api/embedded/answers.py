@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from mooring_lab.api.embedded import documents, errors, requests, tables
+from mooring_lab.api.embedded import builtins, errors, requests, tables
 from mooring_lab.api.embedded.errors import Object, StatusError
 from mooring_lab.api.embedded.kinds import Kind
 from mooring_lab.api.embedded.requests import Form, Target
@@ -56,7 +56,7 @@ class Shape:
             }
         if self.form.name:
             return tables.partial(body, self.form.version)
-        return documents.shown(self.kind, body)
+        return builtins.shown(self.kind, body)
 
 
 def listed(request: web.Request, target: Target, store: Store) -> web.Response:

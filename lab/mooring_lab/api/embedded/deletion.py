@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from mooring_lab.api.embedded import errors, kinds
+from mooring_lab.api.embedded import builtins, errors, kinds
 from mooring_lab.api.embedded.documents import Ask
 from mooring_lab.api.embedded.errors import Object
 from mooring_lab.api.embedded.kinds import Kind
@@ -23,7 +23,7 @@ class Deletion:
         """Delete an object or, where something holds it, mark it; whether it is gone. 409 by preconditions."""
         meta = live.body["metadata"]
         _agree(kind, meta, options.get("preconditions") or {})
-        grace = _grace(kind, live.body, options)
+        grace = builtins.grace_s(kind, live.body, options)
         held = grace > 0 or bool(meta.get("finalizers")) or self._holds(kind)
         marked = {
             **meta,
@@ -32,8 +32,8 @@ class Deletion:
         }
         if "generation" in meta and "deletionTimestamp" not in meta:
             marked["generation"] = meta["generation"] + 1
-        body = {**live.body, "metadata": marked if held or _graceful(kind) else meta}
-        if kind.plural == "namespaces" and kind.builtin:
+        body = {**live.body, "metadata": marked if held or kind.well_known == "pods" else meta}
+        if kind.well_known == "namespaces":
             del marked["deletionGracePeriodSeconds"]
             body["status"] = {"phase": "Terminating"}
         if ask.dry_run:
@@ -108,16 +108,3 @@ def _agree(kind: Kind, meta: Object, wanted: Object) -> None:
         if wanted.get(key) not in (None, meta[key]):
             why = f"the {word} in the precondition ({wanted[key]}) does not match the {word} in record ({meta[key]})"
             raise errors.conflict(kind, meta["name"], f"{why}. The object might have been {cause}", kind.kind)
-
-
-def _graceful(kind: Kind) -> bool:
-    return bool(kind.builtin) and kind.plural == "pods"
-
-
-def _grace(kind: Kind, body: Object, options: Object) -> int:
-    """Seconds; only a pod that is bound to a node waits, for its kubelet."""
-    ended = body.get("status", {}).get("phase") in ("Succeeded", "Failed")
-    if not _graceful(kind) or not body["spec"].get("nodeName") or ended:
-        return 0
-    asked = options.get("gracePeriodSeconds")
-    return int(body["spec"]["terminationGracePeriodSeconds"] if asked is None else asked)

@@ -1,17 +1,13 @@
 """What a document becomes before it is stored, and what is wrong with it. Pure."""
 
-import base64
-import binascii
 import copy
 import json
-import re
 import secrets
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from mooring_lab.api.embedded import errors, rules
+from mooring_lab.api.embedded import builtins, errors, names, rules
 from mooring_lab.api.embedded.errors import Cause, Object, StatusError
 from mooring_lab.api.embedded.kinds import Kind
 from mooring_lab.api.embedded.schema import default, drop_empty, has_rules, prune, validate
@@ -29,27 +25,6 @@ _UNCHECKED = (
     "some validation rules were not checked because the object was invalid; "
     "correct the existing errors to complete validation"
 )
-_LABEL, _WORD = "[a-z0-9]([-a-z0-9]*[a-z0-9])?", "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
-_SUBDOMAIN, _VALUE = rf"{_LABEL}(\.{_LABEL})*", f"({_WORD})?"
-_LOWER = "must consist of lower case alphanumeric characters"
-_MIXED = "consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
-_ENDS = "and must start and end with an alphanumeric character"
-_SAYS = {
-    _LABEL: f"a lowercase RFC 1123 label {_LOWER} or '-', {_ENDS} (e.g. 'my-name',  or '123-abc'",
-    _SUBDOMAIN: f"a lowercase RFC 1123 subdomain {_LOWER}, '-' or '.', {_ENDS} (e.g. 'example.com'",
-    _WORD: f"name part must {_MIXED} (e.g. 'MyName',  or 'my.name',  or '123-abc'",
-    _VALUE: f"a valid label must be an empty string or {_MIXED} (e.g. 'MyValue',  or 'my_value',  or '12345'",
-}
-#: An event of events.k8s.io is stored as the core group's.
-_EVENT_NAMES = {
-    "regarding": "involvedObject",
-    "note": "message",
-    "deprecatedSource": "source",
-    "deprecatedFirstTimestamp": "firstTimestamp",
-    "deprecatedLastTimestamp": "lastTimestamp",
-    "deprecatedCount": "count",
-    "reportingController": "reportingComponent",
-}
 
 
 @dataclass(frozen=True)
@@ -68,27 +43,13 @@ class Ask:
     """The paths of fields that stand twice in the document."""
 
 
-def stored(kind: Kind, body: Object) -> Object:
-    """A document as it is stored."""
-    if kind.group != "events.k8s.io":
-        return body
-    return {_EVENT_NAMES.get(key, key): value for key, value in body.items()} | {"apiVersion": "v1"}
-
-
-def shown(kind: Kind, body: Object) -> Object:
-    """A stored document as this kind shows it."""
-    if kind.group != "events.k8s.io":
-        return body
-    names = {value: key for key, value in _EVENT_NAMES.items()}
-    return {names.get(key, key): value for key, value in body.items()} | {"apiVersion": kind.api_version}
-
-
 def taken(kind: Kind, document: Any, ask: Ask) -> Object:
     """A document as it is taken: of the right kind, pruned and with defaults."""
     body = copy.deepcopy(document)
     _of_kind(kind, body)
     wrong = [f'duplicate field "{path}"' for path in ask.doubled]
     wrong += sorted(f'unknown field "{path}"' for path in prune(kind.schema, body))
+    default(kind.schema, body)
     broken = _undecodable(kind, body)
     if broken or (wrong and ask.validation == "Strict"):
         why = broken or f"strict decoding error: {', '.join(wrong)}"
@@ -98,18 +59,10 @@ def taken(kind: Kind, document: Any, ask: Ask) -> Object:
         raise errors.bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}')
     if ask.validation == "Warn":
         ask.warnings.extend(wrong)
-    default(kind.schema, body)
     if kind.builtin:
         drop_empty(kind.schema, body)
     meta = {key: value for key, value in body["metadata"].items() if value not in (None, "", {}, [])}
-    if kind.builtin and kind.plural == "customresourcedefinitions":
-        names = body["spec"]["names"]
-        body["spec"]["names"] = {"singular": names["kind"].lower(), "listKind": f"{names['kind']}List", **names}
-        body["spec"].setdefault("conversion", {"strategy": "None"})
-    if kind.builtin and kind.plural == "secrets" and "stringData" in body:
-        plain = {key: base64.b64encode(text.encode()).decode() for key, text in body.pop("stringData").items()}
-        body["data"] = {**(body.get("data") or {}), **plain}
-    return {**body, "metadata": meta}
+    return builtins.normal(kind, {**body, "metadata": meta})
 
 
 def _undecodable(kind: Kind, body: Object) -> str:
@@ -117,7 +70,7 @@ def _undecodable(kind: Kind, body: Object) -> str:
     part, path = (body, "") if kind.builtin else (body["metadata"], "metadata")
     schema = kind.schema if kind.builtin else kind.schema["properties"]["metadata"]
     found = (cause.message for cause in validate(schema, part, path) if cause.reason == "FieldValueTypeInvalid")
-    return next((f"json: cannot unmarshal: {message}" for message in found if '"null"' not in message), "")
+    return next((f"json: cannot unmarshal: {message}" for message in found), "")
 
 
 def _of_kind(kind: Kind, body: Any) -> None:
@@ -157,28 +110,12 @@ def begun(kind: Kind, namespace: str, body: Object, ask: Ask) -> Object:
         meta.pop("namespace", None)
     if "generateName" in meta and "name" not in meta:
         meta["name"] = meta["generateName"] + "".join(secrets.choice("bcdfghjklmnpqrstvwxz2456789") for _ in range(5))
-    if not kind.builtin or kind.plural in _COUNTED:
+    if not kind.builtin or kind.well_known in _COUNTED:
         meta["generation"] = 1
     body = {**body, "metadata": {**meta, "uid": str(uuid.uuid4()), "creationTimestamp": ask.now}}
-    if kind.builtin and kind.plural == "namespaces":
+    if kind.well_known == "namespaces":
         body["metadata"]["labels"] = {**meta.get("labels", {}), "kubernetes.io/metadata.name": meta.get("name", "")}
     return {key: value for key, value in body.items() if key != "status" or kind.builtin or not kind.status}
-
-
-def admitted(kind: Kind, body: Object) -> Object:
-    """A new built-in object with what admission adds, which nobody owns."""
-    if kind.builtin and kind.plural == "namespaces":
-        return {**body, "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
-    if kind.builtin and kind.plural == "customresourcedefinitions":
-        versions = [one["name"] for one in body["spec"]["versions"] if one.get("storage")]
-        return {**body, "status": {"acceptedNames": {}, "conditions": [], "storedVersions": versions}}
-    if kind.builtin and kind.plural == "pods":
-        account = body["spec"].get("serviceAccountName", "default")
-        added = {"preemptionPolicy": "PreemptLowerPriority", "priority": 0, "serviceAccount": account}
-        asking = any(one.get("resources") for one in body["spec"].get("containers", ()))
-        status = {"phase": "Pending", "qosClass": "Burstable" if asking else "BestEffort"}
-        return {**body, "spec": {**added, "serviceAccountName": account, **body["spec"]}, "status": status}
-    return body
 
 
 def isolated(kind: Kind, live: Object, new: Object, subresource: str) -> Object:
@@ -227,9 +164,9 @@ def same(old: Object, body: Object) -> bool:
 
 def causes(kind: Kind, body: Object, old: Object | None, ask: Ask) -> list[Cause]:
     """What is wrong with an object that is to be stored."""
-    found = list(_meta_causes(kind, body["metadata"]))
+    found = list(names.causes(kind, body["metadata"]))
     if kind.builtin:
-        return found + list(_builtin_causes(kind, body, old))
+        return found + list(builtins.causes(kind, body, old))
     schema, part, before, prefix = kind.schema, body, old, ""
     if ask.subresource == "status":
         schema, part, before, prefix = (
@@ -243,44 +180,3 @@ def causes(kind: Kind, body: Object, old: Object | None, ask: Ask) -> list[Cause
     if has_rules(kind.schema) and any(cause.reason in _BLOCKING for cause in found):
         return [*found, Cause("FieldValueInvalid", f"Invalid value: null: {_UNCHECKED}", "<nil>")]
     return [*found, *rules.check(kind.schema, body, old, "", ask.warnings)]
-
-
-def _meta_causes(kind: Kind, meta: Object) -> Iterator[Cause]:
-    name = meta.get("name", "")
-    if not name:
-        yield Cause("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
-    elif not kind.group.startswith("rbac."):
-        of_label = kind.builtin and kind.plural == "namespaces"
-        yield from _word(_LABEL if of_label else _SUBDOMAIN, name, "metadata.name")
-    for part in ("labels", "annotations"):
-        for key, value in meta.get(part, {}).items():
-            yield from _word(_WORD, key.rpartition("/")[2], f"metadata.{part}", key)
-            if part == "labels" and isinstance(value, str):
-                yield from _word(_VALUE, value, "metadata.labels")
-
-
-def _word(pattern: str, text: str, path: str, whole: str = "") -> Iterator[Cause]:
-    if not re.fullmatch(pattern, text) or len(text) > (253 if pattern == _SUBDOMAIN else 63):
-        why = f"{_SAYS[pattern]}, regex used for validation is '{pattern}')"
-        yield Cause("FieldValueInvalid", f"Invalid value: {json.dumps(whole or text)}: {why}", path)
-
-
-def _builtin_causes(kind: Kind, body: Object, old: Object | None) -> Iterator[Cause]:
-    """Of the many checks that are in the server's code, those that people meet."""
-    stored_versions = sum(bool(one.get("storage")) for one in (body.get("spec") or {}).get("versions", ()))
-    if kind.plural == "customresourcedefinitions" and stored_versions != 1:
-        why = "must have exactly one version marked as storage version"
-        yield Cause("FieldValueInvalid", f"Invalid value: []: {why}", "spec.versions")
-    for key, text in (body.get("data") or {}).items() if kind.plural == "secrets" else ():
-        try:
-            base64.b64decode(text, validate=True)
-        except (binascii.Error, TypeError):
-            yield Cause("FieldValueInvalid", f"Invalid value: {json.dumps(text)}: must be base64", f"data[{key}]")
-    if old is None or kind.plural not in ("secrets", "configmaps"):
-        return
-    if body.get("type") != old.get("type"):
-        yield Cause("FieldValueInvalid", f'Invalid value: "{body.get("type")}": field is immutable', "type")
-    changed = any(old.get(key) != body.get(key) for key in ("immutable", "data", "binaryData"))
-    if old.get("immutable") and changed:
-        word = "immutable" if not body.get("immutable") else "data"
-        yield Cause("FieldValueForbidden", "Forbidden: field is immutable when `immutable` is set", word)

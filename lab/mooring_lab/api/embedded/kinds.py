@@ -50,12 +50,17 @@ class Kind:
     @property
     def bucket(self) -> str:
         """Where the store keeps its objects: those of both kinds of events are the same."""
-        return "/events" if self.plural == "events" and self.builtin else f"{self.group}/{self.plural}"
+        return "/events" if self.well_known == "events" else f"{self.group}/{self.plural}"
 
     @property
     def definition(self) -> str:
         """The name of its schema in OpenAPI documents."""
         return self.builtin or ".".join([*reversed(self.group.split(".")), self.version, self.kind])
+
+    @property
+    def well_known(self) -> str:
+        """The plural of a built-in kind, empty for others."""
+        return self.plural if self.builtin else ""
 
     def empty(self) -> Object:
         """What is there before a create: built-in kinds have parts that are always there."""

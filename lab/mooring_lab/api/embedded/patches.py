@@ -32,7 +32,7 @@ def json_patch(live: Object, operations: Any) -> Object:
     try:
         for step in operations:
             _operate(holder, step)
-    except (IndexError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise StatusError(
             422, "Invalid", "the server rejected our request due to an error in our request", {}
         ) from error

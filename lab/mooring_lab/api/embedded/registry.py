@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from mooring_lab.api.embedded import documents, errors, fields, kinds, managers
+from mooring_lab.api.embedded import builtins, documents, errors, fields, kinds, managers
 from mooring_lab.api.embedded.deletion import DEFINITIONS, NAMESPACES, Deletion, Kinds
 from mooring_lab.api.embedded.documents import Ask
 from mooring_lab.api.embedded.errors import Cause, Object, StatusError
@@ -41,12 +41,12 @@ class Registry:
         """Store a new object; 409 if there is one."""
         body = documents.begun(kind, namespace, documents.taken(kind, document, ask), ask)
         sets = managers.updated(kind.schema, kind.empty(), body, {}, _manager(kind, ask, "Update"))
-        return self._finish(kind, None, documents.admitted(kind, body), sets, ask)
+        return self._finish(kind, None, builtins.admitted(kind, body), sets, ask)
 
     def update(self, kind: Kind, key: Key, change: Callable[[Object], Any], ask: Ask) -> Stored:
         """Store what `change` makes of an object; 404, and 409 if it is of another state of the object."""
         stored = self.get(kind, key)
-        live = documents.shown(kind, stored.body)
+        live = builtins.shown(kind, stored.body)
         body = documents.taken(kind, change(live), ask)
         _agree(kind, live["metadata"], body["metadata"], ask)
         body = documents.isolated(kind, live, body, ask.subresource)
@@ -67,7 +67,7 @@ class Registry:
         if stored is None and ask.subresource:
             raise errors.not_found(kind, key[1])
         config = _applicable(kind, key, config)
-        live = documents.shown(kind, stored.body) if stored else kind.empty()
+        live = builtins.shown(kind, stored.body) if stored else kind.empty()
         if stored is not None:
             _agree(kind, live["metadata"], config["metadata"], ask)
         sets = self._before_apply(kind, live) if stored else {}
@@ -75,7 +75,7 @@ class Registry:
         new, sets = managers.applied(kind.schema, live, part, sets, _manager(kind, ask, "Apply"), force=ask.force)
         new = documents.taken(kind, new, ask)
         if stored is None:
-            new = documents.admitted(kind, documents.begun(kind, key[0], new, ask))
+            new = builtins.admitted(kind, documents.begun(kind, key[0], new, ask))
         else:
             new = documents.isolated(kind, live, new, ask.subresource)
         return self._finish(kind, stored, new, sets, ask), stored is None
@@ -97,7 +97,7 @@ class Registry:
 
     def _finish(self, kind: Kind, live: Stored | None, body: Object, sets: Sets, ask: Ask) -> Stored:
         """Check and store what a write made."""
-        old = documents.shown(kind, live.body) if live else None
+        old = builtins.shown(kind, live.body) if live else None
         name = body["metadata"].get("name", "")
         causes = documents.causes(kind, body, old, ask)
         if causes:
@@ -120,7 +120,7 @@ class Registry:
             body = documents.counted(old, body)
         if live is not None and old is not None and documents.same(old, body):
             return live
-        body = documents.stored(kind, body)
+        body = builtins.stored(kind, body)
         if ask.dry_run:
             version = {"resourceVersion": str(live.revision)} if live else {}
             return Stored(self.store.revision, {**body, "metadata": {**body["metadata"], **version}}, b"")
@@ -210,7 +210,10 @@ def _applicable(kind: Kind, key: Key, config: Any) -> Object:
     if given != (kind.api_version, kind.kind):
         version = given[0] if "/" in given[0] else f"/{given[0]}"
         raise errors.bad_request(f"invalid object type: {version}, Kind={given[1]}")
-    meta = {"name": key[1], **(config.get("metadata") or {})}
+    given_meta = config.get("metadata") or {}
+    if not isinstance(given_meta, dict):
+        raise errors.bad_request("error decoding patch: metadata is no object")
+    meta = {"name": key[1], **given_meta}
     if meta["name"] != key[1]:
         raise errors.bad_request(
             f"the name of the object ({meta['name']}) does not match the name on the URL ({key[1]})"

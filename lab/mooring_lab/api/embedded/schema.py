@@ -14,7 +14,7 @@ PRESERVE = "x-kubernetes-preserve-unknown-fields"
 LIST_TYPE, LIST_KEYS = "x-kubernetes-list-type", "x-kubernetes-list-map-keys"
 RULES = "x-kubernetes-validations"
 FREE: Schema = {PRESERVE: True}
-_TYPES: dict[str, Any] = {"object": dict, "array": list, "string": str, "boolean": bool}
+TYPES: dict[str, Any] = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": float}
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
 
@@ -99,7 +99,7 @@ def type_name(value: Any) -> str:
 
 def validate(schema: Schema, value: Any, path: str = "", old: Any = None) -> Iterator[Cause]:
     """What is wrong; a part that is as it was before an update is not asked (ratcheting)."""
-    if (old is not None and old == value) or (value is None and schema.get("nullable")):
+    if (old is not None and old == value) or (value is None and (schema.get("nullable") or "x-default" in schema)):
         return
     wrong = list(_type(schema, value, path))
     if wrong:
@@ -122,7 +122,7 @@ def _type(schema: Schema, value: Any, path: str) -> Iterator[Cause]:
             fits, why = False, f"Checked value must be of type integer (default format) in {path}"
             yield Cause("FieldValueInvalid", f'Invalid value: "": {why}', "<nil>")
     else:
-        fits = wanted is None or isinstance(value, _TYPES[wanted])
+        fits = wanted is None or isinstance(value, TYPES[wanted])
         if schema.get("format") == "date-time" and isinstance(value, str) and not _TIME.fullmatch(value):
             wanted, named, fits = "date-time", json.dumps(value), False
     if not fits:
@@ -174,7 +174,7 @@ def _scalar(schema: Schema, value: Any, path: str) -> Iterator[Cause]:
             wrong.append(f"be at least {schema['minLength']} chars long")
         if "pattern" in schema and not _pattern(schema["pattern"]).search(value):
             wrong.append(f"match '{schema['pattern']}'")
-    elif not isinstance(value, bool):
+    elif isinstance(value, int | float) and not isinstance(value, bool):
         if value < schema.get("minimum", value):
             wrong.append(f"be greater than or equal to {schema['minimum']}")
         if value > schema.get("maximum", value):

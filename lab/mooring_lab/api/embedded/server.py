@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from mooring_lab.api.embedded import discovery, documents, errors, openapi, patches, protobuf, requests, reviews
+from mooring_lab.api.embedded import builtins, discovery, errors, openapi, patches, protobuf, requests, reviews
 from mooring_lab.api.embedded.answers import Lines, Shape, listed, reply
 from mooring_lab.api.embedded.documents import Ask
 from mooring_lab.api.embedded.errors import Cause, Object, StatusError
@@ -185,7 +185,7 @@ class Server:
         for one in found:
             self._registry.delete(kind, one.key, options, ask)
         meta = {"resourceVersion": str(self._store.revision), **({} if kind.builtin else {"continue": ""})}
-        items = [documents.shown(kind, one.body) for one in found]
+        items = [builtins.shown(kind, one.body) for one in found]
         return {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": meta, "items": items}, 200
 
     async def _watch(self, request: web.Request, target: Target) -> web.StreamResponse:

@@ -559,10 +559,12 @@ def test_a_renewed_identity_is_taken_up_while_the_old_one_is_refused(
     async def test() -> None:
         async with started(tmp_path) as bench:
             first = bench.server
-            first.configs.handler.failed(Unauthorized(401, "Unauthorized", "Unauthorized"))
+            watch = first.configs
+            watch.handler.failed(Unauthorized(401, "Unauthorized", "Unauthorized"))
             await bench.settle()
-            assert bench.server.configs is first.configs
-            assert not first.configs.stopped
+            await bench.settle()
+            assert first.configs is watch
+            assert not watch.stopped
             bench.server = FakeServer(token="two")
             bench.server.store(A)
             await bench.wait(lambda: first.configs.stopped)
@@ -865,6 +867,23 @@ def test_a_write_that_hangs_stops_nobody(tmp_path: Path) -> None:
         finally:
             bench.server.hold.set()
             bench.close()
+
+    run(test())
+
+
+def test_last_words_wait_for_a_write_that_is_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporter, "LAST_WORDS_S", SOON_S)
+
+    async def test() -> None:
+        async with started(tmp_path) as bench:
+            server = bench.server
+            server.hold = threading.Event()
+            server.store(A)
+            server.list()
+            await bench.wait(lambda: server.writes)
+            bench.configured()
+            asyncio.get_running_loop().call_later(0.05, server.hold.set)
+        assert [write.get("observedGeneration") for write in server.writes] == [None, 1]
 
     run(test())
 

@@ -149,6 +149,31 @@ def _free(claim: Claim, taken: _Taken, foreign: Mapping[str, Collection[int]], a
     return None
 
 
+def without_room(needs: Mapping[str, Mapping[str, int]], most: int) -> list[tuple[str, Finding]]:
+    """What is to be told to VirtualIPs that would need more than `most` instances on a node; these are not planned.
+
+    `needs` is VirtualIP to node to the number of instances, oldest VirtualIP first: who is older has room before.
+    """
+    used: dict[str, int] = {}
+    told = []
+    for name, nodes in needs.items():
+        full = sorted(node for node, count in nodes.items() if used.get(node, 0) + count > most)
+        if full:
+            told.append((name, _full(name, full[0], most)))
+            continue
+        for node, count in nodes.items():
+            used[node] = used.get(node, 0) + count
+    return told
+
+
+def _full(virtual_ip: str, node: str, most: int) -> Finding:
+    message = (
+        f"{node} runs instances of older VirtualIPs and has room for {most} in all, so this one is not planned;"
+        " put more addresses into one VirtualIP, or choose other nodes"
+    )
+    return Finding(Reason.NODE_FULL, Problem(virtual_ip_name(virtual_ip), "spec.nodes", message))
+
+
 def _conflict(claim: Claim, owner: Claim) -> Finding:
     older = (
         "this VirtualIP's own"

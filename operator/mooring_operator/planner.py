@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from mooring_api.nodeconfig import HeldAddress, Instance, Metadata, NodeConfig, NodeConfigSpec
+from mooring_api.nodeconfig import MAX_INSTANCES, HeldAddress, Instance, Metadata, NodeConfig, NodeConfigSpec
 from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIP, VirtualIPStatus
-from mooring_operator.allocate import Claim, own_addresses, virtual_router_ids
+from mooring_operator.allocate import Claim, own_addresses, virtual_router_ids, without_room
 from mooring_operator.allocations import Allocation, Allocations, GroupAllocation
 from mooring_operator.findings import Finding
 from mooring_operator.participation import with_pods
@@ -79,8 +79,11 @@ class Planner:
             carrying = snapshot.pod_nodes.get(selection_of(pods)) if pods else None
             memories[name] = self._place(virtual_ip, addresses[name], prior, changed, carrying)
         vrids, told = self._virtual_router_ids(oldest_first, memories, allocations, snapshot)
-        for name, finding in told:
+        full = without_room({name: _needs(memory.placed, vrids) for name, memory in memories.items()}, MAX_INSTANCES)
+        for name, finding in (*told, *full):
             findings.setdefault(name, []).append(finding)
+        for group in (group for name, _ in full for group in memories[name].placed.groups):
+            vrids.pop(group.name, None)
         dirty = set(self._nodes) - set(self._configs)
         for name in set(self._memories) - set(memories):
             dirty.update(self._memories[name].made)
@@ -270,6 +273,15 @@ def _render(memory: _Memory, vrids: Mapping[str, int], findings: tuple[Finding, 
     memory.status = status_of(memory.placed, vrids, [*memory.placed.findings, *findings, *failed])
     memory.allocation = _with_vrids(memory.placed, vrids)
     return {*before, *made}
+
+
+def _needs(placed: Placed, vrids: Mapping[str, int]) -> dict[str, int]:
+    """How many instances it takes on each node."""
+    found: dict[str, int] = {}
+    for group in placed.groups:
+        for member in group.members if group.name in vrids else ():
+            found[member.node] = found.get(member.node, 0) + len(group.addresses)
+    return found
 
 
 def _with_vrids(placed: Placed, vrids: Mapping[str, int]) -> Allocation:

@@ -80,6 +80,14 @@ class Reason(StrEnum):
         "all 255 virtual router IDs of the segment are used or heard",
         "put more addresses into one VirtualIP, or use nodes of another segment",
     )
+    NODE_FULL = (
+        "NodeFull",
+        _ACCEPTED,
+        _FALSE,
+        "a node that it would need runs as many instances as a NodeConfig can list, all of older VirtualIPs; it is not"
+        " planned at all",
+        "put more addresses into one VirtualIP, or choose other nodes",
+    )
     PRIORITY_CONFLICT = (
         "PriorityConflict",
         _ACCEPTED,

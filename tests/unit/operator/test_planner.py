@@ -391,3 +391,27 @@ def test_a_memory_remembers_the_vrid_of_a_group_that_loses_it(cluster):
     old["spec"]["vrrp"] = {"virtualRouterIDs": [66]}
     clash = cluster.snapshot([old, young, *nodes])
     assert planner.plan(clash, first.allocations) == plan(clash, first.allocations)
+
+
+def test_a_node_with_too_many_instances_costs_the_youngest_and_nobody_else(cluster, monkeypatch):
+    monkeypatch.setattr("mooring_operator.planner.MAX_INSTANCES", 3)
+    ages = {"old": 1, "middle": 2, "young": 3, "youngest": 4}
+    ips = [cluster.virtual_ip(n, [f"10.0.5.{i}/16"], created=i) for n, i in ages.items() if n != "middle"]
+    both = cluster.virtual_ip("middle", ["10.0.5.2/16", "2001:db8::10/64"], created=2)
+    result = cluster.plan([*ips, both, *cluster.nodes(2)])
+    assert [i.virtual_ip for i in result.node_configs["n-1"].spec.instances] == ["middle", "middle", "old"]
+    assert [p.object for p in result.problems] == ["VirtualIP/young", "VirtualIP/youngest"]
+    assert "n-1 runs instances of older VirtualIPs and has room for 3 in all" in result.problems[0].message
+    assert condition(result, "young", "Accepted").reason == "NodeFull"
+    assert condition(result, "middle", "Accepted").status == "True"
+    again = cluster.plan([*ips, both, *cluster.nodes(2)], result.allocations)
+    assert again == result
+
+
+def test_what_is_too_young_for_one_node_leaves_room_for_what_is_younger_and_smaller(cluster, monkeypatch):
+    monkeypatch.setattr("mooring_operator.planner.MAX_INSTANCES", 2)
+    old = cluster.virtual_ip("old", ["10.0.5.1/16"], created=1)
+    big = cluster.virtual_ip("big", ["10.0.5.2/16", "2001:db8::10/64"], created=2)
+    small = cluster.virtual_ip("small", ["10.0.5.3/16"], created=3)
+    result = cluster.plan([old, big, small, *cluster.nodes(1)])
+    assert [i.virtual_ip for i in result.node_configs["n-1"].spec.instances] == ["old", "small"]

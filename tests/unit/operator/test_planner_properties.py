@@ -27,6 +27,8 @@ def _virtual_ip(draw, number):
     nodes = {"maxCandidates": draw(st.integers(1, 4))}
     if draw(st.booleans()):
         nodes["selector"] = {"matchLabels": {"color": draw(st.sampled_from(LABELS))}}
+    if draw(st.integers(0, 2)) == 0:
+        nodes["pods"] = {"namespace": "ingress", "selector": {"matchLabels": {"app": draw(st.sampled_from(LABELS))}}}
     preferred = draw(st.lists(st.sampled_from([f"n-{i}" for i in range(7)]), max_size=3, unique=True))
     nodes["preferred"] = [{"node": n} for n in preferred]
     for entry in nodes["preferred"]:
@@ -70,12 +72,23 @@ def _node(draw, number):
     ]
 
 
+def _pod(draw, number):
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": "ingress", "name": f"p-{number}", "labels": {"app": draw(st.sampled_from(LABELS))}},
+        "spec": {"nodeName": f"n-{draw(st.integers(0, 6))}"},
+        "status": {"conditions": [{"type": "Ready", "status": draw(st.sampled_from(["True", "True", "False"]))}]},
+    }
+
+
 @st.composite
 def clusters(draw, least=1):
     """Documents of one to five VirtualIPs and up to seven nodes, with every trouble in between."""
     documents = [_virtual_ip(draw, number) for number in range(draw(st.integers(least, 5)))]
     for number in range(draw(st.integers(0, 7))):
         documents += _node(draw, number)
+    documents += [_pod(draw, number) for number in range(draw(st.sampled_from([0, 0, 2, 5])))]
     return documents
 
 

@@ -21,6 +21,8 @@ from mooring_lab.wait import wait_until
 Document = dict[str, Any]
 #: For what must happen, on a machine that stalls: generous, since a wait ends with its event.
 SOON_S = 30.0
+#: After an outage of the API all clients come back by themselves, after a pause that grows to 15 s.
+BACK_S = 60.0
 INGRESS = "node-role.kubernetes.io/ingress"
 SELECTED = {"matchLabels": {INGRESS: ""}}
 SECOND = "operator-2"
@@ -129,6 +131,28 @@ class Scene:
         items = self.client.list(EVENTS, "default", field_selector=f"involvedObject.name={name}").items
         return {item["reason"]: item["message"] for item in items}
 
+    # What the daemons say.
+
+    def groups(self, node: str) -> list[Document]:
+        """As `mooring-node status -o json` has them."""
+        answer = self.lab.node(node).daemon_status()
+        assert answer is not None, f"the daemon of {node} does not answer"
+        found: list[Document] = answer["groups"]
+        return found
+
+    def states(self, node: str) -> dict[str, str]:
+        return {group["name"]: group["state"] for group in self.groups(node)}
+
+    def refused(self) -> list[Document]:
+        """What daemons refused of what they heard."""
+        return [
+            {"node": node, "instance": member["name"]} | each
+            for node in self.names
+            for group in self.groups(node)
+            for member in group["members"]
+            for each in member["refused"]
+        ]
+
     # Waiting.
 
     def until(self, what: str, predicate: Callable[[], Any], seconds: float = SOON_S) -> Any:
@@ -168,14 +192,28 @@ class Scene:
             lambda: {a: held for a, held in self.lab.holders().items() if a in wanted} == wanted,
         )
 
-    def until_settled(self) -> None:
+    def until_settled(self, seconds: float = SOON_S) -> None:
         """Until an operator leads that has nothing to write, and every daemon has confirmed what stands."""
 
         def settled() -> bool:
             leads = any(self.settled_operator(name) for name in (OPERATOR, SECOND))
             return leads and all(confirmed(item) for item in self.client.list(NODE_CONFIGS).items)
 
-        self.until("all to be settled", settled)
+        self.until("all to be settled", settled, seconds)
+
+    def until_true_again(self, *names: str) -> None:
+        """After an outage of the API: until every daemon's word there is what it does, and all conditions are True."""
+
+        def true() -> bool:
+            for config in self.client.list(NODE_CONFIGS).items:
+                said = {each["name"]: each["state"] for each in config["status"]["instances"]}
+                if not confirmed(config) or said != self.states(config["metadata"]["name"]):
+                    return False
+            listed = [each for name in names for each in self.virtual_ip(name)["status"]["conditions"]]
+            return {each["status"] for each in listed} == {"True"}
+
+        self.until("all statuses to be true again", true, BACK_S)
+        self.until_settled(BACK_S)
 
     def settled_operator(self, name: str = OPERATOR) -> bool:
         """Whether this operator leads, has listed everything and has nothing to write."""

@@ -12,26 +12,26 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
+from mooring_lab.kubelet.records import (
+    EXIT,
+    LIFE,
+    PROCESS,
+    SHIM,
+    SPEC,
+    STARTING,
+    Begun,
+    kill_all,
+    read_begun,
+    read_identity,
+)
 from mooring_lab.kubelet.runspec import RunSpec
 from mooring_lab.kubelet.states import Exit
-from mooring_lab.processes import Identity
 from mooring_lab.store import write_atomically
 
-SHIM, PROCESS, STARTED, EXIT = "shim.json", "process.json", "started.json", "exit.json"
-SPEC, LIFE, STARTING = "spec.json", "life", "starting"
 LOST = Exit(137, "ContainerStatusUnknown", "the container's process and its keeper are gone; nobody saw its end")
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """A container that runs, or ran. `started_at`: seconds since the epoch; `mounts`: its mount namespace's inode."""
-
-    process: Identity
-    started_at: float
-    mounts: int
 
 
 class Attempt:
@@ -85,23 +85,19 @@ class Attempt:
             return self._lost()
 
     def begun(self) -> Begun | None:
-        try:
-            said = json.loads((self.folder / STARTED).read_text())
-        except FileNotFoundError:
-            return None
-        return Begun(Identity(said["pid"], said["start"]), said["started_at"], said["mounts"])
+        return read_begun(self.folder)
 
     def signal(self, number: signal.Signals) -> None:
         """To the container's process; before it has one, only SIGKILL has a meaning: it ends the shim."""
-        target = _identity(self.folder / PROCESS)
+        target = read_identity(self.folder / PROCESS)
         if target is None and number == signal.SIGKILL:
-            target = _identity(self.folder / SHIM)
+            target = read_identity(self.folder / SHIM)
         if target:
             target.send(number)
 
     def _lost(self) -> Exit:
         """The shim was killed. The kernel has ended its child with it, but not what that one left behind."""
-        if process := _identity(self.folder / PROCESS):
+        if process := read_identity(self.folder / PROCESS):
             process.send(signal.SIGKILL)
         begun = self.begun()
         if begun:
@@ -121,34 +117,3 @@ class Attempt:
         except BlockingIOError:
             return True
         return False
-
-
-def write_identity(path: Path, identity: Identity) -> None:
-    write_atomically(path, json.dumps(asdict(identity)))
-
-
-def _identity(path: Path) -> Identity | None:
-    try:
-        return Identity(**json.loads(path.read_text()))
-    except FileNotFoundError:
-        return None
-
-
-def kill_all(mounts: int, spare: int = 0) -> None:
-    """SIGKILL every process in a mount namespace (told by its inode), until none is left."""
-    while found := [process for process in _members(mounts) if process.pid != spare]:
-        for process in found:
-            process.send(signal.SIGKILL)
-        time.sleep(0.01)
-
-
-def _members(mounts: int) -> list[Identity]:
-    found = []
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdigit():
-            continue
-        identity = Identity.of(int(entry.name))
-        with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-            if identity and os.stat(f"/proc/{entry.name}/ns/mnt").st_ino == mounts:
-                found.append(identity)
-    return found

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mooring_lab.kubelet import syscalls
-from mooring_lab.kubelet.attempt import SPEC, Attempt
+from mooring_lab.kubelet.become import execute, take_identity
+from mooring_lab.kubelet.records import SPEC, read_begun
 from mooring_lab.kubelet.runspec import RunSpec
-from mooring_lab.kubelet.shim import execute, take_identity
 
 TIMED_OUT, GONE, NOT_EXECUTED = 124, 125, 126
 #: In this order: after the last, this program's own files are out of sight.
@@ -24,7 +24,7 @@ _NAMESPACES = ("net", "ipc", "uts", "pid", "mnt")
 def main(arguments: Sequence[str]) -> int:
     folder, seconds, *command = arguments
     spec = RunSpec.of_json((Path(folder) / SPEC).read_text())
-    begun = Attempt(Path(folder)).begun()
+    begun = read_begun(Path(folder))
     if begun is None:
         return GONE
     try:

@@ -5,7 +5,6 @@
 any runtime (programs open /dev/stdout again), and from there to the shim's own output.
 """
 
-import ctypes  # noqa: F401 - loaded before the container's root hides it
 import json
 import os
 import select
@@ -18,7 +17,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mooring_lab.kubelet import rootfs, syscalls
-from mooring_lab.kubelet.attempt import EXIT, PROCESS, SHIM, SPEC, STARTED, kill_all, write_identity
+from mooring_lab.kubelet.become import KEEPER_IGNORES, execute, take_identity
+from mooring_lab.kubelet.records import EXIT, PROCESS, SHIM, SPEC, STARTED, kill_all
 from mooring_lab.kubelet.runspec import RunSpec
 from mooring_lab.kubelet.states import Exit
 from mooring_lab.kubelet.syscalls import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS
@@ -27,7 +27,6 @@ from mooring_lab.store import write_atomically
 
 _LONGEST_MESSAGE = 4096
 _PIECE = 65536
-_IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 START_ERROR = "StartError"
 
 
@@ -35,10 +34,10 @@ def main(arguments: Sequence[str]) -> int:
     folder, starting = Path(arguments[0]), int(arguments[2])
     for descriptor in map(int, arguments[1:]):
         os.set_inheritable(descriptor, False)
-    for number in _IGNORED:
+    for number in KEEPER_IGNORES:
         signal.signal(number, signal.SIG_IGN)
     syscalls.name_process("shim")
-    write_identity(folder / SHIM, _self())
+    _write_identity(folder / SHIM, _self())
     spec = RunSpec.of_json((folder / SPEC).read_text())
     started_at = time.time()
     try:
@@ -67,6 +66,10 @@ def _self() -> Identity:
     identity = Identity.of(os.getpid())
     assert identity
     return identity
+
+
+def _write_identity(path: Path, identity: Identity) -> None:
+    write_atomically(path, json.dumps(asdict(identity)))
 
 
 def _start_time(folder: Path) -> int:
@@ -138,7 +141,7 @@ def _start(spec: RunSpec, folder: Path) -> tuple[int, int, int]:
         os.close(descriptor)
     identity = Identity.of(pid)
     if identity:
-        write_identity(folder / PROCESS, identity)
+        _write_identity(folder / PROCESS, identity)
     os.write(go_writer, b"go")
     os.close(go_writer)
     with open(said_reader, encoding="utf-8") as file:
@@ -157,7 +160,7 @@ def _become(spec: RunSpec, folder: Path, go: int, said: int, output: int) -> Non
             os._exit(1)  # the shim died before it could write down who we are
         syscalls.unshare(CLONE_NEWNS | CLONE_NEWUTS | (0 if spec.host_ipc else CLONE_NEWIPC))
         os.write(said, f"{os.stat('/proc/thread-self/ns/mnt').st_ino}\n".encode())
-        _set_host_name(spec.hostname)
+        syscalls.set_host_name(spec.hostname)
         scratch = folder / "root"
         scratch.mkdir(exist_ok=True)
         rootfs.build(spec, scratch)
@@ -171,35 +174,6 @@ def _become(spec: RunSpec, folder: Path, go: int, said: int, output: int) -> Non
     except BaseException as error:  # noqa: BLE001 - whatever it is, the shim must be told
         os.write(said, f"{error}\n".encode())
     os._exit(127)
-
-
-def _set_host_name(name: str) -> None:
-    import socket
-
-    socket.sethostname(name)
-
-
-def take_identity(spec: RunSpec) -> None:
-    """User, groups and capabilities, as the container's process has them from its exec on."""
-    who = spec.identity
-    syscalls.limit_bounding_set(who.capabilities)
-    os.setgroups(who.groups)
-    os.setresgid(who.gid, who.gid, who.gid)
-    os.setresuid(who.uid, who.uid, who.uid)
-    syscalls.set_capabilities(who.capabilities if who.uid == 0 else 0)
-    if who.no_new_privileges:
-        syscalls.no_new_privileges()
-
-
-def execute(argv: tuple[str, ...], environment: dict[str, str]) -> None:
-    """Become a command, with the signals as a new process finds them. OSError names the command."""
-    for number in (*_IGNORED, signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
-    os.umask(0o022)
-    try:
-        os.execvpe(argv[0], argv, environment)
-    except OSError as error:
-        raise OSError(error.errno, f'exec: "{argv[0]}": {error.strerror}') from error
 
 
 if __name__ == "__main__":

@@ -75,6 +75,11 @@ def name_process(name: str) -> None:
     _call("prctl", _PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
+def set_host_name(name: str) -> None:
+    """Of this UTS namespace."""
+    _call("sethostname", name.encode(), len(name.encode()))
+
+
 def no_new_privileges() -> None:
     _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 

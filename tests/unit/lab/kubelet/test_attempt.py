@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mooring_lab.kubelet.attempt import EXIT, LIFE, LOST, SHIM, STARTED, STARTING, Attempt, Begun
+from mooring_lab.kubelet.attempt import LOST, Attempt
+from mooring_lab.kubelet.records import EXIT, LIFE, SHIM, STARTED, STARTING, Begun
 from mooring_lab.kubelet.states import Exit
 from mooring_lab.processes import Identity
 

@@ -6,7 +6,7 @@ Errors are told apart by type; what they say is for people.
 from collections.abc import Mapping
 from typing import Any
 
-from mooring_kube.errors import ApiError, Forbidden, KubeError, NotFound, Unauthorized
+from mooring_kube.errors import ApiError, Forbidden, KubeError, NotFound, Unauthorized, Unreachable
 
 SECOND_NS = 1_000_000_000
 LONGEST_TEXT = 300
@@ -60,4 +60,4 @@ def explain(error: KubeError) -> str:
         return f"{text}; grant this right to the daemon's account (deploy/node-rbac.yaml), or name another one"
     if isinstance(error, Unauthorized):
         return f"{text}; the token is not known or has expired: it is read again, see that its file is renewed"
-    return text if isinstance(error, ApiError) else f"not reachable: {text}"
+    return f"not reachable: {text}" if isinstance(error, Unreachable) else text

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from mooring_kube.errors import ApiError, Conflict, KubeError
 from mooring_node.agent.hearing import explain
 from mooring_node.agent.publication import SECOND_NS, Publication
-from mooring_node.agent.writer import Document, Writer
+from mooring_node.agent.writer import Document, OurMistake, Writer
 from mooring_node.kernel.process import now_ns
 from mooring_node.log import Log
 
@@ -144,6 +144,6 @@ class Reporter:
     def _tell(self, error: KubeError) -> None:
         """Once for each kind of refusal; that a server is gone, who listens to it says."""
         kind = type(error).__name__
-        if isinstance(error, ApiError) and kind != self._refusal:
+        if isinstance(error, ApiError | OurMistake) and kind != self._refusal:
             self._log.write("warning", f"{self._called}: its status was not written: {explain(error)}")
         self._refusal = kind

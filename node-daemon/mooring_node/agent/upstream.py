@@ -81,7 +81,7 @@ class Upstream:
         """Make the last good configuration ready and begin to listen; False where neither can ever come to anything."""
         last_good = self._running.prepare_last_good()
         loop = asyncio.get_running_loop()
-        loop.call_later(PATIENCE_S, self._begin, "nothing was heard of the API server yet")
+        loop.call_later(PATIENCE_S, self._run_out_of_patience)
         loop.call_later(STATUS_PATIENCE_S, self._reporter.begin)
         missing = self._listening.listen()
         return last_good is not None or missing is None
@@ -172,12 +172,16 @@ class Upstream:
         self._running.take(reading, partial(self._keyring.book.with_passwords, node=self._identity.node))
         self.changed()
 
-    def _begin(self, why: str = "") -> None:
+    def _run_out_of_patience(self) -> None:
+        if not self._began:
+            what = "the API server" if self._reading is None else "the Secrets that the NodeConfig names"
+            self._log.write("warning", f"nothing was heard of {what} yet; {self._what_runs()}")
+            self._begin()
+
+    def _begin(self) -> None:
         """Run the last good configuration, unless something else runs already."""
         if not self._began:
             self._began = True
-            if why:
-                self._log.write("warning", f"{why}; {self._what_runs()}")
             self._running.run_last_good()
 
     def _what_runs(self) -> str:

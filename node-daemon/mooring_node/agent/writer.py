@@ -6,9 +6,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from mooring_kube.errors import KubeError, Unreachable
+from mooring_kube.errors import KubeError
 
 Document = dict[str, Any]
+
+
+class OurMistake(KubeError):  # noqa: N818 - it names what it is
+    """A request failed for a reason that no server can give."""
 
 
 class Writer(threading.Thread):
@@ -41,4 +45,4 @@ def _outcome(call: Callable[[], Document]) -> tuple[Document | None, KubeError |
     except KubeError as error:
         return None, error
     except Exception as error:  # noqa: BLE001 - a mistake of ours must not end the thread in silence
-        return None, Unreachable(f"a mistake of ours: {error!r}")
+        return None, OurMistake(f"a mistake of ours: {error!r}")

@@ -480,6 +480,12 @@ def test_a_server_that_never_answers_keeps_nobody_waiting(tmp_path: Path, monkey
         async with started(tmp_path) as bench:
             await bench.wait(lambda: bench.told())
             assert bench.log.count("nothing was heard of the API server yet; the last good configuration runs") == 1
+        async with started(tmp_path) as bench:
+            bench.server.store(KEYED, generation=2)
+            bench.server.configs.handler.listed([bench.server.node_config])
+            await bench.wait(lambda: bench.told())
+            assert bench.groups == ["a"]
+            assert bench.log.count("nothing was heard of the Secrets that the NodeConfig names yet; the last good") == 1
 
     run(test())
 
@@ -798,7 +804,8 @@ def test_a_write_that_fails_is_tried_again_and_said_once(tmp_path: Path, monkeyp
             bench.server.list()
             await bench.wait(lambda: bench.server.node_config and bench.server.node_config.get("status"))
             assert bench.log.count('cannot patch resource "nodeconfigs/status"; grant this right') == 1
-            assert bench.log.count("its status was not written") == 4
+            assert bench.log.count("its status was not written") == 5
+            assert bench.log.count("its status was not written: a mistake of ours") == 1
             await bench.wait(lambda: bench.upstream.about()["statusWrites"]["written"])
             assert bench.upstream.about()["statusWrites"] == {"written": 1, "conflict": 0, "failed": 7}
 

@@ -165,4 +165,6 @@ def _mounts(pod: View, container: View, facts: Facts, variables: dict[str, str])
             raise CannotRun(CONFIG_ERROR, f"subPath {part!r} must stay inside the volume {said['name']}")
         if part:
             source = f"{source}/{part}"
-        yield Mount(source, posixpath.normpath(said["mountPath"]), read_only or bool(said.get("readOnly")))
+        folders = (str(facts.pod_folder), facts.node.disk)
+        within = next((folder for folder in folders if _beneath(source, (folder,))), "")
+        yield Mount(source, posixpath.normpath(said["mountPath"]), read_only or bool(said.get("readOnly")), within)

@@ -34,7 +34,7 @@ def build(spec: RunSpec, scratch: Path) -> None:
     """
     syscalls.mount("none", "/", None, MS_REC | MS_PRIVATE)
     # Opened while the host's root can be seen, mounted when it can no longer be.
-    sources = [os.open(mount.source, os.O_PATH | os.O_CLOEXEC) for mount in spec.mounts]
+    sources = [_open(mount) for mount in spec.mounts]
     root = _layers(spec.root, scratch)
     _devices(root, privileged=spec.identity.privileged)
     for folder in spec.root.shared:
@@ -51,6 +51,20 @@ def build(spec: RunSpec, scratch: Path) -> None:
         syscalls.make_read_only("/")
     syscalls.leave_old_root()
     os.chdir(spec.working_dir)
+
+
+def lies_within(path: str, folder: str) -> bool:
+    """Whether a path without links is in a folder (whose own path may have some); an empty folder is everywhere."""
+    folder = os.path.realpath(folder) if folder else ""
+    return not folder or path == folder or path.startswith(f"{folder}/")
+
+
+def _open(mount: Mount) -> int:
+    """What is asked where it was found: nobody can put a link there between the question and the mount."""
+    descriptor = os.open(mount.source, os.O_PATH | os.O_CLOEXEC)
+    if not lies_within(os.readlink(f"/proc/self/fd/{descriptor}"), mount.within):
+        raise PermissionError(f"{mount.target}: a link in {mount.source} leads out of the lab")
+    return descriptor
 
 
 def _layers(root: Root, scratch: Path) -> str:

@@ -7,11 +7,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A folder or file of the host that the container sees at `target`."""
+    """A folder or file of the host that the container sees at `target`.
+
+    It must lie in the folder `within`, wherever links lead that a container may have put there; empty: anywhere.
+    """
 
     source: str
     target: str
     read_only: bool = False
+    within: str = ""
 
 
 @dataclass(frozen=True, slots=True)

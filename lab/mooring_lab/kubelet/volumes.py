@@ -14,6 +14,7 @@ from mooring_lab.kubelet.document import View, spec, volumes
 from mooring_lab.kubelet.facts import CannotRun
 from mooring_lab.kubelet.payload import NOT_MOUNTED, File
 from mooring_lab.kubelet.plan import host_path
+from mooring_lab.kubelet.rootfs import lies_within
 from mooring_lab.kubelet.runspec import RunSpec
 
 _DATA = "..data"
@@ -43,6 +44,8 @@ def make_sources(run: RunSpec) -> None:
     message.write_bytes(b"")
     message.chmod(0o666)
     for mount in run.mounts:
+        if not lies_within(os.path.realpath(mount.source), mount.within):
+            raise CannotRun(NOT_MOUNTED, f"{mount.target}: a link in {mount.source} leads out of the lab")
         if os.path.exists(mount.source):
             continue
         if mount.read_only:

@@ -177,6 +177,17 @@ def test_a_config_map_that_changes_is_seen_in_one_step(place: Place) -> None:
     place.until("the names", lambda: {name for name in os.listdir(folder) if name[0] != "."} == {"a", "new"})
 
 
+def test_a_link_that_a_container_made_leads_nowhere(place: Place) -> None:
+    mount = {"name": "v", "mountPath": "/v"}
+    volumes = [{"name": "v", "hostPath": {"path": "/var/lib/links"}}]
+    maker = shell("ln -sfn /etc /v/out", volumeMounts=[mount])
+    place.run("maker", {"containers": [maker], "volumes": volumes, "restartPolicy": "Never"})
+    place.until_pod("maker", "to be over", lambda pod: pod["status"].get("phase") == "Succeeded")
+    taker = shell("exec sleep 1000", volumeMounts=[mount | {"subPath": "out"}])
+    place.run("taker", {"containers": [taker], "volumes": volumes})
+    place.until_pod("taker", "to be refused", lambda pod: "leads out of the lab" in json.dumps(pod["status"]))
+
+
 @pytest.mark.parametrize(
     ("security", "held"),
     [

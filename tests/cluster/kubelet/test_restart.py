@@ -206,6 +206,28 @@ def test_containers_go_on_while_the_api_server_is_away_and_are_restarted_too(
     place.ready("alone")
 
 
+def test_a_start_without_the_api_server_goes_on_with_what_runs(place: Place, nodes: Nodes, real_api: RealApi) -> None:
+    probe = {"exec": {"command": ["test", "-f", "/v/ok"]}, "periodSeconds": 1, "failureThreshold": 1}
+    steady = shell(SLEEP)
+    probed = shell("touch /v/ok; echo up; exec sleep 1000", "probed", livenessProbe=probe, volumeMounts=MOUNTS)
+    place.run("alone", {"containers": [steady, probed], "terminationGracePeriodSeconds": 1} | V)
+    pod = place.ready("alone")
+    before = processes(nodes, pod)
+    nodes.kubelets[NODE].kill()
+    real_api.kill_server()
+    try:
+        nodes.start(NODE)
+        volume = nodes.folder(NODE) / "pods" / pod["metadata"]["uid"] / "volumes/v/ok"
+        volume.unlink()
+        # It looks after them: the probe fails, and the container is ended.
+        wait_until(lambda: [each.alive() for each in before].count(False) == 1, 30, "the probed container to end")
+    finally:
+        real_api.restart_server()
+    place.until_pod("alone", "one restart", lambda pod: sorted(all_restarts(pod)) == [0, 1])
+    place.ready("alone")
+    assert [each.alive() for each in before].count(True) == 1
+
+
 def test_only_one_runs_for_a_node(nodes: Nodes) -> None:
     with pytest.raises(LabError, match="runs already"):
         nodes.start(NODE)

@@ -114,9 +114,9 @@ def test_mounts_come_in_an_order_that_hides_none() -> None:
     ]
     run = planned(container(volumeMounts=mounts), volumes=volumes)
     assert run.mounts[:-1] == (
-        Mount("/lab/pods/u-1/volumes/c/x/y", "/a", read_only=True),
-        Mount("/lab/pods/u-1/volumes/e", "/a/b"),
-        Mount("/lab/disk/v/lb-1", "/a/b/c", read_only=True),
+        Mount("/lab/pods/u-1/volumes/c/x/y", "/a", read_only=True, within="/lab/pods/u-1"),
+        Mount("/lab/pods/u-1/volumes/e", "/a/b", within="/lab/pods/u-1"),
+        Mount("/lab/disk/v/lb-1", "/a/b/c", read_only=True, within="/lab/disk"),
     )
 
 

@@ -10,6 +10,7 @@ from tests.unit.lab.kubelet.pods import container, pod
 
 from mooring_lab.kubelet.facts import CannotRun
 from mooring_lab.kubelet.payload import File
+from mooring_lab.kubelet.rootfs import lies_within
 from mooring_lab.kubelet.runspec import Identity, Mount, Root, RunSpec
 from mooring_lab.kubelet.volumes import PodFolder, make_directories, make_sources, write_payload
 
@@ -128,3 +129,22 @@ def test_what_mounts_stand_upon(tmp_path: Path) -> None:
     assert message.read_text() == ""
     with pytest.raises(CannotRun, match="/y: there is no"):
         make_sources(run_spec(message, Mount(str(tmp_path / "key"), "/y", read_only=True)))
+
+
+def test_no_link_leads_out(tmp_path: Path) -> None:
+    """A container may put any link into its volume."""
+    disk, elsewhere = tmp_path / "disk", tmp_path / "elsewhere"
+    disk.mkdir()
+    elsewhere.mkdir()
+    (disk / "out").symlink_to(elsewhere)
+    (disk / "inside").mkdir()
+    (disk / "in").symlink_to("inside")
+    make_sources(run_spec(tmp_path / "m", Mount(str(disk / "in/x"), "/x", within=str(disk))))
+    assert (disk / "inside/x").is_dir()
+    for source in (disk / "out", disk / "out/new"):
+        with pytest.raises(CannotRun, match="leads out of the lab"):
+            make_sources(run_spec(tmp_path / "m", Mount(str(source), "/x", within=str(disk))))
+    assert list(elsewhere.iterdir()) == []
+    assert lies_within(str(elsewhere), "")
+    assert lies_within(str(disk), str(disk))
+    assert not lies_within(f"{disk}s", str(disk))

@@ -31,15 +31,16 @@ class Schedule:
         self._due = dict.fromkeys(KINDS, 0.0)
         self._failures = dict.fromkeys(KINDS, 0)
         self._latest = 0.0
+        self._listed: set[str] = set()
 
     def asked(self, now: float) -> None:
         """kopf lists anew. Each call puts our lists off until it is quiet, but by no more than ten times that.
 
-        All kinds follow: kopf says nothing of a kind of which nothing is left.
+        All kinds follow, for kopf says nothing of a kind of which nothing is left; but the first lists do not wait.
         """
         if self._latest < now:
             self._latest = now + 10 * QUIET_S
-        for kind in KINDS:
+        for kind in self._listed:
             self._due[kind] = min(now + QUIET_S, self._latest)
 
     def begun(self, kind: str) -> None:
@@ -49,6 +50,7 @@ class Schedule:
     def listed(self, kind: str, now: float, jitter: float) -> None:
         """It is done; the next one in 0.8 to 1.2 times the usual time, by `jitter` from 0 to 1."""
         self._failures[kind] = 0
+        self._listed.add(kind)
         self._due[kind] = min(self._due[kind], now + self._every_s * (0.8 + 0.4 * jitter))
 
     def failed(self, kind: str, now: float, jitter: float) -> None:

@@ -25,7 +25,7 @@ from mooring_operator.watches import Watches
 from mooring_operator.writer import Writer
 from mooring_operator.writes import Write
 
-_LOOK_AGAIN_S = 5.0
+_LOOK_AGAIN_S, _LOOK_S = 5.0, 0.05
 #: SIGTERM to the end: what is under way may finish, then the lease is given back.
 _WRITES_END_S, _RELEASE_S = 0.8, 0.8
 #: A thread that has not come round for so long does not come any more.
@@ -125,7 +125,7 @@ class Operator:
     def _wait(self, event: threading.Event) -> None:
         """For the event, or for the end."""
         told = ""
-        while not event.wait(0.2) and not self._ending.is_set():
+        while not event.wait(_LOOK_S) and not self._ending.is_set():
             holder = self._leader.holder
             if holder and holder != told:
                 told = holder
@@ -136,6 +136,9 @@ class Operator:
         self._writer.start()
         self._events.start()
         self._lister.start()
+        # kopf reads everything again; the first plan need not wait for that.
+        while not self._store.complete and not self._ending.wait(_LOOK_S):
+            pass
         self._watches.start()
 
     def _end(self) -> None:

@@ -48,6 +48,12 @@ def test_a_list_follows_kopfs_when_it_is_quiet() -> None:
     assert sorted(all_listed(schedule, 10.5 + QUIET_S)) == sorted(KINDS)
 
 
+def test_the_first_lists_do_not_wait_for_kopf() -> None:
+    schedule = Schedule(300.0)
+    schedule.asked(0.0)
+    assert sorted(all_listed(schedule, 0.0)) == sorted(KINDS)
+
+
 def test_kopf_that_never_ends_listing_does_not_put_ours_off_for_ever() -> None:
     schedule = Schedule(300.0)
     all_listed(schedule, 0.0)

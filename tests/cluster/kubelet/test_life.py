@@ -170,6 +170,8 @@ def test_a_hook_that_never_ends_is_cut_off_with_the_grace_period(place: Place) -
 def test_a_shorter_grace_period_replaces_a_longer_one(place: Place) -> None:
     place.run("hurry", {"containers": [python(_STUBBORN)], "terminationGracePeriodSeconds": 600})
     place.ready("hurry")
+    # Before that it has no handler, and the first process of a pid namespace hears no signal without one.
+    place.until("it to be up", lambda: "up" in words(place, "hurry"))
     place.delete(PODS, "hurry")
     place.until("SIGTERM", lambda: "TERM" in words(place, "hurry"))
     place.delete(PODS, "hurry", gracePeriodSeconds=1)

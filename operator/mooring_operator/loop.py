@@ -7,7 +7,7 @@ from datetime import datetime
 
 from mooring_operator.clock import Clock, boottime_s, now_utc
 from mooring_operator.metrics import Metrics
-from mooring_operator.reconcile import Reconciler, Result
+from mooring_operator.reconcile import KnownPods, Reconciler, Result
 from mooring_operator.store import Store
 from mooring_operator.writer import Writer
 
@@ -16,7 +16,7 @@ QUIET_S, MOST_S = 0.02, 0.05
 #: What the last turn wanted is written first, so that members of a new group are told in one go; but no change
 #: waits longer than this for it.
 PATIENCE_S = 0.25
-#: Between two turns there is at least as much time as the last one took, so that they leave half of it to the rest.
+#: Nothing is written during a turn, so between two there is as much time as the last one took, but no more than this.
 LONGEST_REST_S = 2.0
 #: After a turn that failed; a change makes the next one come sooner.
 _AGAIN_S = 5.0
@@ -34,13 +34,14 @@ class Loop(threading.Thread):
         metrics: Metrics,
         writer: Writer,
         turned: Callable[[Result], None],
+        pods: Callable[[], KnownPods],
         *,
         clock: Clock = boottime_s,
         wall_clock: Callable[[], datetime] = now_utc,
     ) -> None:
         """`look` is to be called when the writer has become idle, `turned` is told of each result."""
         super().__init__(name="reconcile", daemon=True)
-        self._writer = writer
+        self._writer, self._pods = writer, pods
         self._store, self._reconciler, self._metrics, self._turned = store, reconciler, metrics, turned
         self._clock, self._wall_clock = clock, wall_clock
         self._condition = threading.Condition()
@@ -49,7 +50,6 @@ class Loop(threading.Thread):
         self._again_at: float | None = None
         self._turning_since: float | None = None
         self._rested_at = 0.0
-        self._ended_at, self._took_s = 0.0, 0.0
         self._stopping = False
         self.trouble = ""
         """Why the last turn failed; empty: it did not."""
@@ -99,23 +99,16 @@ class Loop(threading.Thread):
         """When the next turn is due; None: not before something changes."""
         times = [] if self._again_at is None else [self._again_at]
         if (since := self._dirty_since) is not None:
-            times.append(self._after_writes(since) if self._writer.busy() else self._after_quiet(since))
-        return min(times, default=None)
-
-    def _after_quiet(self, since: float) -> float:
-        return min(self._last_change + QUIET_S, since + MOST_S)
-
-    def _after_writes(self, since: float) -> float:
-        """Nothing is written during a turn, so where turns are long the writes get as long as they."""
-        return max(since + PATIENCE_S, self._ended_at + self._took_s)
+            quiet = min(self._last_change + QUIET_S, since + MOST_S)
+            times.append(since + PATIENCE_S if self._writer.busy() else quiet)
+        return max(min(times), self._rested_at) if times else None
 
     def _turn(self, since: float) -> None:
-        began = self._clock()
         try:
             self._writer.hold()
             began = self._clock()
             with self._metrics.reconcile.time():
-                result = self._reconciler.turn(self._store.view(), self._wall_clock())
+                result = self._reconciler.turn(self._store.view(), self._wall_clock(), self._pods())
             ended = self._clock()
             self._rested_at = ended + min(ended - began, LONGEST_REST_S)
             self._writer.want(result.writes)
@@ -130,8 +123,6 @@ class Loop(threading.Thread):
         self.trouble = ""
         self._metrics.problems.set(len(result.problems))
         with self._condition:
-            self._ended_at = self._clock()
-            self._took_s = self._ended_at - began
             self._turning_since = None
             if result.again_after_s is not None:
                 self._again_at = self._clock() + result.again_after_s

@@ -2,45 +2,21 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from mooring_api.virtualip import LabelSelector, LabelSelectorOperator, Pods
 from mooring_kube.client import Client
 from mooring_kube.errors import KubeError
 from mooring_kube.follow import Follower
 from mooring_kube.resources import PODS
+from mooring_operator.pods import PodSelection, ready_pod
 
 Document = dict[str, Any]
 
+#: After so many failures (some seconds) nobody waits any more for a first list.
+MOST_FAILURES = 5
+
 log = logging.getLogger(__name__)
-
-
-class PodSelection(NamedTuple):
-    """Which pods: a namespace and a label selector as the API server takes it."""
-
-    namespace: str
-    selector: str
-
-
-def selection_of(pods: Pods) -> PodSelection:
-    """Two that select alike in the same words are one."""
-    return PodSelection(pods.namespace, ",".join(sorted(_terms(pods.selector))))
-
-
-def _terms(selector: LabelSelector) -> Iterable[str]:
-    yield from (f"{key}={value}" for key, value in selector.match_labels.items())
-    for term in selector.match_expressions:
-        values = f"({','.join(sorted(term.values))})"
-        match term.operator:
-            case LabelSelectorOperator.IN:
-                yield f"{term.key} in {values}"
-            case LabelSelectorOperator.NOT_IN:
-                yield f"{term.key} notin {values}"
-            case LabelSelectorOperator.EXISTS:
-                yield term.key
-            case LabelSelectorOperator.DOES_NOT_EXIST:
-                yield f"!{term.key}"
 
 
 class _Watched:
@@ -52,6 +28,7 @@ class _Watched:
         self._ready: dict[str, str] = {}
         self._nodes: frozenset[str] | None = None
         self._trouble = ""
+        self._failures = 0
 
     @property
     def nodes(self) -> frozenset[str] | None:
@@ -59,21 +36,27 @@ class _Watched:
         with self._lock:
             return self._nodes
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether they could not be listed for so long that nobody should wait for it."""
+        with self._lock:
+            return self._nodes is None and self._failures >= MOST_FAILURES
+
     def listed(self, items: Iterable[Document]) -> None:
         self._trouble = ""
-        found = dict(pair for item in items if (pair := ready_pod(item)) is not None)
+        found = {str(item["metadata"]["name"]): pod.node for item in items if (pod := ready_pod(item))}
         with self._lock:
             self._ready = found
         self._sum_up()
 
     def changed(self, item: Document) -> None:
         name = str(item["metadata"]["name"])
-        pair = ready_pod(item)
+        pod = ready_pod(item)
         with self._lock:
-            if pair is None:
+            if pod is None:
                 self._ready.pop(name, None)
             else:
-                self._ready[name] = pair[1]
+                self._ready[name] = pod.node
         self._sum_up()
 
     def deleted(self, item: Document) -> None:
@@ -82,6 +65,10 @@ class _Watched:
         self._sum_up()
 
     def failed(self, error: KubeError) -> None:
+        with self._lock:
+            self._failures += 1
+        if self.hopeless:
+            self._changed()
         if str(error) != self._trouble:
             self._trouble = str(error)
             log.warning("pods %s in %s cannot be followed: %s", self._selection.selector, self._selection[0], error)
@@ -93,20 +80,6 @@ class _Watched:
                 return
             self._nodes = nodes
         self._changed()
-
-
-def ready_pod(pod: Mapping[str, Any]) -> tuple[str, str] | None:
-    """A pod's name and node where it is Ready and stays; never raises for what stands in it."""
-    metadata, spec, status = (_mapping(pod.get(part)) for part in ("metadata", "spec", "status"))
-    name, node = metadata.get("name"), spec.get("nodeName")
-    conditions = status.get("conditions")
-    ready = any(
-        _mapping(each).get("type") == "Ready" and _mapping(each).get("status") == "True"
-        for each in (conditions if isinstance(conditions, list) else ())
-    )
-    if not ready or metadata.get("deletionTimestamp") or not isinstance(name, str) or not isinstance(node, str):
-        return None
-    return name, node
 
 
 class PodWatch:
@@ -133,12 +106,13 @@ class PodWatch:
     def stop(self) -> None:
         self.follow(())
 
-    def nodes(self) -> dict[PodSelection, frozenset[str]]:
-        """The nodes with a Ready pod, for each selection that was listed once."""
+    def nodes(self) -> dict[PodSelection, frozenset[str] | None]:
+        """The nodes with a Ready pod, for each selection that was listed once; None where it can't be listed.
+
+        What is not in it is being listed.
+        """
         with self._lock:
-            found = {selection: watched.nodes for selection, (watched, _) in self._followed.items()}
-        return {selection: nodes for selection, nodes in found.items() if nodes is not None}
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+            followed = [(selection, watched) for selection, (watched, _) in self._followed.items()]
+        return {
+            selection: watched.nodes for selection, watched in followed if watched.nodes is not None or watched.hopeless
+        }

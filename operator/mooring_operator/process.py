@@ -18,6 +18,7 @@ from mooring_operator.leader import Leader, Role, Terms
 from mooring_operator.listing import Lister
 from mooring_operator.loop import Loop
 from mooring_operator.metrics import Metrics, Readings
+from mooring_operator.pod_watch import PodWatch
 from mooring_operator.reconcile import Reconciler, Result
 from mooring_operator.settings import Settings
 from mooring_operator.store import Replaced, Store
@@ -73,7 +74,8 @@ class Operator:
         may_write = self._leader.holds
         self._events = EventPoster(cluster, self._store, self._metrics, self._leader.identity, may_write=may_write)
         self._writer = Writer(cluster, self._store, self, may_write=may_write, again=self._woken, idle=self._idle)
-        self._loop = Loop(self._store, Reconciler(), self._metrics, self._writer, self._turned)
+        self._pods = PodWatch(self._client, self._woken)
+        self._loop = Loop(self._store, Reconciler(), self._metrics, self._writer, self._turned, self._pods.nodes)
         self._lister = Lister(cluster, self._store, settings.resync.seconds, self._listed)
         self._intake = Intake(self._store, self._metrics, self._lister.again)
         self._watches = Watches(handlers.registry(self._intake.received, connection), handlers.kopf_settings)
@@ -148,6 +150,7 @@ class Operator:
         self._loop.stop()
         self._lister.stop()
         self._watches.stop()
+        self._pods.stop()
         led = self._leader.role is Role.LEADER
         self._leader.stop()
         if led:
@@ -186,6 +189,8 @@ class Operator:
 
     def _turned(self, result: Result) -> None:
         self._events.report(result.problems)
+        if not self._ending.is_set():
+            self._pods.follow(result.pods)
 
     def _lost(self, why: str) -> None:
         log.error("the lease is lost (%s); nothing more is written, and this process ends", why)

@@ -1,6 +1,6 @@
 """From what is known of the cluster to what is to be written: pure but for its memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,7 +14,8 @@ from mooring_operator.conditions import Told
 from mooring_operator.judging import Judge
 from mooring_operator.log_words import differences, overruled
 from mooring_operator.news import news_of
-from mooring_operator.planner import Plan, Planner
+from mooring_operator.planner import Planner
+from mooring_operator.pods import PodSelection, selection_of
 from mooring_operator.reading import Reading
 from mooring_operator.reports import Reports
 from mooring_operator.scene import Scene
@@ -22,6 +23,9 @@ from mooring_operator.staging import Staged, Stager
 from mooring_operator.standing import Standing, standing_of
 from mooring_operator.view import Changed, Listed, Removed, Stored, View
 from mooring_operator.writes import Document, Verb, Write
+
+KnownPods = Mapping[PodSelection, frozenset[str] | None]
+_NO_PODS: KnownPods = {}
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Result:
     writes: tuple[Write, ...]
     problems: tuple[Problem, ...]
     again_after_s: float | None = None
+    pods: frozenset[PodSelection] = frozenset()
+    """Which pods must be followed for it."""
 
 
 class Reconciler:
@@ -51,10 +57,14 @@ class Reconciler:
         self._reports_alone: dict[str, tuple[Document, Document]] = {}
         self._statuses: dict[str, tuple[Document, VirtualIPStatus | None]] = {}
 
-    def turn(self, view: View, now: datetime) -> Result:
-        """What follows from the view. Every kind must have been listed once; views must come in their order."""
+    def turn(self, view: View, now: datetime, pods: KnownPods = _NO_PODS) -> Result:
+        """What follows from the view. Every kind must have been listed once; views must come in their order.
+
+        `pods` is where pods are Ready, None where that can't be known. What is not in it is being listed, and until
+        then nothing changes on the nodes of the VirtualIPs that ask for it: none would seem to have one.
+        """
         touched = self._hear(view)
-        snapshot = self._reading.snapshot(self._documents(view))
+        snapshot = self._reading.snapshot(self._documents(view), {s: n for s, n in pods.items() if n is not None})
         if self._allocations is None:
             self._allocations = adopt(snapshot.virtual_ips, snapshot.configured)
         plan = self._planner.plan(snapshot, self._allocations)
@@ -62,15 +72,18 @@ class Reconciler:
         paused = frozenset(v.metadata.name for v in snapshot.virtual_ips if v.paused)
         nodes = frozenset(view.objects["Node"])
         # A VirtualIP that can't be read is still there: what its nodes run stays as it was when it could.
-        staged = self._stager.stage(plan.node_configs, self._standings, paused | snapshot.unreadable, nodes)
+        asked = {v.metadata.name: selection_of(v.spec.nodes.pods) for v in snapshot.virtual_ips if v.spec.nodes.pods}
+        unheard = frozenset(name for name, selection in asked.items() if selection not in pods)
+        kept = paused | snapshot.unreadable | unheard
+        staged = self._stager.stage(plan.node_configs, self._standings, kept, nodes)
         self._configs = staged.node_configs
         ready = frozenset(node.name for node in snapshot.nodes if node.ready)
         scene = Scene(plan, staged, self._reports, ready, paused)
-        stands = self._stands(view, plan)
+        stands = self._stands(view, plan.statuses.keys() - unheard)
         told = self._judge.judge(scene, self._standings, stands, touched, now)
         writes = (*self._specs(view, staged), *_leftovers(view, nodes), *_conditions(view, stands, told))
         times = [each.again_after_s for each in told.values() if each.again_after_s is not None]
-        return Result(writes, plan.problems, min(times, default=None))
+        return Result(writes, plan.problems, min(times, default=None), frozenset(asked.values()))
 
     def _hear(self, view: View) -> set[str]:
         """Read the NodeConfigs that changed, in the order in which they did; the nodes of which anything changed."""
@@ -122,9 +135,9 @@ class Reconciler:
             self._reports_alone[name] = pair
             yield pair[1]
 
-    def _stands(self, view: View, plan: Plan) -> dict[str, VirtualIPStatus | None]:
+    def _stands(self, view: View, names: Iterable[str]) -> dict[str, VirtualIPStatus | None]:
         """The statuses that stand in the API, of the VirtualIPs that there are."""
-        pairs = ((name, view.get("VirtualIP", name)) for name in plan.statuses)
+        pairs = ((name, view.get("VirtualIP", name)) for name in names)
         stored = {name: each for name, each in pairs if each is not None}
         self._statuses = {name: _read_status(each, self._statuses.get(name)) for name, each in stored.items()}
         return {name: status for name, (_, status) in self._statuses.items()}

@@ -4,7 +4,8 @@ import pytest
 from tests.cluster.operator.scenery import SOON_S, Cluster, Daemons, addresses_of
 
 from mooring_api.virtualip import PAUSED
-from mooring_kube.resources import EVENTS, NODE_CONFIGS, NODES, VIRTUAL_IPS
+from mooring_kube.client import Client
+from mooring_kube.resources import EVENTS, NAMESPACES, NODE_CONFIGS, NODES, PODS, SERVICE_ACCOUNTS, VIRTUAL_IPS
 from mooring_lab.api.kubectl import Kubectl
 from mooring_lab.wait import wait_until
 
@@ -103,3 +104,51 @@ def test_what_a_person_applied_to_a_config_is_written_over_and_told(cluster: Clu
     assert told[0]["involvedObject"]["kind"] == "NodeConfig"
     described = kubectl("describe", "nc", "n1").stdout
     assert "Overruled" in described
+
+
+def test_an_unready_pod_touches_its_own_node_alone(cluster: Cluster) -> None:
+    names = ["n1", "n2", "n3"]
+    cluster.add_nodes(names)
+    operator = cluster.leader()
+    client = cluster.client
+    client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ingress"}})
+    try:
+        wait_until(lambda: client.list(SERVICE_ACCOUNTS, "ingress").items, SOON_S, "the namespace's service account")
+        for name in names:
+            _pod(client, f"controller-{name}", name)
+        with Daemons(client, addresses_of(names)).running():
+            pods = {"namespace": "ingress", "selector": {"matchLabels": {"app": "controller"}}}
+            cluster.apply("web", "10.0.0.100/8", nodes={"pods": pods})
+            cluster.wait_for("web")
+            cluster.wait_for("web", "Held")
+            assert all(cluster.instances(name)["web-0"]["eligible"] for name in names)
+            before = cluster.generations()
+            _ready(client, "controller-n2", "False")
+            wait_until(lambda: not cluster.instances("n2")["web-0"]["eligible"], SOON_S, "n2 to become not eligible")
+            cluster.wait_for("web")
+            after = cluster.generations()
+            assert {name for name in names if after[name] != before[name]} == {"n2"}
+            # Whoever starts anew knows of no pods for a moment, and changes nothing for that.
+            operator.end()
+            before = cluster.versions()
+            again = cluster.leader()
+            wait_until(lambda: again.metric("mooring_operator_lists_total", kind="Node") >= 2, SOON_S, "its lists")
+            wait_until(again.settled, SOON_S, "it to settle")
+            assert cluster.versions() == before
+            _ready(client, "controller-n2", "True")
+            wait_until(lambda: cluster.instances("n2")["web-0"]["eligible"], SOON_S, "n2 to take part again")
+    finally:
+        client.delete(NAMESPACES, "ingress")
+
+
+def _pod(client: Client, name: str, node: str) -> None:
+    spec = {"nodeName": node, "containers": [{"name": "main", "image": "none.example.com/none"}]}
+    metadata = {"name": name, "labels": {"app": "controller"}}
+    document = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    client.create(PODS, document, "ingress")
+    _ready(client, name, "True")
+
+
+def _ready(client: Client, pod: str, status: str) -> None:
+    conditions = [{"type": "Ready", "status": status}]
+    client.merge_patch(PODS, pod, {"status": {"conditions": conditions}}, "ingress", "status")

@@ -9,7 +9,7 @@ from tests.unit.operator.fake_api import FakeApi
 from mooring_api.virtualip import VirtualIPStatus
 from mooring_operator.conditions import Told
 from mooring_operator.judging import Judge
-from mooring_operator.reconcile import Reconciler, Result
+from mooring_operator.reconcile import KnownPods, Reconciler, Result
 from mooring_operator.scene import Scene
 from mooring_operator.standing import Standing
 from mooring_operator.store import Store
@@ -46,6 +46,7 @@ class Running:
         self.api = api
         self.results: list[tuple[Write, str]] = []
         self.turns: list[Result] = []
+        self.pods: KnownPods = {}
         self._dirty = False
         self.store = Store(self._woken)
         self._reconciler = Reconciler(CheckedJudge())
@@ -70,7 +71,7 @@ class Running:
         """Work out what is to be written; nothing is written yet."""
         self._dirty = False
         self.writer.hold()
-        result = self._reconciler.turn(self.store.view(), START + timedelta(seconds=self.api.now))
+        result = self._reconciler.turn(self.store.view(), START + timedelta(seconds=self.api.now), self.pods)
         self.writer.want(result.writes)
         self.turns.append(result)
         return result

@@ -6,9 +6,9 @@ from datetime import datetime
 import pytest
 from tests.unit.operator.fake_api import FakeApi
 
-from mooring_operator.loop import Loop
+from mooring_operator.loop import LONGEST_REST_S, Loop
 from mooring_operator.metrics import Metrics
-from mooring_operator.reconcile import Result
+from mooring_operator.reconcile import KnownPods, Result
 from mooring_operator.store import Store
 from mooring_operator.view import KINDS, View
 from mooring_operator.writer import Writer
@@ -28,7 +28,8 @@ class Turns:
         self.go_on = threading.Event()
         self.go_on.set()
 
-    def turn(self, view: View, now: datetime) -> Result:
+    def turn(self, view: View, now: datetime, pods: KnownPods) -> Result:
+        assert pods == {}
         assert now.tzinfo
         self.views.append(view)
         self.happened.release()
@@ -45,7 +46,7 @@ class Bench:
         self.turns = Turns()
         self.store = Store(self._wake)
         self.writer = Writer(FakeApi(), self.store, self, may_write=lambda: True, again=self._wake)
-        self.loop = Loop(self.store, self.turns, Metrics(), self.writer, self._turned)  # type: ignore[arg-type]
+        self.loop = Loop(self.store, self.turns, Metrics(), self.writer, self._turned, dict)  # type: ignore[arg-type]
         self.results: list[Result] = []
 
     def wrote(self, write: Write, result: str) -> None:
@@ -135,24 +136,18 @@ def test_a_turn_that_fails_is_told_and_the_next_change_is_tried(bench: Bench) ->
     assert bench.loop.trouble == ""
 
 
-def test_where_turns_are_long_the_writes_between_them_get_as_long() -> None:
+@pytest.mark.parametrize(("turn_s", "rest_s"), [(0.5, 0.5), (30.0, LONGEST_REST_S)])
+def test_where_turns_are_long_the_writes_between_them_get_as_long(turn_s: float, rest_s: float) -> None:
     clock = [100.0]
 
     class Slow(Turns):
-        def turn(self, view: View, now: datetime) -> Result:
-            clock[0] += 3.0
-            return super().turn(view, now)
+        def turn(self, view: View, now: datetime, pods: KnownPods) -> Result:
+            clock[0] += turn_s
+            return super().turn(view, now, pods)
 
-    class Busy:
-        def busy(self) -> bool:
-            return True
-
-        def hold(self) -> None: ...
-
-        def want(self, writes: tuple[Write, ...]) -> None: ...
-
-    store = Store(lambda: None)
-    loop = Loop(store, Slow(), Metrics(), Busy(), lambda _: None, clock=lambda: clock[0])  # type: ignore[arg-type]
+    store = Store()
+    writer = Writer(FakeApi(), store, Bench(), may_write=lambda: True, again=store.view)
+    loop = Loop(store, Slow(), Metrics(), writer, lambda _: None, dict, clock=lambda: clock[0])  # type: ignore[arg-type]
     loop._turn(clock[0])
     loop.wake()
-    assert loop._due() == clock[0] + 3.0
+    assert loop._due() == clock[0] + rest_s

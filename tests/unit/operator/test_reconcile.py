@@ -7,6 +7,7 @@ from tests.unit.operator.fake_api import FakeApi, Killed, lost_reply
 from tests.unit.operator.running import START, Running
 
 from mooring_api.virtualip import PAUSED
+from mooring_operator.pods import PodSelection
 from mooring_operator.reconcile import Reconciler
 from mooring_operator.store import Store
 from mooring_operator.view import KINDS
@@ -195,6 +196,43 @@ def test_an_unreadable_virtual_ip_says_so_and_keeps_its_addresses(api: FakeApi) 
     assert (accepted["status"], accepted["reason"]) == ("False", "Invalid")
     assert "spec.vrrp.version" in accepted["message"]
     assert {name: document["spec"] for name, document in api.all("NodeConfig").items()} == before
+
+
+PODS = {"namespace": "shop", "selector": {"matchLabels": {"app": "web"}}}
+SELECTION = PodSelection("shop", "app=web")
+
+
+def test_until_its_pods_are_listed_nothing_changes_for_a_virtual_ip(api: FakeApi) -> None:
+    api.add(virtual_ip("web", "10.0.0.100/24", nodes={"pods": PODS}))
+    running = Running(api)
+    running.pods = {SELECTION: frozenset({"n1", "n2"})}
+    running.settle()
+    while confirm(api):
+        running.settle()
+    assert [api.get("NodeConfig", n)["spec"]["instances"][0]["eligible"] for n in NAMES] == [True, True, False]
+    before, written = dict(api.objects), len(api.log)
+    again = Running(api)
+    result = again.turn()
+    assert result.pods == {SELECTION}
+    again.settle()
+    assert (api.objects, len(api.log)) == (before, written)
+    # They can't be listed: then all take part, and the condition says why.
+    again.pods = {SELECTION: None}
+    again.settle()
+    while confirm(api):
+        again.settle()
+    assert [api.get("NodeConfig", n)["spec"]["instances"][0]["eligible"] for n in NAMES] == [True, True, True]
+
+
+def test_a_new_virtual_ip_says_nothing_before_its_pods_are_listed(api: FakeApi) -> None:
+    bring_up(api)
+    api.add(virtual_ip("api", "10.0.0.101/24", nodes={"pods": PODS}))
+    running = Running(api).settle()
+    assert "status" not in api.get("VirtualIP", "api")
+    assert instances(api, "n1") == ["web-0"]
+    running.pods = {SELECTION: frozenset()}
+    running.settle()
+    assert "status" in api.get("VirtualIP", "api")
 
 
 # -- killed, cut off, overtaken

@@ -15,7 +15,7 @@ from mooring_operator.staging_aims import Aims, Target, aims_of, blocking, targe
 from mooring_operator.staging_claims import Claims, claims_of, dropped_by, key_of, note_of, victims
 from mooring_operator.staging_round import Round
 from mooring_operator.staging_seats import GroupKey, Seat, Share, Waiting, seat_of
-from mooring_operator.staging_waits import waits_of
+from mooring_operator.staging_waits import waits_at_target, waits_of
 from mooring_operator.standing import Standing
 
 __all__ = ["Staged", "Stager", "Waiting", "stage"]
@@ -146,7 +146,7 @@ class Stager:
                 continue
             found = target_of(key, [self._seat(node, key) for node in sorted(self._members[key])])
             if found.reached:
-                self._outcomes[key] = _Outcome(found.final, reached=True, done=True)
+                self._outcomes[key] = _Outcome(found.final, True, True, waits_at_target(found))
             else:
                 targets[key] = found
         claims = self._claims(targets.values())
@@ -238,10 +238,12 @@ def _aims(targets: Mapping[GroupKey, Target], claims: Claims) -> dict[GroupKey, 
 
 def _quiet(standing: Standing | None) -> frozenset[str]:
     """The instances that certainly hold nothing."""
-    if standing is None or standing.status is None or not standing.confirmed:
+    if standing is None or standing.status is None:
         return frozenset()
     active = {each.name for each in standing.status.instances if each.state is InstanceState.ACTIVE}
-    return frozenset(i.name for i in standing.instances if not i.eligible and i.name not in active)
+    return frozenset(
+        i.name for i in standing.instances if not i.eligible and i.name not in active and standing.runs((i.name,))
+    )
 
 
 def _same_objects(some: tuple[Instance, ...], others: tuple[Instance, ...]) -> bool:

@@ -2,19 +2,27 @@
 
 from collections.abc import Iterable, Iterator
 
+from mooring_operator.staging_aims import Target
 from mooring_operator.staging_forms import Form, has_key
 from mooring_operator.staging_round import Round
-from mooring_operator.staging_seats import Seat, Waiting, any_of, named
+from mooring_operator.staging_seats import GroupKey, Seat, Waiting, any_of, named
 
 _REMEDY = "see the daemon there, or delete its Node if it is gone for good"
 
 
 def waits_of(this: Round) -> tuple[Waiting, ...]:
     """Everything that is known to be in the way of this group's target; empty while it simply goes on."""
-    virtual_ip, group = this.target.group
-    found = [*_claims(this), *_form(this), *_members(this)]
+    return _told(this.target.group, [*_claims(this), *_form(this), *_members(this)])
+
+
+def waits_at_target(target: Target) -> tuple[Waiting, ...]:
+    """The same for a group that has nothing to do: what may still come is a key that not all have yet."""
+    return _told(target.group, _newer_key(target))
+
+
+def _told(group: GroupKey, found: Iterable[tuple[Iterable[str], str]]) -> tuple[Waiting, ...]:
     unique = dict.fromkeys((tuple(sorted(nodes)), why) for nodes, why in found)
-    return tuple(Waiting(virtual_ip, group, nodes, why) for nodes, why in unique)
+    return tuple(Waiting(*group, nodes, why) for nodes, why in unique)
 
 
 def _not_confirmed(nodes: list[str]) -> str:
@@ -50,17 +58,18 @@ def _form(this: Round) -> _Found:
             if keyless:
                 yield keyless, f"{change}: no key of Secret {goal.secret} yet on {named(keyless)}"
         return
-    yield from _newer_key(this, goal)
+    yield from _newer_key(this.target)
     listening = [seat for seat in this.standing if any(i.also_accept for i in seat.stands.values())]
     silent = [seat.node for seat in this.standing if not seat.confirmed]
     if listening and silent:
         yield silent, f"{_not_confirmed(silent)} the new form yet; the others accept the old one meanwhile"
 
 
-def _newer_key(this: Round, goal: Form) -> _Found:
-    if goal.secret is None:
+def _newer_key(target: Target) -> _Found:
+    goal = target.goal
+    if goal is None or goal.secret is None:
         return
-    reports = {seat.node: report for seat in this.standing if (report := seat.keys.get(goal.secret))}
+    reports = {seat.node: report for seat in target.seats if (report := seat.keys.get(goal.secret))}
     currents = {report.current for report in reports.values()} - {goal.key_version, None}
     behind = [node for node, report in reports.items() if not currents.intersection(report.versions)]
     if currents and behind:

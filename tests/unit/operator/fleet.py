@@ -19,7 +19,7 @@ from mooring_api.nodeconfig import (
 )
 from mooring_api.reading import read_node_config
 from mooring_api.vrrp import Family, TransportType
-from mooring_operator.staging import Staged, stage
+from mooring_operator.staging import Staged, Stager, stage
 from mooring_operator.standing import Standing, standing_of
 
 SECOND = "2026-01-01T12:00:00Z"
@@ -138,8 +138,9 @@ class Node:
         status = NodeConfigStatus(
             observed_generation=self.runs_generation,
             instances=[
-                InstanceStatus(name=i.name, state=self.state(i.group_name), since_time=SECOND, priority=1, transitions=0)
+                InstanceStatus(name=i.name, state=state, since_time=SECOND, priority=1, transitions=0)
                 for i in self.runs
+                if (state := self.state(i.group_name))
             ],
             credentials=[
                 CredentialReport(name=n, current=kept[-1] if (kept := self.keys.get(n)) else None, versions=kept or ())
@@ -168,6 +169,8 @@ class Fleet:
         self.dead: dict[str, Node] = {}
         self.secrets = {"red": "1", "blue": "1"}
         self.wishes: list[Wish] = []
+        self.stager = Stager()
+        self._read: dict[str, tuple[Any, Standing]] = {}
         self.target: dict[str, NodeConfig] = target_of([], names)
         self.kept: frozenset[str] = frozenset()
 
@@ -178,11 +181,23 @@ class Fleet:
         self.target = target_of(there, list(self.nodes))
 
     def standings(self) -> dict[str, Standing]:
-        everybody = {**self.dead, **self.nodes}
-        return {name: standing_of(node.written) for name, node in everybody.items() if node.written is not None}
+        """As an operator reads them: once for each change."""
+        found = {}
+        for name, node in {**self.dead, **self.nodes}.items():
+            if node.written is None:
+                continue
+            written, before = self._read.get(name, (None, None))
+            read = before if before and written is node.written else standing_of(node.written, before)
+            self._read[name] = (node.written, read)
+            found[name] = read
+        return found
 
     def stage(self) -> Staged:
-        return stage(self.target, self.standings(), self.kept, frozenset(self.nodes))
+        """What may be written, by an operator that was here before and by one that comes to it anew."""
+        arguments = (self.target, self.standings(), self.kept, frozenset(self.nodes))
+        staged = self.stager.stage(*arguments)
+        assert staged == stage(*arguments)
+        return staged
 
     def write(self, staged: Staged, names: list[str] | None = None) -> None:
         """Write these of the changed ones, as the API server would take them."""
@@ -197,7 +212,8 @@ class Fleet:
 
     def bump(self, secret: str) -> None:
         """Somebody changes the Secret; not while nodes go by "the newest", which they can't all mean alike."""
-        everything = [i for node in self.nodes.values() for i in (*node.runs, *standing_of(node.written or {}).instances)]
+        everything = [i for node in self.nodes.values() for i in node.runs]
+        everything += [i for node in self.nodes.values() for i in standing_of(node.written or {}).instances]
         named = [a for i in everything for a in _authentications(i) if a and a.secret_ref.name == secret]
         if all(a.key_version for a in named):
             self.secrets[secret] = str(int(self.secrets[secret]) + 1)
@@ -287,9 +303,9 @@ class Running:
                 peers = {peer.partition("%")[0] for peer in way.peers}
                 if each.authentication and self._key(each.authentication) is None:
                     continue
-                if _form(each, way, family, self._key(each.authentication)) == form:
-                    if way.type is TransportType.MULTICAST or source in peers:
-                        return True
+                heard = way.type is TransportType.MULTICAST or source in peers
+                if heard and _form(each, way, family, self._key(each.authentication)) == form:
+                    return True
         return False
 
     def _key(self, authentication: InstanceAuthentication | None) -> str | None:
@@ -345,12 +361,3 @@ def check_documents(fleet: Fleet) -> None:
     for node in fleet.nodes.values():
         if node.written is not None:
             assert read_node_config(node.written, source="api")[1] == (), node.written
-
-
-def silent(fleet: Fleet, name: str) -> Fleet:
-    """A copy of the fleet in which that node never takes anything again."""
-    copy = Fleet([])
-    copy.__dict__.update(fleet.__dict__)
-    copy.nodes = {n: replace(node) for n, node in fleet.nodes.items()}
-    copy.nodes[name].take = lambda _secrets: None  # type: ignore[method-assign]
-    return copy

@@ -72,6 +72,10 @@ class CredentialReport(Wire):
     """All states that are kept, oldest first."""
 
 
+#: The path of a problem that keeps nothing of the spec from running: it is about the report itself, or a Secret.
+REMARK = "status"
+
+
 class ReportedProblem(Wire):
     """What keeps a part of the configuration from running on this node."""
 

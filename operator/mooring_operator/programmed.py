@@ -4,13 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from mooring_api.nodeconfig import Instance, NodeConfigStatus, ReportedProblem
+from mooring_api.nodeconfig_status import REMARK
 from mooring_api.virtualip import ConditionStatus, VirtualIPStatus
 from mooring_operator.reasons import REASONS, ConditionType, Reason
 from mooring_operator.scene import Scene
 from mooring_operator.wording import FOREIGN_LENGTH, clipped, listed
 
-#: The path of a problem that keeps nothing of the spec from running: a daemon's remark on its own report.
-_REMARK = "status"
 #: Node to the instances of one VirtualIP there.
 Share = Mapping[str, tuple[Instance, ...]]
 
@@ -92,7 +91,7 @@ def _refusals(scene: Scene, share: Share, running: Share) -> Judged | None:
         confirmed = running.get(node) == share[node]
         own = {instance.name for instance in share[node]}
         for problem in status.problems:
-            of_all = not problem.instance and problem.path != _REMARK
+            of_all = not problem.instance and problem.path != REMARK
             if problem.instance in own if confirmed else of_all:
                 found.append(f"{node}: {_words(problem)}")
     return Judged(Reason.REFUSED_BY_NODE, clipped(listed(found, "; "))) if found else None

@@ -84,10 +84,17 @@ def _standing_claims(standing: Standing) -> Iterator[tuple[str, Claim]]:
     for instance in standing.instances:
         for claim in _of(instance):
             yield instance.group_name, claim
-    if not standing.confirmed:
-        for entry in standing.dropped:
-            group, _, claim = entry.partition("=")
-            yield group, claim
+    for entry in _kept(standing):
+        group, _, claim = entry.partition("=")
+        yield group, claim
+
+
+def _kept(standing: Standing) -> frozenset[str]:
+    """What was dropped and the node may still have: where it has not confirmed, or refuses the group as it stands."""
+    names: dict[str, list[str]] = {}
+    for instance in standing.instances:
+        names.setdefault(instance.group_name, []).append(instance.name)
+    return frozenset(e for e in standing.dropped if not standing.runs(names.get(e.partition("=")[0], ())))
 
 
 def victims(waits: Mapping[str, frozenset[str]]) -> frozenset[str]:
@@ -116,8 +123,7 @@ def dropped_by(standing: Standing | None, following: Iterable[Instance], quiet: 
     if standing is None:
         return frozenset()
     before = _entries(instance for instance in standing.instances if instance.name not in quiet)
-    if not standing.confirmed:
-        before |= standing.dropped
+    before |= _kept(standing)
     return before - _entries(following)
 
 

@@ -1,12 +1,14 @@
 """What stands in the API for each node: the NodeConfig that was written last, and what its daemon said of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
 
 from mooring_api.nodeconfig import Instance, NodeConfigStatus
+from mooring_api.nodeconfig_status import REMARK
 from mooring_api.wire import GROUP
 
 #: On a NodeConfig: what it dropped and its node has not confirmed yet, as `GROUP=CLAIM`, divided by blanks.
@@ -35,6 +37,16 @@ class Standing:
         """Whether the node runs what stands here, by its daemon's own word."""
         observed = self.status.observed_generation if self.status else None
         return observed is not None and observed >= self.generation
+
+    @cached_property
+    def refused(self) -> frozenset[str]:
+        """The instances that the daemon confirmed without using them as they stand; "" is the NodeConfig as a whole."""
+        problems = self.status.problems if self.status else ()
+        return frozenset(problem.instance for problem in problems if problem.path != REMARK)
+
+    def runs(self, instances: Iterable[str]) -> bool:
+        """Whether the node runs these instances as they stand here; a refused one keeps its last good form."""
+        return self.confirmed and "" not in self.refused and self.refused.isdisjoint(instances)
 
 
 def standing_of(document: Mapping[str, Any], before: Standing | None = None) -> Standing:

@@ -16,6 +16,7 @@ from mooring_api.nodeconfig import (
     NodeConfigStatus,
     ReportedProblem,
 )
+from mooring_api.nodeconfig_status import REMARK
 from mooring_api.problems import Problem, Severity
 from mooring_node.agent.transitions import GroupState
 from mooring_node.vrrp.config import GroupConfig
@@ -24,8 +25,6 @@ MOST_PROBLEMS = 32
 MOST_CREDENTIALS = 64
 MOST_FOREIGN_ROUTERS = 32
 LONGEST_TEXT = 512
-#: The path of a problem that keeps nothing of the spec from running: it is about this report or a Secret.
-REMARK = "status"
 
 
 @dataclass(frozen=True, slots=True)

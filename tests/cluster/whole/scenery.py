@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.cluster.whole.watching import Watch
 
+from mooring_api.duration import Duration
 from mooring_kube.client import Client
 from mooring_kube.errors import KubeError, NotFound
 from mooring_kube.resources import EVENTS, NODE_CONFIGS, NODES, SECRETS, VIRTUAL_IPS
@@ -234,7 +235,9 @@ class Scene:
 
     def watch(self, *documents: Document, interval_ms: float = 1.0) -> Watch:
         """A client and the kernels on the addresses of these VirtualIPs."""
-        return Watch(self.lab, [a for each in documents for a in addresses_of(each)], interval_ms)
+        addresses = [address for each in documents for address in addresses_of(each)]
+        interval_s = max(interval_of(each).seconds for each in documents)
+        return Watch(self.lab, addresses, 4 * interval_s + 1.0, interval_ms)
 
     # The end.
 
@@ -246,7 +249,7 @@ class Scene:
             if not node.daemon:
                 node.start_daemon()
         with suppress(LabError):
-            self.cluster.stop_operator(signal.SIGKILL, SECOND)
+            self.cluster.stop_operator(signal.SIGTERM, SECOND)
         if not self.cluster.ask_operator("/healthz")[0]:
             with suppress(LabError):
                 self.cluster.stop_operator(signal.SIGKILL)
@@ -295,6 +298,10 @@ def addresses_of(document: Mapping[str, Any]) -> Sequence[str]:
     """The addresses of a VirtualIP, without prefix."""
     listed: Iterable[Document] = document.get("spec", {}).get("addresses", ())
     return [each["address"].partition("/")[0] for each in listed]
+
+
+def interval_of(document: Mapping[str, Any]) -> Duration:
+    return Duration.parse(document["spec"]["vrrp"]["advertisementInterval"])
 
 
 def confirmed(config: Document) -> bool:

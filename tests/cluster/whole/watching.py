@@ -24,7 +24,7 @@ class Kernels:
     """How many nodes have each address, from change to change; used as a context."""
 
     def __init__(self, nodes: Sequence[Node], addresses: Sequence[str]) -> None:
-        self._kernels = {node.name: KernelAddresses(node.namespace) for node in nodes}
+        self._kernels = {node.name: KernelAddresses(node.namespace) for node in nodes if node.powered}
         self._history: dict[str, list[tuple[float, frozenset[str]]]] = {address: [] for address in addresses}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch)
@@ -77,18 +77,19 @@ class Kernels:
 
 
 class Watch:
-    """A packet to each address every so often and an eye on the kernels, until the end of the block.
+    """A packet to each address every so often and an eye on the kernels, until the end of the block and `after_s` more.
 
-    Then `lost` is the most that one address lost, and the rest says who held what.
+    That is longer than a Backup waits for an Active router that it does not understand. Then `lost` is the most that
+    one address lost, and the rest says who held what.
     """
 
     #: A hand-over is an overlap by design: the leaver answers until it hears its successor. Longer is a quarrel.
     OVERLAP_S = 1.0
 
-    def __init__(self, lab: Lab, addresses: Sequence[str], interval_ms: float = 1.0) -> None:
+    def __init__(self, lab: Lab, addresses: Sequence[str], after_s: float, interval_ms: float = 1.0) -> None:
         self._lab = lab
         self.addresses = tuple(addresses)
-        self._interval_ms = interval_ms
+        self._after_s, self._interval_ms = after_s, interval_ms
         self.result: Result | None = None
 
     def __enter__(self) -> Self:
@@ -100,6 +101,8 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is None:
+            time.sleep(self._after_s)
         self.kernels.__exit__()
         self._measurement.__exit__(kind, error, trace)
         if kind is None:

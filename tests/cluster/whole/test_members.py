@@ -1,0 +1,139 @@
+"""Nodes that come and go: both generations are seen, no packet is lost, and no address ever has two holders."""
+
+from typing import Any
+
+import pytest
+from tests.cluster.whole.scenery import Scene, addresses_of, virtual_ip
+from tests.cluster.whole.watching import History
+
+from mooring_kube.resources import NODE_CONFIGS
+
+pytestmark = [pytest.mark.cluster, pytest.mark.netns]
+
+
+def eligible(history: History, node: str, instance: str) -> list[Any]:
+    """What a node was told of its part, in order: may it take the role; None while it had no part."""
+    told: list[Any] = []
+    for each in history.instances(node, instance):
+        now = each.get("eligible", True) if each else None
+        if not told or told[-1] != now:
+            told.append(now)
+    return told
+
+
+def peers(scene: Scene, node: str) -> set[str]:
+    return set(scene.instances(node)["web-0"]["transport"]["peers"])
+
+
+def test_a_node_joins_as_the_last_choice(scene: Scene) -> None:
+    scene.label("lb-3", on=False)
+    web = virtual_ip("web", "10.0.0.100")
+    scene.settle(web)
+    assert scene.instances("lb-3") == {}
+    with History(scene.client, NODE_CONFIGS) as history, scene.watch(web) as watch:
+        scene.label("lb-3", on=True)
+        scene.until("lb-3 to take part", lambda: scene.instances("lb-3").get("web-0", {}).get("eligible"))
+        scene.until_programmed("web")
+        scene.until_settled()
+        assert eligible(history, "lb-3", "web-0") == [None, False, True]
+    watch.assert_nothing_moved()
+    assert scene.states("lb-3") == {"web-0": "Backup"}
+    assert peers(scene, "lb-1") == {"10.0.0.28", "10.0.0.38"}
+    assert peers(scene, "lb-2") == {"10.0.0.18", "10.0.0.38"}
+
+
+def test_a_node_joins_as_the_first_choice_and_leaves_again(scene: Scene) -> None:
+    """The address goes to it without a loss, and so it goes back."""
+    scene.label("lb-1", on=False)
+    web = virtual_ip("web", "10.0.0.100", "fd00:10::100")
+    scene.apply(web)
+    scene.until_programmed("web")
+    scene.until_holder("lb-2", *addresses_of(web))
+    scene.until_held("web")
+    scene.until_settled()
+    with History(scene.client, NODE_CONFIGS) as history, scene.watch(web) as watch:
+        scene.label("lb-1", on=True)
+        scene.until_holder("lb-1", *addresses_of(web))
+        scene.until_programmed("web")
+        scene.until_held("web")
+        scene.until_settled()
+        scene.label("lb-1", on=False)
+        scene.until_holder("lb-2", *addresses_of(web))
+        scene.until("lb-1 to have no part", lambda: not scene.instances("lb-1"))
+        scene.until_programmed("web")
+        scene.until_settled()
+        for family in ("ipv4", "ipv6"):
+            # It hands over before it is forgotten.
+            assert eligible(history, "lb-1", f"web-0-{family}") == [None, False, True, False, None]
+    watch.assert_moved_in_peace()
+
+
+def test_more_candidates_and_fewer(scene: Scene) -> None:
+    web = virtual_ip("web", "10.0.0.100", nodes={"maxCandidates": 1})
+    scene.settle(web)
+    assert [bool(scene.instances(name)) for name in scene.names] == [True, False, False]
+    with History(scene.client, NODE_CONFIGS) as history, scene.watch(web) as watch:
+        for count in (3, 1):
+            web["spec"]["nodes"]["maxCandidates"] = count
+            scene.apply(web)
+            scene.until(
+                f"{count} candidates", lambda of=count: sum(bool(scene.instances(name)) for name in scene.names) == of
+            )
+            scene.until_programmed("web")
+            scene.until_settled()
+        assert eligible(history, "lb-2", "web-0") == [None, False, True, False, None]
+        assert eligible(history, "lb-3", "web-0") == [None, False, True, False, None]
+    watch.assert_nothing_moved()
+
+
+def test_a_node_is_cordoned_and_uncordoned(scene: Scene) -> None:
+    web = virtual_ip("web", "10.0.0.100")
+    scene.settle(web)
+    with scene.watch(web) as watch:
+        scene.kubectl("cordon", "lb-1")
+        scene.until_holder("lb-2", "10.0.0.100")
+        scene.until_held("web")
+        scene.kubectl("uncordon", "lb-1")
+        scene.until_holder("lb-1", "10.0.0.100")
+        scene.until_held("web")
+    watch.assert_moved_in_peace()
+
+
+@pytest.mark.xfail(strict=True, reason="two holders: the others forget a member that nobody has told to let go")
+def test_a_node_is_deleted_while_its_daemon_holds_and_it_is_made_again(scene: Scene) -> None:
+    """Nobody has stopped its daemon: it lets go before the others forget it."""
+    web = virtual_ip("web", "10.0.0.100")
+    scene.settle(web)
+    with scene.watch(web) as deleting:
+        scene.kubectl("delete", "node", "lb-1")
+        scene.until("its NodeConfig to go with it", lambda: not scene.config("lb-1"))
+        scene.until_programmed("web")
+    with scene.watch(web) as coming:
+        scene.cluster.admit("lb-1")
+        # Its token was the deleted Node's; a kubelet would give the daemon's pod another.
+        scene.lab.node("lb-1").stop_daemon()
+        scene.lab.node("lb-1").start_daemon()
+        scene.until("lb-1 to take part", lambda: scene.instances("lb-1").get("web-0", {}).get("eligible"))
+        scene.until_holder("lb-1", "10.0.0.100")
+        scene.until_programmed("web")
+        scene.until_held("web")
+    deleting.assert_moved_in_peace()
+    coming.assert_moved_in_peace()
+
+
+def test_a_node_is_deleted_that_lost_its_power(scene: Scene) -> None:
+    """It can't let go any more, and holds nobody up."""
+    web = virtual_ip("web", "10.0.0.100")
+    scene.settle(web)
+    scene.lab.node("lb-1").fault_node()
+    scene.cluster.set_ready("lb-1", False)
+    scene.until_holder("lb-2", "10.0.0.100")
+    with scene.watch(web) as watch:
+        scene.kubectl("delete", "node", "lb-1")
+        scene.until("its NodeConfig to go with it", lambda: not scene.config("lb-1"))
+        scene.until_condition("web", "Programmed", saying="runs on lb-2, lb-3")
+        scene.until("nobody to speak to it", lambda: peers(scene, "lb-2") == {"10.0.0.38"})
+    watch.assert_nothing_moved()
+    scene.cluster.admit("lb-1")
+    scene.lab.node("lb-1").heal()
+    scene.until_holder("lb-1", "10.0.0.100")

@@ -28,11 +28,13 @@ _POLL_SECONDS = 0.02
 class EmbeddedApi:
     """An ApiServer in one Python process, all of it in one folder. It authorizes everybody to do everything.
 
+    `history`: so many changes of each resource are remembered for watches; who is further behind is told 410.
     The log stays in the folder after `stop`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, history: int = 4096) -> None:
         self.folder = folder.resolve()
+        self._history = history
         self._certificates = Certificates(self.folder / "pki")
         self._data = self.folder / "data"
         self._record = self.folder / "embedded.json"
@@ -62,6 +64,7 @@ class EmbeddedApi:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (port,) = free_ports(1)
         command = [sys.executable, "-m", "mooring_lab.api.embedded", f"--folder={self.folder}", f"--port={port}"]
+        command.append(f"--history={self._history}")
         url = f"https://127.0.0.1:{port}"
         self._claim({"url": url, "command": command})
         try:

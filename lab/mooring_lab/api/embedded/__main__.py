@@ -19,10 +19,10 @@ from mooring_lab.api.embedded.store import Store
 MOST_BYTES = 3 << 20
 
 
-async def serve(folder: Path, port: int) -> None:
+async def serve(folder: Path, port: int, history: int) -> None:
     """Serve on 127.0.0.1 until SIGTERM or SIGINT; the folder holds `pki` (Certificates) and `data` (the journal)."""
     certificates = Certificates(folder / "pki")
-    store = Store(folder / "data")
+    store = Store(folder / "data", history)
     registry = Registry(store, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
     server = Server(registry, hashlib.sha256(certificates.service_accounts.read_bytes()).digest())
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates.ca))
@@ -48,5 +48,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--history", type=int, required=True)
     arguments = parser.parse_args()
-    asyncio.run(serve(arguments.folder, arguments.port))
+    asyncio.run(serve(arguments.folder, arguments.port, arguments.history))

@@ -47,10 +47,10 @@ def taken(kind: Kind, document: Any, ask: Ask) -> Object:
     """A document as it is taken: of the right kind, pruned and with defaults."""
     body = copy.deepcopy(document)
     _of_kind(kind, body)
-    wrong = [f'duplicate field "{path}"' for path in ask.doubled]
-    wrong += sorted(f'unknown field "{path}"' for path in prune(kind.schema, body))
     default(kind.schema, body)
     broken = _undecodable(kind, body)
+    wrong = [f'duplicate field "{path}"' for path in ask.doubled]
+    wrong += sorted(f'unknown field "{path}"' for path in prune(kind.schema, body))
     if broken or (wrong and ask.validation == "Strict"):
         why = broken or f"strict decoding error: {', '.join(wrong)}"
         if ask.patch:

@@ -11,6 +11,7 @@ from mooring_lab.api.embedded import errors, openapi, protobuf, selectors, table
 from mooring_lab.api.embedded.documents import Ask
 from mooring_lab.api.embedded.errors import Cause, Object, StatusError
 from mooring_lab.api.embedded.kinds import META, Kind, resolved
+from mooring_lab.api.embedded.schema import validate
 
 _JSON, _YAML, _PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 _FORMS = ("", "Table", "PartialObjectMetadata")
@@ -66,6 +67,16 @@ def _doubled(value: Any, path: str = "") -> Iterator[str]:
             yield from _doubled(item, f"{path.removesuffix('.')}[{index}].")
 
 
+def asked(data: bytes, kind: Kind, sort: str, schema: str = "") -> Object:
+    """A document that says what is to be done, as a review or options; 400 if it does not fit its schema."""
+    schema = schema or kind.builtin
+    found, _ = document(data, kind, sort, schema)
+    wrong = next(validate(resolved()[schema], found), None)
+    if wrong is not None or not isinstance(found, dict):
+        raise errors.bad_request(f"the object provided is unrecognized: {wrong.message if wrong else 'no object'}")
+    return found
+
+
 def document(data: bytes, kind: Kind, sort: str, schema: str = "") -> tuple[Any, tuple[str, ...]]:
     """The document of a write and the paths that stand twice in it; 415, 400."""
     if sort == _PROTOBUF and kind.builtin:
@@ -74,7 +85,7 @@ def document(data: bytes, kind: Kind, sort: str, schema: str = "") -> tuple[Any,
         if sort in (_YAML, openapi.APPLY_PATCH):
             return _yaml(data), ()
         read = json.loads(data, object_pairs_hook=_pairs)
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         if sort == openapi.APPLY_PATCH:
             raise errors.bad_request(f"error decoding patch: {error}") from error
         text = data.decode(errors="replace")
@@ -140,8 +151,7 @@ def delete_options(data: bytes, target: Target, request: web.Request) -> Object:
     """The options of a DELETE, from its body and its query."""
     options: Object = {}
     if data.strip():
-        sort = content_type(request, target.kind)
-        options, _ = document(data, target.kind, sort, META + "DeleteOptions")
+        options = asked(data, target.kind, content_type(request, target.kind), META + "DeleteOptions")
     if "gracePeriodSeconds" in request.query:
         options = {**options, "gracePeriodSeconds": number(request, "gracePeriodSeconds")}
     return options

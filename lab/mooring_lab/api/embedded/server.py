@@ -36,6 +36,8 @@ class Server:
             return await self._route(request, self._user(request))
         except StatusError as refusal:
             return reply(refusal.status(), refusal.code)
+        except RecursionError:
+            return reply(errors.bad_request("the document is nested too deeply").status(), 400)
         except OSError as error:
             return reply(StatusError(500, "InternalError", f"the journal could not be written: {error}").status(), 500)
 
@@ -67,7 +69,7 @@ class Server:
             return _no_page()
         review = next((kind for kind in own if [kind.plural] == path and not kind.columns), None)
         if review is not None:
-            asked, _ = requests.document(await request.read(), review, request.content_type)
+            asked = requests.asked(await request.read(), review, request.content_type)
             return reply(reviews.review(review.plural, asked, user), 201)
         return await self._resource(request, self._target(request, group, version, path))
 
@@ -131,7 +133,7 @@ class Server:
         if request.method == "GET":
             return reply(shape.one(self._registry.get(target.kind, target.key).body))
         if target.subresource == "token":
-            asked, _ = requests.document(data, target.kind, request.content_type, reviews.TOKEN_REQUEST)
+            asked = requests.asked(data, target.kind, request.content_type, reviews.TOKEN_REQUEST)
             return reply(reviews.token_request(self._registry, self._key, *target.key, asked, datetime.now(UTC)), 201)
         verb = verbs.get((request.method, bool(target.name)))
         if verb is None or (request.method == "POST" and target.kind.namespaced and target.namespace is None):
@@ -201,6 +203,7 @@ class Server:
             raise errors.invalid(
                 "ListOptions", "meta.k8s.io", "", [Cause("FieldValueForbidden", why, "resourceVersionMatch")]
             )
+        limit_s = requests.number(request, "timeoutSeconds") or random.uniform(1800.0, 3600.0)
         lines, first = Lines(shape, fits), []
         if initial or not revision:
             first = list(
@@ -214,7 +217,6 @@ class Server:
         await response.prepare(request)
         if first:
             await response.write(b"".join(first))
-        limit_s = requests.number(request, "timeoutSeconds") or random.uniform(1800.0, 3600.0)
         await self._follow(response, bucket, lines, revision, limit_s, bookmarks=bookmarks)
         return response
 

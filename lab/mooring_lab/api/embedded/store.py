@@ -48,7 +48,7 @@ def encode(body: Object) -> bytes:
 class Store:
     """Objects by bucket (one for each resource) and by namespace and name; for one thread."""
 
-    def __init__(self, folder: Path, history: int = 4096) -> None:
+    def __init__(self, folder: Path, history: int) -> None:
         self.revision = self._start = 0
         self._buckets: dict[str, dict[Key, Stored]] = defaultdict(dict)
         self._changes: dict[str, deque[Change]] = defaultdict(lambda: deque(maxlen=history))

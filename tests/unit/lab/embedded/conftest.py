@@ -78,7 +78,7 @@ class Harbour:
 
 @pytest.fixture
 def harbour(tmp_path: Path) -> Harbour:
-    return Harbour(Registry(Store(tmp_path), NOW))
+    return Harbour(Registry(Store(tmp_path, 100), NOW))
 
 
 @pytest.fixture

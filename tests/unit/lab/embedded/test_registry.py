@@ -101,7 +101,7 @@ def test_a_definition_that_is_taken_serves_its_kind(
 ) -> None:
     """Any part of a definition is replaced by something else: it is refused, or objects can be written by it."""
     folder = tmp_path_factory.mktemp("fuzz")
-    harbour = Harbour(Registry(Store(folder), NOW))
+    harbour = Harbour(Registry(Store(folder, 100), NOW))
     key, change = ("", SHIPS["metadata"]["name"]), Ask("fuzz", NOW, patch=True)
     path = "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in place)
     operations = [{"op": "replace", "path": path, "value": value}]
@@ -118,7 +118,7 @@ def test_a_definition_that_is_taken_serves_its_kind(
         _refusal(partial(registry.create, kind, where[0], {**head, "spec": spec}, change))
         _refusal(partial(registry.apply, kind, where, {**head, "spec": {"crew": spec["crew"]}}, change))
         _refusal(partial(registry.update, kind, where, lambda live: {**live, "spec": {"crew": {}}}, change))
-    assert Registry(Store(folder), NOW).kinds.keys() == harbour.registry.kinds.keys()
+    assert Registry(Store(folder, 100), NOW).kinds.keys() == harbour.registry.kinds.keys()
 
 
 def test_a_namespace_takes_its_content_with_it(harbour: Harbour) -> None:
@@ -182,7 +182,7 @@ def test_what_has_no_owner_left_goes_too(harbour: Harbour) -> None:
 def test_definitions_and_objects_are_there_after_a_restart(harbour: Harbour, tmp_path: Any) -> None:
     harbour.ship("a")
     before = harbour.registry.store.revision
-    again = Registry(Store(tmp_path), NOW)
+    again = Registry(Store(tmp_path, 100), NOW)
     kind = again.kinds["harbour.test", "v1", "ships"]
     assert again.get(kind, ("default", "a")).body == harbour.get("ships", "a")
     assert again.store.revision == before

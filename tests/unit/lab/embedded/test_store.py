@@ -23,29 +23,29 @@ def _content(store: Store) -> dict[tuple[str, str], Any]:
 
 
 def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = Store(tmp_path, 100)
     store.write("things", _body("a", text="ä\n"))
     second = store.write("things", _body("b", "ns"))
     store.write("things", _body("c"))
     store.write("things", _body("c"), deleted=True)
     before = _content(store)
-    again = Store(tmp_path)
+    again = Store(tmp_path, 100)
     assert (_content(again), again.revision) == (before, 4)
     assert again.get("things", ("ns", "b")) == second
     assert [(change.revision, change.deleted) for change in again.since("things", 2)] == [(3, False), (4, True)]
 
 
 def test_versions_are_never_given_twice_even_when_the_last_was_a_deletion(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = Store(tmp_path, 100)
     store.write("things", _body("a"))
     store.write("things", _body("a"), deleted=True)
     for _ in range(3):
-        store = Store(tmp_path)
+        store = Store(tmp_path, 100)
     assert store.write("things", _body("b")).revision == 3
 
 
 def test_a_torn_last_line_was_never_acknowledged(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = Store(tmp_path, 100)
     store.write("things", _body("a"))
     journal = tmp_path / "journal.jsonl"
     whole = journal.read_bytes()
@@ -53,14 +53,14 @@ def test_a_torn_last_line_was_never_acknowledged(tmp_path: Path) -> None:
     line = journal.read_bytes()[len(whole) :]
     for cut in (0, 1, len(line) // 2, len(line) - 1):
         journal.write_bytes(whole + line[:cut])
-        again = Store(tmp_path)
+        again = Store(tmp_path, 100)
         assert list(_content(again)) == [("", "a")]
         assert again.write("things", _body("c")).revision == 2
-        assert list(_content(Store(tmp_path))) == [("", "a"), ("", "c")]
+        assert list(_content(Store(tmp_path, 100))) == [("", "a"), ("", "c")]
 
 
 def test_a_full_disk_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store(tmp_path)
+    store = Store(tmp_path, 100)
     store.write("things", _body("a"))
     real = os.write
 
@@ -77,18 +77,18 @@ def test_a_full_disk_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
             store.write("things", _body("b"))
     assert (list(_content(store)), store.revision) == ([("", "a")], 1)
     store.write("things", _body("c"))
-    assert list(_content(Store(tmp_path))) == [("", "a"), ("", "c")]
+    assert list(_content(Store(tmp_path, 100))) == [("", "a"), ("", "c")]
 
 
 def test_a_long_journal_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "COMPACT_BYTES", 1000)
-    store = Store(tmp_path)
+    store = Store(tmp_path, 100)
     for number in range(500):
         store.write("things", _body("a", number=number))
     journal = tmp_path / "journal.jsonl"
     assert journal.stat().st_size < 3000
     assert list(tmp_path.iterdir()) == [journal]
-    again = Store(tmp_path)
+    again = Store(tmp_path, 100)
     assert (_content(again), again.revision) == (_content(store), 500)
     with pytest.raises(StatusError) as gone:
         again.since("things", 1)
@@ -108,7 +108,7 @@ def test_the_history_is_bounded(tmp_path: Path) -> None:
 
 
 def test_a_bucket_that_begins_now_has_no_past(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = Store(tmp_path, 100)
     store.write("things", _body("a"))
     store.begin("fresh")
     store.begin("things")
@@ -119,7 +119,7 @@ def test_a_bucket_that_begins_now_has_no_past(tmp_path: Path) -> None:
 
 
 def test_who_waits_for_one_bucket_hears_of_it_alone(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = Store(tmp_path, 100)
 
     async def scenario() -> None:
         things = asyncio.create_task(store.changed("things", 60.0))
@@ -135,7 +135,7 @@ def test_who_waits_for_one_bucket_hears_of_it_alone(tmp_path: Path) -> None:
 
 
 def test_a_change_tells_what_was_before(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = Store(tmp_path, 100)
     first = store.write("things", _body("a"))
     second = store.write("things", _body("a", x=1))
     store.write("things", second.body, deleted=True)

@@ -113,7 +113,7 @@ class Operator:
         """Wait until everything is there that the operator needs; False when it is to end before."""
         while not self._ending.is_set():
             try:
-                lacking = rights.lacking(self._client, self._settings.namespace)
+                lacking = rights.lacking(self._client, self._settings.namespace, self._settings.lease_name)
             except KubeError as error:
                 lacking = f"the API server does not answer: {error}"
             if lacking and lacking != self._lacking:

@@ -40,33 +40,37 @@ class Right:
     resource: Resource
     subresource: str = ""
     namespace: str | None = None
+    name: str = ""
+    """Of the one object that it is about; "": all."""
 
     def __str__(self) -> str:
         """As `kubectl auth can-i` takes it."""
         plural = f"{self.resource.plural}.{self.resource.group}" if self.resource.group else self.resource.plural
         below = f" --subresource={self.subresource}" if self.subresource else ""
+        plural += f"/{self.name}" if self.name else ""
         return f"{self.verb} {plural}{below}{f' -n {self.namespace}' if self.namespace else ''}"
 
 
-def needed(namespace: str) -> tuple[Right, ...]:
-    """All rights that the operator uses; `namespace` is where its Lease is."""
+def needed(namespace: str, lease: str) -> tuple[Right, ...]:
+    """All rights that the operator uses; `lease` is its Lease in `namespace`."""
     return (
         *(Right(verb, VIRTUAL_IPS) for verb in ("get", "list", "watch")),
         Right("patch", VIRTUAL_IPS, "status"),
         *(Right(verb, NODE_CONFIGS) for verb in ("get", "list", "watch", "create", "patch", "delete")),
         *(Right(verb, NODES) for verb in ("list", "watch")),
         *(Right(verb, PODS) for verb in ("list", "watch")),
-        *(Right(verb, LEASES, namespace=namespace) for verb in ("get", "create", "update")),
+        Right("create", LEASES, namespace=namespace),
+        *(Right(verb, LEASES, namespace=namespace, name=lease) for verb in ("get", "update")),
         *(Right(verb, EVENTS, namespace=EVENTS_NAMESPACE) for verb in ("create", "patch")),
     )
 
 
-def lacking(client: Client, namespace: str) -> str:
+def lacking(client: Client, namespace: str, lease: str) -> str:
     """What is missing, in words with the remedy; "" when nothing is. Raises a KubeError when nobody can tell."""
     absent = [resource.plural for resource in (VIRTUAL_IPS, NODE_CONFIGS) if not _served(client, resource)]
     if absent:
         return f"the API server does not know {' and '.join(absent)} of mooring.dev/v1alpha1: kubectl apply -f crds/"
-    refused = [str(right) for right in _refused(client, namespace)]
+    refused = [str(right) for right in _refused(client, namespace, lease)]
     if refused:
         return f"rights are missing: kubectl apply -f deploy/ (kubectl auth can-i {'; '.join(refused)})"
     if unknown := _unknown(client):
@@ -95,14 +99,15 @@ def _served(client: Client, resource: Resource) -> bool:
     return any(isinstance(each, dict) and each.get("name") == resource.plural for each in found.get("resources") or ())
 
 
-def _refused(client: Client, namespace: str) -> Iterator[Right]:
-    for right in needed(namespace):
+def _refused(client: Client, namespace: str, lease: str) -> Iterator[Right]:
+    for right in needed(namespace, lease):
         asked = {
             "verb": right.verb,
             "group": right.resource.group,
             "resource": right.resource.plural,
             "subresource": right.subresource,
             "namespace": right.namespace or "",
+            "name": right.name,
         }
         review = {
             "apiVersion": "authorization.k8s.io/v1",

@@ -28,6 +28,7 @@ from mooring_lab.api import NAMESPACE
 from mooring_lab.api.kubectl import Kubectl
 from mooring_lab.api.real import RealApi
 from mooring_lab.wait import wait_until
+from mooring_operator.rights import needed
 
 pytestmark = pytest.mark.cluster
 
@@ -125,7 +126,8 @@ def _attempt(client: Client, right: Right) -> None:
     if resource.namespaced and namespace is None:
         namespace = None if right.verb in ("list", "watch") else "default"
     subresource = below or None
-    name = {"nodeconfigs": "rights-1", "virtualips": "rights", "nodes": "rights-1"}.get(plural, "rights")
+    names = {"nodeconfigs": "rights-1", "nodes": "rights-1", "leases": OPERATOR}
+    name = names.get(plural, "rights")
     try:
         if right.verb == "get":
             client.get(resource, name, namespace)
@@ -149,14 +151,8 @@ def _attempt(client: Client, right: Right) -> None:
 
 
 def _create(client: Client, resource: Resource, namespace: str | None) -> None:
-    if resource is NODE_CONFIGS:
-        # As the operator does it: server-side apply of what is not there needs the right to create.
-        document = {"metadata": {"name": "rights-new"}, "spec": {}}
-        client.apply(resource, document, manager="mooring-operator")
-        client.delete(resource, "rights-new")
-    else:
-        # Nothing is made: the name is none, which is found out after the right.
-        client.create(resource, {"metadata": {"name": "No Name"}}, namespace)
+    # Nothing is made: the name is none, which is found out after the right.
+    client.create(resource, {"metadata": {"name": "No Name"}}, namespace)
 
 
 def _allowed(client: Client, right: Right) -> bool:
@@ -183,6 +179,15 @@ def _without(right: Right) -> dict[str, Any]:
             if verbs:
                 rules.append(rule | {"resources": [resource], "verbs": verbs})
     return role | {"rules": rules}
+
+
+def test_the_operator_is_given_what_it_looks_for_and_nothing_else_but_what_kopf_needs() -> None:
+    asked = {
+        (f"{each.resource.plural}/{each.subresource}".rstrip("/"), each.verb) for each in needed(NAMESPACE, OPERATOR)
+    }
+    kopfs = {(plural, verb) for plural in ("namespaces", "customresourcedefinitions") for verb in ("list", "watch")}
+    given = {(right.resource, right.verb) for right in _rights() if right.account == OPERATOR}
+    assert given == asked | kopfs
 
 
 @pytest.mark.parametrize("right", _rights(), ids=str)
@@ -251,6 +256,9 @@ NOTHING = {
         (lambda c: c.merge_patch(NODES, "rights-1", {"spec": {}}), "nodes"),
         (lambda c: c.get(PODS, "any", "default"), "pods"),
         (lambda c: c.get(LEASES, "any", "kube-system"), "leases"),
+        (lambda c: c.get(LEASES, "another", NAMESPACE), "leases"),
+        (lambda c: c.replace(LEASES, {"metadata": {"name": "another"}}, NAMESPACE), "leases"),
+        (lambda c: c.get(NODES, "rights-1"), "nodes"),
         (lambda c: c.create(EVENTS, {"metadata": {"name": "No Name"}}, "kube-system"), "events"),
     ],
     NODE: [

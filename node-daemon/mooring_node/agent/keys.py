@@ -44,6 +44,8 @@ class _Secret:
     """Why the Secret as it is now gives no key; empty: it does."""
     seen: str = ""
     """The newest version that was looked at, usable or not."""
+    gone: bool = False
+    """Whether it is kept although there is no such Secret any more."""
 
 
 def references_of(instances: Iterable[Instance]) -> References:
@@ -97,6 +99,7 @@ class KeyBook:
     def refer(self, references: References) -> None:
         """What the configuration names: these states are kept, whatever comes, and what it does not name is not."""
         self._references = references
+        self._secrets = {n: secret for n, secret in self._secrets.items() if n in references or not secret.gone}
         for name, secret in self._secrets.items():
             secret.states = self._trimmed(name, secret.states)
 
@@ -216,7 +219,7 @@ class KeyBook:
         version = _version(item)
         if not newest and is_older(version, secret.seen):
             return
-        secret.seen = version
+        secret.seen, secret.gone = version, False
         password, secret.fault = _password(item)
         if password is not None:
             others = tuple(state for state in secret.states if state.version != version)
@@ -227,7 +230,7 @@ class KeyBook:
         if secret is None:
             return
         if name in self._references:
-            secret.fault = f"was deleted; {self._remedy(name)}"
+            secret.gone, secret.fault = True, f"was deleted; {self._remedy(name)}"
         else:
             del self._secrets[name]
 

@@ -161,6 +161,26 @@ def test_a_deleted_secret_leaves_its_key(how: str) -> None:
     assert keys.remarks() == ()
 
 
+@pytest.mark.parametrize("how", ["deleted", "listed"])
+def test_a_deleted_secret_that_nobody_names_any_more_is_forgotten(how: str) -> None:
+    keys = book(text=book_of_one().to_json())
+    keys.deleted(secret("web", 150)) if how == "deleted" else keys.listed([])
+    keys.refer({})
+    keys.refer(references_of([instance()]))
+    assert "is not there" in problem_of(keys, instance())
+    # One that is there is known to whoever names it again.
+    keys.listed([secret("web", 200, "again")])
+    keys.refer({})
+    keys.refer(references_of([instance()]))
+    assert password_of(keys, instance()) == "again"
+
+
+def book_of_one() -> KeyBook:
+    keys = book()
+    keys.listed([secret("web", 100)])
+    return keys
+
+
 def test_what_comes_late_rolls_nothing_back() -> None:
     keys = book()
     keys.listed([secret("web", 200, "new")])

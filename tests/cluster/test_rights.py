@@ -181,13 +181,12 @@ def _without(right: Right) -> dict[str, Any]:
     return role | {"rules": rules}
 
 
-def test_the_operator_is_given_what_it_looks_for_and_nothing_else_but_what_kopf_needs() -> None:
+def test_the_operator_is_given_what_it_looks_for_and_nothing_else() -> None:
     asked = {
         (f"{each.resource.plural}/{each.subresource}".rstrip("/"), each.verb) for each in needed(NAMESPACE, OPERATOR)
     }
-    kopfs = {(plural, verb) for plural in ("namespaces", "customresourcedefinitions") for verb in ("list", "watch")}
     given = {(right.resource, right.verb) for right in _rights() if right.account == OPERATOR}
-    assert given == asked | kopfs
+    assert given == asked
 
 
 @pytest.mark.parametrize("right", _rights(), ids=str)

@@ -9,8 +9,11 @@ All of that follows from what stands in the API. Nothing is remembered, so whoev
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from pydantic import ValidationError
+
 from mooring_api.nodeconfig import MAX_INSTANCES, Instance, InstanceState, Metadata, NodeConfig, NodeConfigSpec
 from mooring_api.vrrp import Family
+from mooring_api.wire import problems_of
 from mooring_operator.staging_aims import Aims, Target, aims_of, blocking, target_of
 from mooring_operator.staging_claims import Claims, claims_of, dropped_by, key_of, note_of, victims
 from mooring_operator.staging_round import Round
@@ -60,6 +63,11 @@ class _Parts:
     wanted: Mapping[GroupKey, Share]
     stands: Mapping[GroupKey, Share]
 
+    @property
+    def groups(self) -> Iterable[GroupKey]:
+        """In the order of the plan, then what stands besides."""
+        return dict.fromkeys((*self.wanted, *self.stands))
+
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
@@ -81,6 +89,7 @@ class Stager:
         self._outcomes: dict[GroupKey, _Outcome] = {}
         self._configs: dict[str, NodeConfig] = {}
         self._changed: set[str] = set()
+        self._late: dict[str, tuple[Waiting, ...]] = {}
 
     def stage(
         self,
@@ -103,8 +112,10 @@ class Stager:
         for node in touched:
             self._assemble(node)
         moving = {key[0] for key, outcome in self._outcomes.items() if not outcome.done and key[0] not in kept}
-        waiting = (each for key in sorted(self._outcomes) for each in self._outcomes[key].waiting)
-        return Staged(dict(self._configs), tuple(waiting), frozenset(moving), frozenset(self._changed))
+        waiting = [each for key in sorted(self._outcomes) for each in self._outcomes[key].waiting]
+        late = [each for node in sorted(self._late) for each in self._late[node]]
+        moving |= {each.virtual_ip for each in late}
+        return Staged(dict(self._configs), (*waiting, *late), frozenset(moving), frozenset(self._changed))
 
     def _take_in(
         self, target: Mapping[str, NodeConfig], standings: Mapping[str, Standing], nodes: frozenset[str]
@@ -172,32 +183,41 @@ class Stager:
     def _assemble(self, node: str) -> None:
         parts = self._parts.get(node)
         self._changed.discard(node)
+        self._late.pop(node, None)
         if parts is None or (parts.target is None and parts.standing is None):
             self._configs.pop(node, None)
             return
-        instances = self._instances(node, parts)
+        spec, late, why = _fitting(parts, {key: self._outcomes[key].shares.get(node, {}) for key in parts.groups})
+        if late:
+            self._late[node] = tuple(Waiting(*key, (node,), why) for key in late)
         standing = parts.standing
-        if standing is None or standing.unreadable or standing.instances != instances:
+        if standing is None or standing.unreadable or standing.instances != spec.instances:
             self._changed.add(node)
-        dropped = dropped_by(standing, instances, _quiet(standing)) if node in self._changed else frozenset()
-        if parts.target is not None and not dropped and _same_objects(parts.target.spec.instances, instances):
+        dropped = dropped_by(standing, spec.instances, _quiet(standing)) if node in self._changed else frozenset()
+        if parts.target is not None and not dropped and _same_objects(parts.target.spec.instances, spec.instances):
             self._configs[node] = parts.target
-            return
-        metadata = Metadata(name=node, annotations=note_of(dropped))
-        self._configs[node] = NodeConfig(metadata=metadata, spec=NodeConfigSpec(instances=instances))
+        else:
+            self._configs[node] = NodeConfig(metadata=Metadata(name=node, annotations=note_of(dropped)), spec=spec)
 
-    def _instances(self, node: str, parts: _Parts) -> tuple[Instance, ...]:
-        """In the order of the plan, then what stands besides; of what is new only as much as there is room for."""
-        found: list[Instance] = []
-        late: list[Instance] = []
-        for key in dict.fromkeys((*parts.wanted, *parts.stands)):
-            share = self._outcomes[key].shares.get(node, {})
-            found += share.values()
-            if key not in parts.stands:
-                late += share.values()
-        while len(found) > MAX_INSTANCES and late:
-            found.remove(late.pop())
-        return tuple(found)
+
+def _fitting(parts: _Parts, shares: dict[GroupKey, Share]) -> tuple[NodeConfigSpec, tuple[GroupKey, ...], str]:
+    """The node's spec, the groups of which something must wait because it does not fit beside the rest, and why.
+
+    Any of what was worked out for a node may be written later, so leaving it out is safe.
+    """
+    new = [key for key, share in shares.items() if share and key not in parts.stands]
+    late = []
+    while sum(map(len, shares.values())) > MAX_INSTANCES and new:
+        late.append(new.pop())
+        del shares[late[-1]]
+    instances = tuple(instance for share in shares.values() for instance in share.values())
+    try:
+        return NodeConfigSpec(instances=instances), tuple(late), f"a NodeConfig lists {MAX_INSTANCES} instances at most"
+    except ValidationError as error:
+        why = "; ".join(problem.message for problem in problems_of(error, ""))
+        before = parts.standing.instances if parts.standing else ()
+        changed = (key for key, share in shares.items() if share != parts.stands.get(key, {}))
+        return NodeConfigSpec.model_construct(instances=before), tuple(changed), why
 
 
 def _shares(instances: Iterable[Instance]) -> dict[GroupKey, Share]:

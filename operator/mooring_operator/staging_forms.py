@@ -172,6 +172,11 @@ def hears(instance: Instance, form: Form, source: str | None, keys: Keys) -> boo
     )
 
 
+def others_confirmed(seat: Seat, seats: Iterable[Seat]) -> bool:
+    """Whether it is known of all others what they run; what this one runs may not be."""
+    return all(other.confirmed for other in seats if other.stands and other is not seat)
+
+
 @dataclass(frozen=True, slots=True)
 class Speech:
     """What each node says in this round, and which other forms it accepts."""
@@ -186,7 +191,6 @@ def speak_now(seats: Sequence[Seat], goal: Form | None, keys: Keys, *, switch: b
     """One round; `goal` is None where no new form is to be brought in, `switch` says that all can hear it."""
     now = {seat.node: keys.pinned(spoken_by(one)) for seat in seats if (one := any_of(seat.stands))}
     spoken_now = list(dict.fromkeys(now[node] for node in sorted(now)))
-    settled = all(seat.confirmed for seat in seats if seat.stands)
     common = _common(spoken_now, goal, switch=switch)
     spoken: dict[str, Form] = {}
     accepted: dict[str, tuple[Form, ...]] = {}
@@ -198,8 +202,8 @@ def speak_now(seats: Sequence[Seat], goal: Form | None, keys: Keys, *, switch: b
         if own is None:
             continue
         listed = [keys.pinned(form) for before in seat.stands.values() for form, _ in accepted_by(before)]
-        # A member that has not confirmed may still speak what it was given before.
-        kept = [] if settled else listed
+        # Another that has not confirmed may still speak what it was given before.
+        kept = [] if others_confirmed(seat, seats) else listed
         wanted = dict.fromkeys([*kept, *spoken_now, *([goal] if goal else [])])
         others = [form for form in wanted if form != own]
         refused = refused or (goal in others[MOST_FORMS:])

@@ -18,6 +18,7 @@ from mooring_operator.staging_forms import (
     fields_of,
     has_key,
     hears,
+    others_confirmed,
     rendered,
     seen_from,
     speak_now,
@@ -160,7 +161,7 @@ class Round:
         )
 
     def _peers(self, seat: Seat, family: Family, own: Place) -> tuple[str, ...]:
-        """Everybody who may speak to it now or next; what it heard before too, until all are known to be past it."""
+        """Everybody who may speak to it now or next; who did before too, until all are known to be past that."""
         sources: dict[str | None, None] = {}
         later: dict[str | None, None] = {}
         for other in self.target.seats:
@@ -172,7 +173,10 @@ class Round:
             if aimed := self.aims.shares[other.node].get(family):
                 later[aimed.transport.source] = None
         before = seat.stands.get(family)
-        kept = [] if self.settled or before is None else [p for _, way in accepted_by(before) for p in way.peers]
+        if before is None or others_confirmed(seat, self.standing):
+            kept: list[str] = []
+        else:
+            kept = [peer for _, way in accepted_by(before) for peer in way.peers]
         kept = [peer for peer in kept if seen_from(peer, None) not in self.gone]
         written = [seen_from(source, own.interface) for source in (*sources, *kept, *later) if source is not None]
         mine = seen_from(own.source, own.interface) if own.source else None

@@ -14,6 +14,7 @@ from mooring_api.nodeconfig import (
     InstanceStatus,
     NodeConfig,
     NodeConfigStatus,
+    ReportedProblem,
     SecretReference,
     Transport,
 )
@@ -101,13 +102,19 @@ class Node:
     runs: tuple[Instance, ...] = ()
     runs_generation: int = 0
     states: dict[str, InstanceState] = field(default_factory=dict)
+    dislikes: set[int] = field(default_factory=set)
+    """VRIDs for which it refuses an instance, and goes on with what it had."""
+    refused: set[str] = field(default_factory=set)
 
     def take(self, secrets: Mapping[str, str]) -> None:
         """Run what stands in the API now; a role that may no longer be had is handed over a little later."""
         if self.written is None:
             return
         standing = standing_of(self.written)
-        self.runs, self.runs_generation = standing.instances, standing.generation
+        self.refused = {i.group_name for i in standing.instances if self.dislikes & _vrids(i)}
+        before = [i for i in self.runs if i.group_name in self.refused]
+        self.runs = (*(i for i in standing.instances if i.group_name not in self.refused), *before)
+        self.runs_generation = standing.generation
         groups = {i.group_name: i.eligible for i in self.runs}
         self.states = {
             group: state
@@ -142,6 +149,11 @@ class Node:
                 for i in self.runs
                 if (state := self.state(i.group_name))
             ],
+            problems=[
+                ReportedProblem(instance=i.name, path="spec.instances[]", message="it is refused")
+                for i in standing_of(self.written).instances
+                if i.group_name in self.refused
+            ],
             credentials=[
                 CredentialReport(name=n, current=kept[-1] if (kept := self.keys.get(n)) else None, versions=kept or ())
                 for n in sorted(names)
@@ -155,6 +167,10 @@ class Node:
         if authentication.key_version is None:
             return kept[-1] if kept else None
         return authentication.key_version if authentication.key_version in kept else None
+
+
+def _vrids(instance: Instance) -> set[int]:
+    return {instance.virtual_router_id, *(form.virtual_router_id for form in instance.also_accept)}
 
 
 def _authentications(instance: Instance) -> list[InstanceAuthentication | None]:

@@ -130,9 +130,11 @@ def test_who_leaves_is_heard_until_it_has_let_go(fleet):
     step(fleet, "n1", "n2")
     assert share(fleet, "n1").transport.peers == ("10.0.1.2", "10.0.1.3")
     step(fleet, "n3")
-    step(fleet)
+    staged = step(fleet)
     assert share(fleet, "n3") is None
     assert share(fleet, "n1").transport.peers == ("10.0.1.2",)
+    # It let go before, and said so: nobody must wait for what it had.
+    assert staged.node_configs["n3"].metadata.annotations == {}
 
 
 def test_who_leaves_keeps_the_role_until_somebody_else_can_have_it(fleet):
@@ -313,6 +315,26 @@ def aimed_at(*wishes):
     return fleet.target
 
 
+def test_a_form_that_a_member_refuses_can_be_taken_back(fleet):
+    running(fleet, WEB)
+    fleet.nodes["n2"].dislikes = {17}
+    fleet.aim([replace(WEB, vrid=17)])
+    for _ in range(3):
+        step(fleet)
+    assert vrids(fleet, "n1") == (7, [17])
+    fleet.aim([WEB])
+    fleet.rounds_to_target()
+
+
+def test_what_a_member_refuses_can_be_deleted(fleet):
+    running(fleet, WEB)
+    fleet.nodes["n2"].dislikes = {17}
+    fleet.aim([replace(WEB, vrid=17)])
+    step(fleet)
+    fleet.aim([])
+    fleet.rounds_to_target()
+
+
 def test_a_change_of_transport_is_heard_both_ways(fleet):
     running(fleet, WEB).aim([replace(WEB, multicast=True)])
     step(fleet)
@@ -461,8 +483,21 @@ def test_a_vrid_of_another_group_comes_after_it_was_dropped(fleet):
 
 
 def test_one_vrid_on_two_segments_is_nobodys_trouble(fleet):
-    fleet.aim([WEB, replace(OTHER, vrid=7, lines={"n1": 1, "n2": 1})])
+    there = replace(OTHER, vrid=7, lines={"n1": 1, "n2": 1})
+    running(fleet, there).aim([WEB, there])
     assert fleet.rounds_to_target() == 1
+
+
+def test_a_family_joins_when_its_vrid_is_no_longer_another_groups(fleet):
+    six = replace(WEB, addresses=("2001:db8::1/64",))
+    running(fleet, six, replace(OTHER, vrid=7))
+    fleet.aim([replace(WEB, addresses=("10.0.5.1/16", "2001:db8::1/64")), OTHER])
+    for _ in range(3):
+        step(fleet)
+        assert share(fleet, "n1").family == "IPv6"
+        assert len([i for i in standing_of(fleet.nodes["n1"].written).instances if i.virtual_ip == "web"]) == 1
+    assert vrids(fleet, "n1", "other-0") == (9, [])
+    fleet.rounds_to_target()
 
 
 # Keys.
@@ -520,10 +555,51 @@ def test_one_that_joins_without_the_old_key_takes_part_after_the_new_one_is_spok
     fleet.bump("red")
     fleet.everybody_follows()
     fleet.aim([replace(WEB, version=2, secret="red", members={**BOTH, "n3": (230, True)})])
-    step(fleet)
-    while share(fleet, "n1").authentication.key_version == "1":
-        assert not share(fleet, "n3").eligible
-        step(fleet)
+    while share(fleet, "n3") is None or not share(fleet, "n3").eligible:
+        # It is always the first to take what is written, and must not be Active where it hears nobody.
+        fleet.write(fleet.stage())
+        for name in ("n3", "n2", "n1"):
+            fleet.nodes[name].take(fleet.secrets)
+            fleet.nodes[name].report()
+            fleet.check()
+    assert keys(fleet, "n1") == ("2", [])
+    fleet.rounds_to_target()
+
+
+def test_one_that_leaves_without_the_new_key_is_waited_for(fleet):
+    running(fleet, WEB)
+    fleet.nodes["n1"].fetch = lambda _secrets: None
+    fleet.nodes["n2"].states["web-0"] = InstanceState.FAULT
+    fleet.nodes["n2"].report()
+    fleet.aim([replace(WEB, members={"n2": (240, True)}, version=2, secret="red")])
+    for _ in range(4):
+        fleet.write(fleet.stage())
+        for node in fleet.nodes.values():
+            node.take(fleet.secrets)
+            node.report()
+        fleet.check()
+    assert (share(fleet, "n1").version, share(fleet, "n1").eligible) == (3, True)
+    assert (("n1",), "version 3 to 2 and authentication: no key of Secret red yet on n1") in why(fleet.stage())
+    del fleet.nodes["n1"].fetch
+    fleet.everybody_follows()
+    fleet.rounds_to_target()
+
+
+def test_members_that_have_no_key_in_common_go_on_with_the_old_form(fleet):
+    running(fleet, WEB)
+    fleet.aim([replace(WEB, version=2, secret="red")])
+    fleet.write(fleet.stage())
+    for name, state in (("n1", "1"), ("n2", "2")):
+        fleet.nodes[name].take({"red": state})
+        fleet.nodes[name].report()
+    for _ in range(2):
+        fleet.write(fleet.stage())
+        for name, state in (("n1", "1"), ("n2", "2")):
+            fleet.nodes[name].take({"red": state})
+            fleet.nodes[name].report()
+        assert share(fleet, "n1").version == share(fleet, "n2").version == 3
+    fleet.secrets["red"] = "2"
+    fleet.everybody_follows()
     fleet.rounds_to_target()
 
 
@@ -595,10 +671,27 @@ def test_an_instance_that_nobody_can_read_is_written_anew(fleet):
 
 def test_a_node_has_no_more_instances_than_a_node_config_can_list(fleet, monkeypatch):
     monkeypatch.setattr("mooring_operator.staging.MAX_INSTANCES", 2)
+    words = "a NodeConfig lists 2 instances at most"
     running(fleet, WEB, SECOND)
     fleet.aim([WEB, OTHER])
     staged = step(fleet)
     assert {i.group_name for i in staged.node_configs["n1"].spec.instances} == {"web-0", "web-1"}
+    assert why(staged, "other-0") == [(("n1",), words), (("n2",), words)]
+    assert staged.moving == {"web", "other"}
+    fleet.rounds_to_target()
+
+
+def test_what_does_not_fit_beside_what_a_node_runs_waits_until_it_does(fleet):
+    """Two groups with one VRID on two segments that change places: on one node the one can't come before the other."""
+    first = replace(WEB, multicast=True)
+    second = replace(OTHER, vrid=7, lines={"n1": 1, "n3": 1}, members={"n1": (250, True), "n3": (240, True)})
+    running(fleet, first, second)
+    fleet.aim([replace(first, lines={"n1": 1, "n2": 1}), replace(second, lines={})])
+    staged = step(fleet, "n1", "n2")
+    assert share(fleet, "n1").interface == "eth0"
+    assert why(staged)[-1][0] == ("n1",)
+    assert "has virtual router ID 7 for IPv4 on eth1" in why(staged)[-1][1]
+    assert "web" in staged.moving
     fleet.rounds_to_target()
 
 
@@ -614,7 +707,7 @@ def test_what_a_group_without_a_virtual_ip_runs_is_withdrawn_like_any(confirmed)
     }
     empty = NodeConfig(metadata={"name": "n1"})
     staged = stage({"n1": empty}, {"n1": standing_of(document)}, frozenset(), frozenset({"n1"}))
-    assert bool(staged.changed) is confirmed
+    assert bool(staged.node_configs["n1"].spec.instances) is not confirmed
 
 
 def test_a_standing_of_another_name_binds_nobody():

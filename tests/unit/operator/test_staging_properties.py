@@ -171,6 +171,8 @@ class Walk:
         elif dice < 0.1:
             # Paused, or written so that nobody can read it.
             self.fleet.kept ^= {self.random.choice(["a", "b"])}
+        elif dice < 0.15:
+            node.dislikes ^= {self.random.choice(VRIDS)}
         elif dice < 0.3:
             self.fleet.bump(self.random.choice(["red", "blue"]))
         elif dice < 0.6:
@@ -188,4 +190,6 @@ def test_two_that_may_be_active_hear_each_other_and_no_address_is_in_two_groups(
     for _ in range(steps):
         walk.step()
     walk.fleet.kept = frozenset()
+    for node in walk.fleet.nodes.values():
+        node.dislikes.clear()
     walk.fleet.rounds_to_target()

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mooring_api.addresses import address_key
-from mooring_api.node_rules import SHARED_IN_SYNC_GROUP
-from mooring_api.nodeconfig import AcceptedForm, HeldAddress, Instance, Transport
-from mooring_api.vrrp import Family, TransportType
+from mooring_api.nodeconfig import AcceptedForm, Instance
+from mooring_api.vrrp import Family
 from mooring_operator.staging_aims import Aims, Target
 from mooring_operator.staging_claims import router
 from mooring_operator.staging_forms import (
@@ -24,19 +22,11 @@ from mooring_operator.staging_forms import (
     speak_now,
     spoken_by,
 )
+from mooring_operator.staging_instance import SHARED, Place, addresses_on, name_of, transport_of
 from mooring_operator.staging_seats import Seat, Share, any_of
 
 #: As many peers as a Transport may list.
 MOST_PEERS = 24
-_SHARED = tuple(field for field in SHARED_IN_SYNC_GROUP if field not in ("advertisement_interval", "eligible"))
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a member stands on the wire."""
-
-    interface: str | None
-    source: str | None
 
 
 @dataclass(frozen=True)
@@ -251,15 +241,15 @@ class Round:
         place = self._place(seat, family)
         update: dict[str, Any] = fields_of(self.speech.spoken[seat.node])
         if (like := any_of(aimed)) is not None:
-            update |= {field: getattr(like, field) for field in _SHARED}
-            update["name"] = _name(like, family, families)
+            update |= {field: getattr(like, field) for field in SHARED}
+            update["name"] = name_of(like, family, families)
         peers = self._peers(seat, family, place)
         update |= {
             "interface": place.interface,
             "eligible": eligible,
-            "transport": _transport(base, self.speech.spoken[seat.node], place, peers),
+            "transport": transport_of(base, self.speech.spoken[seat.node], place, peers),
             "also_accept": self._also(seat, family, peers),
-            "addresses": _addresses(base, seat.stands.get(family), place.interface),
+            "addresses": addresses_on(base, seat.stands.get(family), place.interface),
         }
         return base.model_copy(update=update)
 
@@ -277,32 +267,3 @@ class Round:
             if instance := seat.stands.get(family):
                 found |= {form.virtual_router_id for form, _ in accepted_by(instance)}
         return frozenset(found)
-
-
-def _name(like: Instance, family: Family, families: tuple[Family, ...]) -> str:
-    """As the plan names it: the families of a group are told apart where there are several."""
-    return like.group_name if len(families) == 1 else f"{like.group_name}-{family.lower()}"
-
-
-def _transport(base: Instance, spoken: Form, place: Place, peers: tuple[str, ...]) -> Transport:
-    unicast = spoken.type is TransportType.UNICAST
-    return Transport(
-        type=spoken.type,
-        source=place.source,
-        peers=peers if unicast else (),
-        alone=unicast and not peers,
-        group=spoken.group,
-        minimum_ttl=base.transport.minimum_ttl,
-    )
-
-
-def _addresses(base: Instance, stands: Instance | None, interface: str | None) -> tuple[HeldAddress, ...]:
-    """The aimed addresses as they are written on that interface, which may be an older one than the aim's."""
-    if base.interface == interface or stands is None:
-        return base.addresses
-    before = {address_key(a.address, a.interface or stands.interface): a for a in stands.addresses}
-    found = []
-    for address in base.addresses:
-        known = before.get(address_key(address.address, address.interface or interface))
-        found.append(known or address.model_copy(update={"label": None}))
-    return tuple(found)

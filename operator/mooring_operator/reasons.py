@@ -134,7 +134,8 @@ class Reason(StrEnum):
         " goes round in steps stops there. The addresses are held as before",
         "see that the daemon runs on the nodes that are named (`kubectl get pods -n mooring-system -o wide`, its"
         " log, and OBSERVED beside GENERATION in `kubectl get nc`). A node that will not come back: remove its label"
-        " or delete its Node, and the others go on without it",
+        " or, when its daemon certainly does not run any more, delete its Node: a minute later the others go on without"
+        " it",
     )
     REFUSED_BY_NODE = (
         "RefusedByNode",

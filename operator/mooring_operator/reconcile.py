@@ -11,6 +11,7 @@ from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIPStatus
 from mooring_operator.allocations import Allocations, adopt
 from mooring_operator.conditions import Told
+from mooring_operator.departed import Departed
 from mooring_operator.judging import Judge
 from mooring_operator.log_words import differences, overruled
 from mooring_operator.news import news_of
@@ -51,6 +52,7 @@ class Reconciler:
         self._planner = Planner()
         self._stager = Stager()
         self._reports = Reports()
+        self._departed = Departed()
         self._allocations: Allocations | None = None
         self._standings: dict[str, Standing] = {}
         self._configs: Mapping[str, NodeConfig] = {}
@@ -64,6 +66,7 @@ class Reconciler:
         then nothing changes on the nodes of the VirtualIPs that ask for it: none would seem to have one.
         """
         touched = self._hear(view)
+        self._departed.hear(view, now)
         snapshot = self._reading.snapshot(self._documents(view), {s: n for s, n in pods.items() if n is not None})
         if self._allocations is None:
             self._allocations = adopt(snapshot.virtual_ips, snapshot.configured)
@@ -75,14 +78,22 @@ class Reconciler:
         asked = {v.metadata.name: selection_of(v.spec.nodes.pods) for v in snapshot.virtual_ips if v.spec.nodes.pods}
         unheard = frozenset(name for name, selection in asked.items() if selection not in pods)
         kept = paused | snapshot.unreadable | unheard
-        staged = self._stager.stage(plan.node_configs, self._standings, kept, nodes)
-        self._configs = staged.node_configs
         ready = frozenset(node.name for node in snapshot.nodes if node.ready)
+        standings = self._departed.standings(self._standings)
+        leaving = self._departed.leaving(standings, now)
+        target = {**plan.node_configs, **leaving} if leaving else plan.node_configs
+        staged = self._stager.stage(target, standings, kept, nodes | leaving.keys(), ready)
+        self._configs = staged.node_configs
         scene = Scene(plan, staged, self._reports, ready, paused)
         stands = self._stands(view, plan.statuses.keys() - unheard)
         told = self._judge.judge(scene, self._standings, stands, touched, now)
-        writes = (*self._specs(view, staged), *_leftovers(view, nodes), *_conditions(view, stands, told))
+        writes = (
+            *self._specs(view, staged),
+            *_leftovers(view, nodes | leaving.keys()),
+            *_conditions(view, stands, told),
+        )
         times = [each.again_after_s for each in told.values() if each.again_after_s is not None]
+        times += self._departed.again_after_s(leaving, now)
         return Result(writes, plan.problems, min(times, default=None), frozenset(asked.values()))
 
     def _hear(self, view: View) -> set[str]:
@@ -124,6 +135,8 @@ class Reconciler:
         for kind in ("VirtualIP", "Node"):
             yield from (stored.document for stored in view.objects[kind].values())
         configs = view.objects["NodeConfig"]
+        for name in self._departed.missing:
+            yield self._departed.report(name) or {}
         if self._allocations is None:
             yield from (stored.document for stored in configs.values())
             return
@@ -133,7 +146,7 @@ class Reconciler:
             if pair is None or pair[0] is not stored.document:
                 pair = stored.document, {key: part for key, part in stored.document.items() if key != "spec"}
             self._reports_alone[name] = pair
-            yield pair[1]
+            yield self._departed.report(name) or pair[1]
 
     def _stands(self, view: View, names: Iterable[str]) -> dict[str, VirtualIPStatus | None]:
         """The statuses that stand in the API, of the VirtualIPs that there are."""
@@ -144,7 +157,8 @@ class Reconciler:
 
     def _specs(self, view: View, staged: Staged) -> Iterator[Write]:
         """Members of one group one after the other: who is not told with the first of them joins in two steps."""
-        pairs = [(self._standings.get(n), staged.node_configs[n]) for n in staged.changed if n in staged.node_configs]
+        names = {*staged.changed, *self._departed.missing} & staged.node_configs.keys()
+        pairs = [(self._standings.get(name), staged.node_configs[name]) for name in names]
         for standing, config in sorted(pairs, key=lambda pair: (_first_change(*pair), pair[1].metadata.name)):
             yield _spec(config, view.get("NodeConfig", config.metadata.name), standing)
 
@@ -198,7 +212,7 @@ def _spec(config: NodeConfig, stored: Stored | None, standing: Standing | None) 
 
 
 def _leftovers(view: View, nodes: frozenset[str]) -> Iterator[Write]:
-    """NodeConfigs whose Node is gone."""
+    """NodeConfigs whose Node is gone, and which nobody runs any more as far as anybody can know."""
     for name, stored in sorted(view.objects["NodeConfig"].items()):
         if name not in nodes:
             yield Write(Verb.DELETE, "NodeConfig", name, "its Node is gone", uid=stored.uid)

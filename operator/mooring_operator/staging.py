@@ -7,7 +7,7 @@ All of that follows from what stands in the API. Nothing is remembered, so whoev
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
 
@@ -44,14 +44,16 @@ def stage(
     standings: Mapping[str, Standing],
     kept: frozenset[str],
     nodes: frozenset[str],
+    ready: frozenset[str] | None = None,
 ) -> Staged:
     """The NodeConfigs that may be written now, from nothing but what stands in the API.
 
     `target` is the plan's. `standings` must be as new as the last write of whoever wrote last. `kept` names
     VirtualIPs whose nodes keep exactly what they run. `nodes` are the Node objects that exist: what stands for
-    another one binds nobody, and a node that the plan does not name keeps what it runs.
+    another one binds nobody, and a node that the plan does not name keeps what it runs. Only a node of `ready` (None:
+    of all) counts as one that can take over from another that is to let go.
     """
-    return Stager().stage(target, standings, kept, nodes)
+    return Stager().stage(target, standings, kept, nodes, ready)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Stager:
         self._parts: dict[str, _Parts] = {}
         self._members: dict[GroupKey, set[str]] = {}
         self._kept: frozenset[str] = frozenset()
+        self._ready: frozenset[str] | None = None
         self._outcomes: dict[GroupKey, _Outcome] = {}
         self._configs: dict[str, NodeConfig] = {}
         self._changed: set[str] = set()
@@ -97,8 +100,10 @@ class Stager:
         standings: Mapping[str, Standing],
         kept: frozenset[str],
         nodes: frozenset[str],
+        ready: frozenset[str] | None = None,
     ) -> Staged:
         """Equal to stage() with the same arguments."""
+        self._ready = ready
         dirty = self._take_in(target, standings, nodes)
         groups = {key for key, outcome in self._outcomes.items() if not outcome.reached or key[0] in kept ^ self._kept}
         for node, before in dirty.items():
@@ -169,7 +174,8 @@ class Stager:
     def _seat(self, node: str, key: GroupKey) -> Seat:
         parts = self._parts[node]
         held = key[0] in self._kept or parts.target is None
-        return seat_of(node, parts.wanted.get(key, {}), parts.standing, parts.stands.get(key, {}), held)
+        seat = seat_of(node, parts.wanted.get(key, {}), parts.standing, parts.stands.get(key, {}), held)
+        return seat if self._ready is None or node in self._ready else replace(seat, faulty=True)
 
     def _claims(self, targets: Iterable[Target]) -> Claims:
         wanted = frozenset[str]().union(*(target.claims for target in targets if target.new_claims))

@@ -7,7 +7,7 @@ from mooring_operator.staging_forms import Form, has_key
 from mooring_operator.staging_round import Round
 from mooring_operator.staging_seats import GroupKey, Seat, Waiting, any_of, named
 
-_REMEDY = "see the daemon there, or delete its Node if it is gone for good"
+_REMEDY = "see the daemon there, or delete its Node if it is off for good"
 
 
 def waits_of(this: Round) -> tuple[Waiting, ...]:

@@ -7,6 +7,7 @@ from tests.unit.operator.fake_api import FakeApi, Killed, lost_reply
 from tests.unit.operator.running import START, Running
 
 from mooring_api.virtualip import PAUSED
+from mooring_operator.departed import GRACE
 from mooring_operator.pods import PodSelection
 from mooring_operator.reconcile import Reconciler
 from mooring_operator.store import Store
@@ -111,12 +112,49 @@ def test_only_candidates_are_written_when_one_virtual_ip_changes() -> None:
     assert {name for name in names if after[name] != before[name]} == candidates
 
 
-def test_a_node_that_goes_takes_its_config_with_it(api: FakeApi) -> None:
+def peers(api: FakeApi, name: str) -> set[str]:
+    return {p for i in api.get("NodeConfig", name)["spec"]["instances"] for p in i["transport"].get("peers", ())}
+
+
+def test_a_node_that_goes_lets_go_and_then_takes_its_config_with_it(api: FakeApi) -> None:
     running = bring_up(api)
     api.remove("Node", "n2")
     running.settle()
+    (leaver,) = api.get("NodeConfig", "n2")["spec"]["instances"]
+    assert not leaver["eligible"]
+    assert "10.0.0.2" in peers(api, "n1"), "what a daemon may still say is heard"
+    while confirm(api):
+        running.settle()
     assert set(api.all("NodeConfig")) == {"n1", "n3"}
-    assert api.log[-1].verb is not Verb.DELETE or api.log[-1].uid
+    assert "10.0.0.2" not in peers(api, "n1")
+
+
+def test_a_node_that_goes_and_says_nothing_is_waited_for_a_minute(api: FakeApi) -> None:
+    running = bring_up(api)
+    api.remove("Node", "n2")
+    running.settle()
+    assert 0 < (running.turn().again_after_s or 0) <= GRACE.total_seconds()
+    api.now += GRACE.total_seconds() - 5
+    running.settle()
+    assert set(api.all("NodeConfig")) == {"n1", "n2", "n3"}
+    api.now += 10
+    running.turn()
+    running.settle()
+    assert set(api.all("NodeConfig")) == {"n1", "n3"}
+    while confirm(api):
+        running.settle()
+    assert "10.0.0.2" not in peers(api, "n1")
+
+
+def test_a_node_that_ran_nothing_goes_at_once(api: FakeApi) -> None:
+    api.add(node("n9"))
+    running = bring_up(api)
+    api.add(virtual_ip("web", "10.0.0.100/24", nodes={"selector": {"matchLabels": {"none": "such"}}}))
+    bring_up(api)
+    running.settle()
+    api.remove("Node", "n9")
+    running.settle()
+    assert "n9" not in api.all("NodeConfig")
 
 
 def test_a_config_that_somebody_deleted_comes_back_as_it_was(api: FakeApi) -> None:
@@ -129,6 +167,62 @@ def test_a_config_that_somebody_deleted_comes_back_as_it_was(api: FakeApi) -> No
     while confirm(api):
         running.settle()
     assert api.get("NodeConfig", "n2")["spec"] == spec
+
+
+def test_nobody_goes_on_while_a_node_whose_config_was_deleted_is_silent(api: FakeApi) -> None:
+    """Its daemon keeps what it ran, which nobody but the others' NodeConfigs tells of any more."""
+    running = bring_up(api)
+    first = {name: api.get("NodeConfig", name)["spec"] for name in NAMES}
+    api.remove("NodeConfig", "n2")
+    api.add(
+        api.get("VirtualIP", "web")
+        | {"spec": virtual_ip("web", "10.0.0.100/24", vrrp={"advertisementInterval": "5s"})["spec"]}
+    )
+    running.settle()
+    confirm_all_but(api, "n2")
+    running.settle()
+    for name in NAMES:
+        (instance,) = api.get("NodeConfig", name)["spec"]["instances"]
+        (before,) = first[name]["instances"]
+        assert instance["advertisementInterval"] == before["advertisementInterval"] == "1s", name
+        assert set(instance["transport"]["peers"]) == set(before["transport"]["peers"])
+        assert instance["eligible"]
+    while confirm(api):
+        running.settle()
+    assert {api.get("NodeConfig", n)["spec"]["instances"][0]["advertisementInterval"] for n in NAMES} == {"5s"}
+
+
+def confirm_all_but(api: FakeApi, silent: str) -> None:
+    for name, document in api.all("NodeConfig").items():
+        if (
+            name != silent
+            and document.get("status", {}).get("observedGeneration") != document["metadata"]["generation"]
+        ):
+            api.report(name, {"eth0": [f"10.0.0.{name[1:]}/24"]})
+
+
+def test_the_last_that_can_holds_on_while_its_heir_is_not_ready(api: FakeApi) -> None:
+    """n1 is to go, n2 has no power any more, n3 listens first: somebody must go on holding."""
+    chosen = {"selector": {"matchExpressions": [{"key": "pool", "operator": "In", "values": ["a"]}]}}
+    for name in NAMES:
+        api.add(labelled(name, pool="a" if name != "n3" else "b"))
+    api.add(virtual_ip("web", "10.0.0.100/24", nodes=chosen))
+    running = bring_up(api)
+    assert [instances(api, name) for name in NAMES] == [["web-0"], ["web-0"], []]
+    api.add(labelled("n2", ready=False, pool="a"))
+    api.add(labelled("n1", pool="b"))
+    api.add(labelled("n3", pool="a"))
+    running.settle()
+    for _ in range(5):
+        confirm_all_but(api, "n2")
+        running.settle()
+    (holder,) = api.get("NodeConfig", "n1")["spec"]["instances"]
+    assert holder["eligible"]
+
+
+def labelled(name: str, *, ready: bool = True, **labels: str) -> Document:
+    made = node(name, ready=ready)
+    return made | {"metadata": {"name": name, "labels": labels}}
 
 
 def test_a_config_made_anew_is_not_deleted_for_the_one_before(api: FakeApi) -> None:

@@ -44,3 +44,12 @@ def begin(form: str, level: str) -> None:
     # kopf tells each event of each object, and that signals are not its business here.
     logging.getLogger("kopf").setLevel(max(logging.WARNING, root.level))
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
+    if root.level > logging.DEBUG:
+        handler.addFilter(_without_kopfs_insides)
+
+
+def _without_kopfs_insides(record: logging.LogRecord) -> bool:
+    """A watch that breaks is everyday life, and kopf tells it with the whole stack of each of its tasks."""
+    if record.name.startswith("kopf"):
+        record.exc_info = None
+    return True

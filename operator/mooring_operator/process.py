@@ -49,7 +49,7 @@ class Operator:
     """One run of `mooring-operator run`."""
 
     def __init__(self, settings: Settings, connection: Connection, agent: str) -> None:
-        self._settings = settings
+        self._settings, self._agent = settings, agent
         lease_s, renew_s = settings.lease_duration.seconds, settings.renew_deadline.seconds
         self._client = Client(connection, agent=agent)
         # A renewal gives up while there is time for another one.
@@ -57,7 +57,7 @@ class Operator:
         # What is begun while we may write has ended, one way or another, before somebody else may.
         cluster = ApiCluster(self._client, Client(connection, agent=agent, timeout_s=lease_s - renew_s))
         self._ending = threading.Event()
-        self._elected = threading.Event()
+        self._permitted, self._elected = threading.Event(), threading.Event()
         self._code = Exit.ASKED
         self._lacking = "the rights have not been looked at yet"
         self._metrics = Metrics()
@@ -78,7 +78,8 @@ class Operator:
         self._loop = Loop(self._store, Reconciler(), self._metrics, self._writer, self._turned, self._pods.nodes)
         self._lister = Lister(cluster, self._store, settings.resync.seconds, self._listed)
         self._intake = Intake(self._store, self._metrics, self._lister.again)
-        self._watches = Watches(handlers.registry(self._intake.received, connection), handlers.kopf_settings)
+        registry = handlers.registry(self._intake.received, connection)
+        self._watches = Watches(registry, handlers.kopf_settings, begun=self._lister.again)
         self._metrics.read_from(Readings(self._leader.holds, lambda: len(self._writer.wanted), self._store.counts))
 
     # -- its life
@@ -88,7 +89,10 @@ class Operator:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._ending.set())
         health = self._serve()
-        if self._wait_for_rights():
+        log.info("%s asks %s as %s", self._agent, self._client.server, self._leader.identity)
+        threading.Thread(target=self._look_for_rights, name="rights", daemon=True).start()
+        self._wait(self._permitted)
+        if not self._ending.is_set():
             self._leader.start()
             self._wait(self._elected)
         if not self._ending.is_set():
@@ -109,8 +113,8 @@ class Operator:
         server.start()
         return server
 
-    def _wait_for_rights(self) -> bool:
-        """Wait until everything is there that the operator needs; False when it is to end before."""
+    def _look_for_rights(self) -> None:
+        """Look until everything is there that the operator needs."""
         while not self._ending.is_set():
             try:
                 lacking = rights.lacking(self._client, self._settings.namespace, self._settings.lease_name)
@@ -120,9 +124,9 @@ class Operator:
                 log.warning("%s; it is looked at again every %.0f s", lacking, _LOOK_AGAIN_S)
             self._lacking = lacking
             if not lacking:
-                return True
+                self._permitted.set()
+                return
             self._ending.wait(_LOOK_AGAIN_S)
-        return False
 
     def _wait(self, event: threading.Event) -> None:
         """For the event, or for the end."""

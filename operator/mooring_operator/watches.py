@@ -22,16 +22,16 @@ class Watches(threading.Thread):
         registry: kopf.OperatorRegistry,
         settings: Callable[[], kopf.OperatorSettings],
         *,
+        begun: Callable[[], None],
         clock: Clock = boottime_s,
     ) -> None:
+        """`begun` is called each time kopf is: it will list everything, and tell nothing of what has vanished."""
         super().__init__(name="kopf", daemon=True)
-        self._registry, self._settings, self._clock = registry, settings, clock
+        self._registry, self._settings, self._begun, self._clock = registry, settings, begun, clock
         self._stopping = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop_flag: asyncio.Event | None = None
         self._failed_since: float | None = None
-        self.starts = 0
-        """How often kopf was begun."""
 
     @property
     def failing_s(self) -> float:
@@ -42,11 +42,12 @@ class Watches(threading.Thread):
     def run(self) -> None:
         pause_s = _FIRST_PAUSE_S
         while not self._stopping.is_set():
-            self.starts += 1
+            self._begun()
             try:
                 asyncio.run(self._once())
-            except Exception:  # whatever kopf dies of, our own lists go on and it is begun again
-                log.exception("kopf has failed; it is begun again")
+            except Exception as error:  # whatever kopf dies of, our own lists go on and it is begun again
+                log.warning("kopf has failed and is begun again: %s: %s", type(error).__name__, error)
+                log.debug("where it failed", exc_info=error)
             if self._stopping.is_set():
                 return
             if self._failed_since is None:

@@ -1,14 +1,20 @@
 """The operator's process: killed, started twice, stopped in the middle, cut off from its API server."""
 
+import contextlib
 import signal
+import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import yaml
 from tests.cluster.operator.scenery import SOON_S, Cluster, Daemons, addresses_of
 
 from mooring_kube.client import Client
 from mooring_kube.connection import from_kubeconfig
-from mooring_kube.resources import LEASES, NODE_CONFIGS, VIRTUAL_IPS
+from mooring_kube.errors import KubeError
+from mooring_kube.resources import LEASES, NODE_CONFIGS, SERVICE_ACCOUNTS, VIRTUAL_IPS
 from mooring_lab.api import NAMESPACE
 from mooring_lab.api.real import RealApi
 from mooring_lab.wait import wait_until
@@ -142,6 +148,62 @@ def test_etcd_is_paused_for_half_a_minute(cluster: Cluster, real_api: RealApi) -
         assert cluster.generations() == before
         cluster.apply("web", "10.0.0.101/8")
         cluster.wait_for("web", "Programmed")
+
+
+def test_it_ends_though_the_api_server_hangs(cluster: Cluster, real_api: RealApi) -> None:
+    cluster.add_nodes(["n1"])
+    operator = cluster.leader()
+    real_api.pause_etcd()
+    try:
+        cluster_change = threading.Thread(target=lambda: _try(lambda: cluster.apply("web", "10.0.0.100/8")))
+        cluster_change.start()
+        began = time.monotonic()
+        assert operator.end(signal.SIGTERM) == 0
+        assert time.monotonic() - began < 8.0
+    finally:
+        real_api.resume_etcd()
+        cluster_change.join(SOON_S)
+    # The lease could not be given back; it runs out.
+    cluster.leader()
+
+
+def _try(action: Callable[[], object]) -> None:
+    with contextlib.suppress(KubeError):
+        action()
+
+
+def test_a_token_that_is_no_longer_good_is_read_anew(cluster: Cluster, real_api: RealApi, tmp_path: Path) -> None:
+    """By our requests and by kopf: kubelet replaces the file before the token expires, or after it was revoked."""
+    names = ["n1", "n2"]
+    cluster.add_nodes(names)
+    token = tmp_path / "token"
+    token.write_text(real_api.token("mooring-operator"))
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    config["users"][0]["user"] = {"tokenFile": str(token)}
+    cluster.kubeconfig.write_text(yaml.safe_dump(config))
+    operator = cluster.leader("--lease-duration", "3m", "--renew-deadline", "2m")
+    with Daemons(cluster.client, addresses_of(names)).running():
+        cluster.apply("web", "10.0.0.100/8")
+        cluster.wait_for("web")
+        # Its account is made anew, so the token that it has is nobody's any more.
+        account = cluster.client.get(SERVICE_ACCOUNTS, "mooring-operator", NAMESPACE)
+        cluster.client.delete(SERVICE_ACCOUNTS, "mooring-operator", NAMESPACE)
+        metadata = {"name": "mooring-operator", "namespace": NAMESPACE}
+        cluster.client.create(SERVICE_ACCOUNTS, account | {"metadata": metadata}, NAMESPACE)
+        # Watches that are open would go on with the old one.
+        real_api.restart_server()
+        wait_until(lambda: "Unauthorized" in operator.ask("/readyz")[1], SOON_S, "the token to be refused")
+        token.write_text(real_api.token("mooring-operator"))
+        wait_until(operator.settled, SOON_S, "the operator to be ready again")
+        heard = operator.metric("mooring_operator_events_received_total", kind="VirtualIP")
+        cluster.apply("web", "10.0.0.101/8")
+        cluster.wait_for("web")
+        wait_until(
+            lambda: operator.metric("mooring_operator_events_received_total", kind="VirtualIP") > heard,
+            SOON_S,
+            "kopf's watch to hear again",
+        )
+    assert operator.leads()
 
 
 def test_what_vanished_while_nobody_watched_is_noticed(cluster: Cluster, real_api: RealApi) -> None:

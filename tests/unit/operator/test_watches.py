@@ -1,0 +1,78 @@
+"""kopf's thread: begun again whatever it dies of, ended when it is asked to."""
+
+import asyncio
+import threading
+from typing import Any
+
+import kopf
+import pytest
+
+from mooring_operator import watches
+from mooring_operator.watches import Watches
+
+LONG_S = 30.0
+
+
+class FakeKopf:
+    """What stands for kopf.operator: fails so many times, then runs until it is stopped."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.running = threading.Event()
+        self.calls = 0
+
+    async def operator(self, *, ready_flag: asyncio.Event, stop_flag: asyncio.Event, **options: Any) -> None:
+        assert options["clusterwide"]
+        self.calls += 1
+        if self.calls <= self.failures:
+            raise RuntimeError("an error in the stream")
+        ready_flag.set()
+        await asyncio.sleep(0)
+        self.running.set()
+        await stop_flag.wait()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watches, "_FIRST_PAUSE_S", 0.01)
+
+
+def begin(monkeypatch: pytest.MonkeyPatch, fake: FakeKopf) -> tuple[Watches, list[int]]:
+    monkeypatch.setattr(kopf, "operator", fake.operator)
+    begun: list[int] = []
+    found = Watches(kopf.OperatorRegistry(), kopf.OperatorSettings, begun=lambda: begun.append(1))
+    found.start()
+    return found, begun
+
+
+@pytest.mark.usefixtures("quick")
+def test_it_is_begun_again_until_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeKopf(failures=3)
+    found, begun = begin(monkeypatch, fake)
+    assert fake.running.wait(LONG_S)
+    assert found.failing_s == 0.0
+    # What vanished between two lives of kopf, only our own lists can tell.
+    assert len(begun) == fake.calls == 4
+    found.stop()
+    found.join(LONG_S)
+    assert not found.is_alive()
+
+
+def test_while_it_fails_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeKopf(failures=10_000)
+    found, begun = begin(monkeypatch, fake)
+    while not found.failing_s:
+        assert found.is_alive()
+    assert begun
+    found.stop()
+    found.join(LONG_S)
+    assert not found.is_alive()
+
+
+def test_one_that_is_stopped_before_it_began_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kopf, "operator", FakeKopf(0).operator)
+    found = Watches(kopf.OperatorRegistry(), kopf.OperatorSettings, begun=lambda: None)
+    found.stop()
+    found.start()
+    found.join(LONG_S)
+    assert not found.is_alive()

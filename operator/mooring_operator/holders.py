@@ -46,12 +46,17 @@ def verdict_on(claims: Sequence[Claim], ready: Container[str], before: GroupStat
     current = [claim for claim in claims if _heard(claim, before) >= newest]
     alive = [claim for claim in current if claim.node in ready]
     if len(alive) > 1:
-        return Verdict(Holding.SEVERAL, claimants=tuple(sorted(claim.node for claim in alive)))
+        older = [claim for claim in claims if claim not in current]
+        return Verdict(Holding.SEVERAL, None, tuple(sorted(claim.node for claim in alive)), _past(older))
     holder = alive[0] if alive else max(current, key=lambda claim: (_rank(claim, before), claim.node))
-    others = sorted((claim for claim in claims if claim is not holder), key=lambda claim: claim.node)
-    past = tuple(PastClaim(node=claim.node, since_time=claim.since_time) for claim in others[:MAX_SUPERSEDED])
     holding = Holding.ONE if alive else Holding.UNREACHABLE
-    return Verdict(holding, holder, (holder.node,), past)
+    return Verdict(holding, holder, (holder.node,), _past([claim for claim in claims if claim is not holder]))
+
+
+def _past(claims: Sequence[Claim]) -> tuple[PastClaim, ...]:
+    """What is remembered of claims that were found to be out of date."""
+    by_name = sorted(claims, key=lambda claim: claim.node)
+    return tuple(PastClaim(node=claim.node, since_time=claim.since_time) for claim in by_name[:MAX_SUPERSEDED])
 
 
 def _heard(claim: Claim, before: GroupStatus | None) -> int:

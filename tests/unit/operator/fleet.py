@@ -189,6 +189,7 @@ class Fleet:
         self._read: dict[str, tuple[Any, Standing]] = {}
         self.target: dict[str, NodeConfig] = target_of([], names)
         self.kept: frozenset[str] = frozenset()
+        self.unready: frozenset[str] = frozenset()
 
     def aim(self, wishes: list[Wish]) -> None:
         """Plan it on the nodes that are there."""
@@ -210,7 +211,8 @@ class Fleet:
 
     def stage(self) -> Staged:
         """What may be written, by an operator that was here before and by one that comes to it anew."""
-        arguments = (self.target, self.standings(), self.kept, frozenset(self.nodes))
+        ready = frozenset(self.nodes) - self.unready
+        arguments = (self.target, self.standings(), self.kept, frozenset(self.nodes), ready)
         staged = self.stager.stage(*arguments)
         assert staged == stage(*arguments)
         return staged

@@ -171,6 +171,8 @@ class Walk:
         elif dice < 0.1:
             # Paused, or written so that nobody can read it.
             self.fleet.kept ^= {self.random.choice(["a", "b"])}
+        elif dice < 0.12:
+            self.fleet.unready ^= {node.name}
         elif dice < 0.15:
             node.dislikes ^= {self.random.choice(VRIDS)}
         elif dice < 0.3:
@@ -189,7 +191,58 @@ def test_two_that_may_be_active_hear_each_other_and_no_address_is_in_two_groups(
     walk = Walk(seed)
     for _ in range(steps):
         walk.step()
-    walk.fleet.kept = frozenset()
+    walk.fleet.kept = walk.fleet.unready = frozenset()
     for node in walk.fleet.nodes.values():
         node.dislikes.clear()
+    walk.fleet.rounds_to_target()
+
+
+class SteadyWalk(Walk):
+    """Nobody is lost, nothing is refused, and no group takes what another has: members and how they speak change."""
+
+    def _change(self) -> None:
+        if len(self.wishes) < 2:
+            self._group()
+        changes = [self._member, self._member, self._interval, self._free_vrid, self._way, self._line, self._priority]
+        self.random.choice(changes)()
+
+    def _group(self) -> None:
+        count = len(self.wishes)
+        super()._group()
+        if len(self.wishes) < count:
+            self._group()
+
+    def _interval(self) -> None:
+        if wish := self._some():
+            self._put(replace(wish, interval=self.random.choice(["1s", "2s"])))
+
+    def _free_vrid(self) -> None:
+        if wish := self._some():
+            used = {other.vrid for other in self.wishes.values()} | self._still_used()
+            self._put(replace(wish, vrid=self.random.choice([v for v in range(1, 256) if v not in used])))
+
+    def _still_used(self) -> set[int]:
+        everything = [i for node in self.fleet.nodes.values() for i in node.runs]
+        return {
+            vrid for i in everything for vrid in (i.virtual_router_id, *(f.virtual_router_id for f in i.also_accept))
+        }
+
+    def _rare(self) -> None:
+        pass
+
+    def able(self) -> set[str]:
+        """Groups that somebody could hold at this moment."""
+        return {i.group_name for node in self.fleet.nodes.values() for i in node.runs if i.eligible}
+
+
+@FEW
+@given(st.integers(0, 2**32), st.integers(1, 120))
+def test_a_group_that_somebody_can_hold_is_never_without_one_who_can(seed, steps):
+    walk = SteadyWalk(seed)
+    able: set[str] = set()
+    for _ in range(steps):
+        walk.step()
+        wanted = {wish.name for wish in walk.wishes.values()}
+        assert able & wanted <= walk.able()
+        able |= walk.able()
     walk.fleet.rounds_to_target()

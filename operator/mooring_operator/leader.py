@@ -92,13 +92,16 @@ class Election:
         """Whether the lease that was just read (None: there is none) is free."""
         spec = _spec(lease)
         self.holder = str(spec.get("holderIdentity") or "")
-        if not self.holder or self.holder == self._identity:
+        if not self.holder:
             return True
         # By its version: a holder whose calendar stands still writes the same time again, and lives.
         version = str(_mapping(_mapping(lease).get("metadata")).get("resourceVersion"))
         if self._seen != version:
             self._seen, self._seen_at = version, now
             return False
+        if self.holder == self._identity:
+            # Our own from before a new start, unless another was given our name: then it renews it soon.
+            return now - self._seen_at >= 2 * self._terms.retry_s
         return now - self._seen_at >= float(spec.get("leaseDurationSeconds") or self._terms.lease_s)
 
     def taken(self, asked_at: float) -> None:

@@ -207,12 +207,23 @@ def test_a_taking_whose_reply_was_lost_is_found_at_the_next_look(lease: FakeLeas
     one = Machine(lease, "one").step()
     assert not one.leader.holds()
     lease.replies_are_lost = False
-    assert one.step(1.0).leader.holds()
+    one.step(1.0)
+    assert one.step(2 * TERMS.retry_s).leader.holds()
 
 
-def test_the_same_name_after_a_restart_leads_at_once(lease: FakeLease) -> None:
+def test_the_same_name_after_a_restart_leads_as_soon_as_nobody_renews_it(lease: FakeLease) -> None:
     Machine(lease, "pod-1").step()
-    assert Machine(lease, "pod-1").step().leader.holds()
+    again = Machine(lease, "pod-1").step()
+    assert not again.leader.holds()
+    assert again.step(2 * TERMS.retry_s).leader.holds()
+
+
+def test_two_that_were_given_one_name_do_not_both_lead(lease: FakeLease) -> None:
+    one, two = Machine(lease, "mooring").step(), Machine(lease, "mooring").step()
+    for _ in range(20):
+        one.step(TERMS.retry_s)
+        two.step(TERMS.retry_s)
+        assert (one.leader.holds(), two.leader.holds()) == (True, False)
 
 
 def test_of_two_that_see_it_free_one_gets_it(lease: FakeLease) -> None:

@@ -5,7 +5,7 @@ stall neither validates nor guesses. The same form is the last good configuratio
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 FORMAT = 1
@@ -45,7 +45,7 @@ class FormConfig:
     peers: tuple[str, ...] | None = ()
     group: str | None = None
     pseudo_header: bool = True
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class MemberConfig:
     group: str | None = None
     minimum_ttl: int = 255
     pseudo_header: bool = True
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     announcements: AnnouncementConfig = AnnouncementConfig()
     accepted: tuple[FormConfig, ...] = ()
     """Not in the file where there are none: a version that knows nothing of them reads it still."""
@@ -149,7 +149,7 @@ def _with_peers(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _known(kind: Any, raw: dict[str, Any]) -> dict[str, Any]:
-    unknown = raw.keys() - {field.name for field in fields(kind)}
+    unknown = raw.keys() - {each.name for each in fields(kind)}
     if unknown:
         raise ValueError(f"unknown {kind.__name__} fields {sorted(unknown)}")
     return raw

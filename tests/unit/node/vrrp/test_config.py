@@ -143,3 +143,10 @@ def test_a_form_of_another_version_is_refused() -> None:
     raw["groups"][0]["members"][0]["accepted"][0]["colour"] = "red"
     with pytest.raises(ValueError, match="unknown FormConfig fields"):
         from_json(json.dumps(raw))
+
+
+def test_no_password_is_shown() -> None:
+    canary = "C4n4ry!"
+    form = replace(FORM, password=canary)
+    assert canary not in repr(replace(MEMBER, password=canary, accepted=(form,)))
+    assert canary not in repr(form)

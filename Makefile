@@ -52,6 +52,7 @@ bench: ## side by side with keepalived, in one run (needs root)
 	@scripts/bootstrap test
 	$(BIN)/python benchmarks/codec.py
 	$(BIN)/python benchmarks/planner.py
+	$(BIN)/python -m benchmarks.staging
 	$(BIN)/python -m benchmarks.beside_keepalived
 
 crds: ## write the CRDs and the reference documentation anew from the types

@@ -39,7 +39,7 @@ def programmed(scene: Scene, name: str, planned: VirtualIPStatus) -> Judged:
         return Judged(Reason.WAITING_FOR_NODES, f"waiting for {silent}")
     if not share:
         return Judged(Reason.PLANNED, clipped(told.message))
-    return Judged(Reason.PROGRAMMED, f"runs on {listed(sorted(share))}{_unreported(scene, name)}")
+    return Judged(Reason.PROGRAMMED, f"runs on {listed(sorted(share))}{_unreported(scene, name)}{_pods(scene, name)}")
 
 
 def _silent(scene: Scene, share: Share, running: Share) -> str:
@@ -66,6 +66,11 @@ def _steps(scene: Scene, name: str, share: Share, running: Share) -> str:
 def _unreported(scene: Scene, name: str) -> str:
     nodes = scene.unreported(name)
     return f"; nothing is planned on {listed(nodes)}: not reported yet" if nodes else ""
+
+
+def _pods(scene: Scene, name: str) -> str:
+    remark = scene.plan.remarks.get(name)
+    return f"; {remark}" if remark else ""
 
 
 def _missing_secrets(scene: Scene, share: Share, running: Share) -> Judged | None:

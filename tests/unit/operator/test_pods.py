@@ -1,6 +1,7 @@
 """Pods that nodes must run: who takes part, who is told, and that nobody else's configuration changes."""
 
 import pytest
+from tests.unit.operator.scenery import Scenery
 
 from mooring_api.virtualip import Pods
 from mooring_operator.allocations import Allocations
@@ -59,6 +60,14 @@ def test_condition_and_explanation_name_the_node_without_a_pod(cluster, document
     reasons = {n.name: why_here(result, snapshot.virtual_ips[0], n)["v-0"] for n in snapshot.nodes}
     assert "no Ready pod" in reasons["n-2"]
     assert "pod" not in reasons["n-1"] + reasons["n-3"]
+
+
+def test_the_condition_that_is_written_says_so_too(cluster):
+    documents = [cluster.virtual_ip("web", ["10.0.5.1/16"], nodes={"pods": WANTED}), *cluster.nodes(2), pod("n-1")]
+    scenery = Scenery.of(documents)
+    scenery.settle()
+    words = "runs on n-1, n-2; not eligible without a Ready pod of ingress: n-2"
+    assert scenery.condition("Programmed").message == words
 
 
 def test_where_no_node_has_a_ready_pod_all_take_part(cluster, documents):

@@ -40,7 +40,9 @@ class InstanceAuthentication(Wire):
     secret_ref: SecretReference | None = None
     """Where the password is; needs the Kubernetes API."""
     key_version: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    """Which state of the Secret, by its resourceVersion, of those that the daemon keeps; left out: the newest."""
+    """Which state of the Secret, by its resourceVersion, of those that the daemon keeps.
+
+    Left out: the one that the node has in use, at first the newest."""
     password: Annotated[str, Field(min_length=1, max_length=8, pattern=r"^[!-~]+$")] | None = file_only(repr=False)
     """The password itself, 1 to 8 ASCII characters; only in a file."""
 

@@ -67,9 +67,11 @@ class CredentialReport(Wire):
     name: Annotated[str, Field(min_length=1, max_length=253)]
     """The Secret's name."""
     current: Annotated[str, Field(max_length=64)] | None = None
-    """The newest state that can be used, by resourceVersion; left out: none."""
-    versions: Annotated[tuple[Annotated[str, Field(max_length=64)], ...], Field(max_length=4)] = ()
-    """All states that are kept, oldest first."""
+    """The state that a reference without keyVersion means, by resourceVersion: the one in use, else the newest.
+
+    Left out: there is none."""
+    versions: Annotated[tuple[Annotated[str, Field(max_length=64)], ...], Field(max_length=8)] = ()
+    """The states that are kept, oldest first; the newest and those that the spec names before any other."""
 
 
 #: The path of a problem that keeps nothing of the spec from running: it is about the report itself, or a Secret.

@@ -4,10 +4,7 @@ A Secret that is deleted or made unusable takes nothing away: the states that we
 remark says what is wrong. Nothing here shows a key but `KeyState.password`.
 """
 
-import base64
-import binascii
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -15,17 +12,20 @@ from typing import Any, TypeAlias
 from mooring_api.authentication import PASSWORD_KEY, SECRET_TYPE
 from mooring_api.nodeconfig import AcceptedForm, CredentialReport, Instance, InstanceAuthentication
 from mooring_api.problems import Problem
+from mooring_node.agent.secrets import name_of, password_of, version_of
 from mooring_node.agent.versions import is_older
 
 FORMAT = 1
-MOST_STATES = 4
+#: What an instance may name, its own and four that it also accepts, and the newest. More only where more are named.
+MOST_STATES = 6
+#: As many as a CredentialReport may list.
+MOST_REPORTED = 8
 #: Secrets of our type beyond these are not read: whoever fills the namespace must not fill our memory.
 MOST_SECRETS = 256
-_LONGEST_VERSION = 64
-_PASSWORD = re.compile(r"[!-~]{1,8}")
 
-#: Which states of which Secrets a configuration names; None is the newest.
-References: TypeAlias = Mapping[str, frozenset[str | None]]
+#: Which states of which Secrets a configuration names, those that are spoken before those that are accepted;
+#: None is the one that is in use.
+References: TypeAlias = Mapping[str, tuple[str | None, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +44,30 @@ class _Secret:
     """Why the Secret as it is now gives no key; empty: it does."""
     seen: str = ""
     """The newest version that was looked at, usable or not."""
+    in_use: str = ""
+    """The state that a reference without a version means; empty while there is no such reference, or no state."""
+
+    @property
+    def newest(self) -> str:
+        return self.states[-1].version if self.states else ""
+
+    def has(self, version: str | None) -> bool:
+        return any(state.version == version for state in self.states)
+
     gone: bool = False
     """Whether it is kept although there is no such Secret any more."""
 
 
 def references_of(instances: Iterable[Instance]) -> References:
     """What these instances name, by the Secret's name."""
-    found: dict[str, set[str | None]] = {}
-    for instance in instances:
-        for each in _authentications(instance):
-            if each.secret_ref is not None:
-                found.setdefault(each.secret_ref.name, set()).add(each.key_version)
-    return {name: frozenset(versions) for name, versions in found.items()}
+    instances = tuple(instances)
+    spoken = [instance.authentication for instance in instances]
+    accepted = [form.authentication for instance in instances for form in instance.also_accept]
+    found: dict[str, dict[str | None, None]] = {}
+    for each in (*spoken, *accepted):
+        if each is not None and each.secret_ref is not None:
+            found.setdefault(each.secret_ref.name, {})[each.key_version] = None
+    return {name: tuple(versions) for name, versions in found.items()}
 
 
 def _authentications(instance: Instance) -> Iterable[InstanceAuthentication]:
@@ -68,16 +80,15 @@ class KeyBook:
 
     def __init__(self, namespace: str, text: str = "") -> None:
         self._namespace = namespace
-        self._secrets = _from_json(text)
         # Until a configuration has been read, what is on disk is what the last one named.
-        self._references: References = {name: frozenset() for name in self._secrets}
+        self._secrets, self._references = _from_json(text)
 
     # What the API says.
 
     def listed(self, items: Iterable[Mapping[str, Any]]) -> bool:
         """Everything there is; whether that is news. A list is the present, also where its versions are lower."""
         before = self._known()
-        given = {_name(item): item for item in items}
+        given = {name_of(item): item for item in items}
         for name in self._secrets.keys() - given.keys():
             self._gone(name)
         for name, item in given.items():
@@ -87,30 +98,33 @@ class KeyBook:
     def changed(self, item: Mapping[str, Any]) -> bool:
         """One Secret is new or other than before; whether that is news. What comes late changes nothing."""
         before = self._known()
-        self._observe(_name(item), item, newest=False)
+        self._observe(name_of(item), item, newest=False)
         return self._known() != before
 
     def deleted(self, item: Mapping[str, Any]) -> bool:
         """One Secret is gone; whether that is news."""
         before = self._known()
-        self._gone(_name(item))
+        self._gone(name_of(item))
         return self._known() != before
 
     def refer(self, references: References) -> None:
         """What the configuration names: these states are kept, whatever comes, and what it does not name is not."""
-        self._references = references
+        before, self._references = self._references, references
         self._secrets = {n: secret for n, secret in self._secrets.items() if n in references or not secret.gone}
-        for name, secret in self._secrets.items():
-            secret.states = self._trimmed(name, secret.states)
+        for name in self._secrets:
+            self._settle(name, before.get(name, ()))
 
     # What instances get.
 
     def choose(self, name: str, version: str | None) -> KeyState | None:
-        """The state that is named, or the newest."""
-        states = self._secrets.get(name, _Secret()).states
-        if version is None:
-            return states[-1] if states else None
-        return next((state for state in states if state.version == version), None)
+        """The state that is named, or the one in use; the newest where none is.
+
+        What is in use stays until another is named: a newer one that each node took up for itself would make the
+        members deaf to each other.
+        """
+        secret = self._secrets.get(name, _Secret())
+        meant = version if version is not None else secret.in_use or secret.newest
+        return next((state for state in secret.states if state.version == meant), None)
 
     def with_passwords(
         self, instances: Sequence[Instance], node: str
@@ -174,13 +188,14 @@ class KeyBook:
 
     def reports(self) -> tuple[CredentialReport, ...]:
         """The Secrets that the configuration names, by name, and their states; never what is in them."""
-        return tuple(
-            CredentialReport(
-                name=name,
-                current=states[-1].version if (states := self._secrets.get(name, _Secret()).states) else None,
-                versions=tuple(state.version for state in states),
-            )
-            for name in sorted(self._references)
+        return tuple(self._report(name, self._secrets.get(name, _Secret())) for name in sorted(self._references))
+
+    def _report(self, name: str, secret: _Secret) -> CredentialReport:
+        told = self._ranked(name, secret.states)[:MOST_REPORTED]
+        return CredentialReport(
+            name=name,
+            current=secret.in_use or secret.newest or None,
+            versions=tuple(state.version for state in secret.states if state in told),
         )
 
     def remarks(self) -> tuple[str, ...]:
@@ -190,7 +205,7 @@ class KeyBook:
             secret = self._secrets.get(name)
             if secret is not None and secret.fault and secret.states:
                 called = f"Secret {self._namespace}/{name} {secret.fault}"
-                found.append(f"{called}; its last good state {secret.states[-1].version} stays in use")
+                found.append(f"{called}; its good state {secret.in_use or secret.newest} stays in use")
         return tuple(found)
 
     def to_json(self) -> str:
@@ -199,6 +214,8 @@ class KeyBook:
             name: {
                 "fault": secret.fault,
                 "states": [{"version": each.version, "password": each.password} for each in secret.states],
+                "named": list(self._references[name]),
+                "inUse": secret.in_use,
             }
             for name, secret in sorted(self._secrets.items())
             if name in self._references and secret.states
@@ -210,20 +227,32 @@ class KeyBook:
     def _known(self) -> Mapping[str, tuple[tuple[KeyState, ...], str]]:
         return {name: (secret.states, secret.fault) for name, secret in self._secrets.items()}
 
+    def _settle(self, name: str, before: Sequence[str | None] = ()) -> None:
+        """Which state is in use, and which are kept, after the states are others or what is named is (`before`)."""
+        secret, named = self._secrets[name], self._references.get(name, ())
+        if None not in named:
+            secret.in_use = ""
+        elif not secret.has(secret.in_use):
+            # What was spoken by its version and is named no more goes on without it.
+            spoken = before[0] if before and before[0] not in named and secret.has(before[0]) else None
+            secret.in_use = spoken or secret.newest
+        secret.states = self._trimmed(name, secret.states)
+
     def _observe(self, name: str, item: Mapping[str, Any], *, newest: bool) -> None:
         secret = self._secrets.get(name)
         if secret is None:
             if len(self._secrets) >= MOST_SECRETS and name not in self._references:
                 return
             secret = self._secrets[name] = _Secret()
-        version = _version(item)
+        version = version_of(item)
         if not newest and is_older(version, secret.seen):
             return
         secret.seen, secret.gone = version, False
-        password, secret.fault = _password(item)
+        password, secret.fault = password_of(item)
         if password is not None:
             others = tuple(state for state in secret.states if state.version != version)
-            secret.states = self._trimmed(name, (*others, KeyState(version, password)))
+            secret.states = (*others, KeyState(version, password))
+            self._settle(name)
 
     def _gone(self, name: str) -> None:
         secret = self._secrets.get(name)
@@ -235,12 +264,18 @@ class KeyBook:
             del self._secrets[name]
 
     def _trimmed(self, name: str, states: tuple[KeyState, ...]) -> tuple[KeyState, ...]:
-        """The newest, then those that the configuration names, then the next newest: MOST_STATES in all, in order."""
-        named = self._references.get(name, frozenset())
-        ranked = sorted(
-            enumerate(states), key=lambda pair: (pair[0] != len(states) - 1, pair[1].version not in named, -pair[0])
-        )
-        return tuple(state for _, state in sorted(ranked[:MOST_STATES]))
+        """The newest and all that the configuration names; with others MOST_STATES; in order."""
+        needed = sum(self._is_named(name, state.version) for state in states[:-1]) + 1
+        kept = self._ranked(name, states)[: max(MOST_STATES, needed)]
+        return tuple(state for state in states if state in kept)
+
+    def _ranked(self, name: str, states: tuple[KeyState, ...]) -> tuple[KeyState, ...]:
+        """The newest, then those that the configuration names, then the others; newer ones before older ones."""
+        others = sorted(reversed(states[:-1]), key=lambda state: not self._is_named(name, state.version))
+        return (*states[-1:], *others)
+
+    def _is_named(self, name: str, version: str) -> bool:
+        return version == self._secrets[name].in_use or version in self._references.get(name, ())
 
 
 def _places(instance: Instance) -> Iterable[tuple[str, InstanceAuthentication]]:
@@ -253,46 +288,23 @@ def _places(instance: Instance) -> Iterable[tuple[str, InstanceAuthentication]]:
             yield f"spec.instances[].{prefix}authentication.{field_name}", each
 
 
-def _name(item: Mapping[str, Any]) -> str:
-    return str((item.get("metadata") or {}).get("name") or "")
-
-
-def _version(item: Mapping[str, Any]) -> str:
-    return str((item.get("metadata") or {}).get("resourceVersion") or "")[:_LONGEST_VERSION]
-
-
-def _password(secret: Mapping[str, Any]) -> tuple[str | None, str]:
-    """The password, or what is wrong with the Secret and what to do; never a part of what is in it."""
-    if secret.get("type") != SECRET_TYPE:
-        return None, f"is not of type {SECRET_TYPE}; delete it and create it with --type={SECRET_TYPE}"
-    data = secret.get("data")
-    encoded = data.get(PASSWORD_KEY) if isinstance(data, Mapping) else None
-    if not isinstance(encoded, str):
-        return None, f"has no key {PASSWORD_KEY}; add data.{PASSWORD_KEY}"
-    try:
-        text = base64.b64decode(encoded, validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        return None, f"data.{PASSWORD_KEY} is not 1 to 8 printable ASCII characters; correct it"
-    if _PASSWORD.fullmatch(text):
-        return text, ""
-    if _PASSWORD.fullmatch(text.rstrip("\r\n")):
-        return None, f"data.{PASSWORD_KEY} ends with a line break; write it without, as printf does and echo does not"
-    return None, f"data.{PASSWORD_KEY} is not 1 to 8 printable ASCII characters; correct it"
-
-
-def _from_json(text: str) -> dict[str, _Secret]:
+def _from_json(text: str) -> tuple[dict[str, _Secret], References]:
     """What `to_json` wrote; nothing where it is anything else."""
     try:
         raw = json.loads(text or "{}")
         if raw.get("format") != FORMAT:
-            return {}
-        return {
-            str(name): _Secret(
-                tuple(KeyState(str(state["version"]), str(state["password"])) for state in each["states"]),
-                str(each["fault"]),
-                str(each["states"][-1]["version"]),
-            )
-            for name, each in raw["secrets"].items()
+            return {}, {}
+        secrets = {str(name): _secret(each) for name, each in raw["secrets"].items()}
+        # A file from before "named": all of it is kept until a configuration says what is needed.
+        references = {
+            name: tuple(raw["secrets"][name].get("named") or (None, *(state.version for state in secret.states)))
+            for name, secret in secrets.items()
         }
     except (ValueError, LookupError, TypeError, AttributeError):
-        return {}
+        return {}, {}
+    return secrets, references
+
+
+def _secret(raw: Mapping[str, Any]) -> _Secret:
+    states = tuple(KeyState(str(state["version"]), str(state["password"])) for state in raw["states"])
+    return _Secret(states, str(raw["fault"]), states[-1].version, str(raw.get("inUse", "")))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mooring_api.nodeconfig import Instance
+from mooring_api.nodeconfig import CredentialReport, Instance
 from mooring_node.agent.keys import MOST_SECRETS, MOST_STATES, KeyBook, references_of
 
 TYPE = "mooring.dev/credentials"
@@ -58,12 +58,91 @@ def problem_of(keys: KeyBook, *given: Instance) -> str:
 
 
 def test_an_instance_gets_the_newest_state_or_the_one_that_it_names() -> None:
-    keys = book()
+    keys = book(instance(keyVersion="100"))
     assert keys.listed([secret("web", 100, "old"), secret("other", 7)])
     assert keys.changed(secret("web", 200, "new"))
     assert password_of(keys, instance()) == "new"
     assert password_of(keys, instance(keyVersion="100")) == "old"
     assert password_of(keys, instance(keyVersion="200")) == "new"
+
+
+def current(keys: KeyBook) -> str | None:
+    return keys.reports()[0].current
+
+
+def test_what_names_no_state_stays_with_the_one_that_is_in_use_until_another_is_named() -> None:
+    keys = book()
+    keys.listed([secret("web", 100, "old")])
+    for version in range(200, 300, 10):
+        assert keys.changed(secret("web", version, f"p{version}"))
+    assert password_of(keys, instance()) == "old"
+    # What is told is what is meant: all who tell of one state hear each other.
+    assert current(keys) == "100"
+    assert keys.reports()[0].versions == ("100", "250", "260", "270", "280", "290")
+    # The same again, also beside another that names its state, changes nothing.
+    keys.refer(references_of([instance("web-1", keyVersion="290"), instance()]))
+    assert password_of(keys, instance()) == "old"
+    # Named, so that it moves; and so it stays when the name goes again.
+    keys.refer(references_of([instance(keyVersion="280")]))
+    assert current(keys) == "290"
+    keys.refer(references_of([instance()]))
+    assert password_of(keys, instance()) == "p280"
+    # In use no more, then again: as at first.
+    keys.refer({})
+    keys.refer(references_of([instance()]))
+    assert password_of(keys, instance()) == "p290"
+
+
+def test_a_form_without_a_state_beside_a_named_one_is_another() -> None:
+    spoken = instance(keyVersion="100")
+    keys = book(spoken)
+    keys.listed([secret("web", 100, "old")])
+    keys.changed(secret("web", 200, "new"))
+    form = {"virtualRouterID": 6, "version": 2, "authentication": {"type": "Password", "secretRef": {"name": "web"}}}
+    both = Instance.model_validate(spoken.to_wire() | {"alsoAccept": [form]})
+    keys.refer(references_of([both]))
+    (good,), _ = keys.with_passwords([both], "lb-1")
+    assert good.authentication is not None
+    assert good.also_accept[0].authentication is not None
+    assert (good.authentication.password, good.also_accept[0].authentication.password) == ("old", "new")
+
+
+def test_a_restart_keeps_what_is_in_use() -> None:
+    keys = book()
+    keys.listed([secret("web", 100, "old")])
+    keys.changed(secret("web", 200, "new"))
+    # Rotated while the daemon was away, and listed before any configuration is read.
+    again = KeyBook("mooring-system", keys.to_json())
+    again.listed([secret("web", 300, "newer")])
+    again.refer(references_of([instance()]))
+    assert password_of(again, instance()) == "old"
+    assert current(again) == "100"
+    # One that was named: it is what the next configuration goes on with.
+    named = book(instance(keyVersion="100"), text=keys.to_json())
+    again = KeyBook("mooring-system", named.to_json())
+    again.listed([secret("web", 300, "newer")])
+    again.refer(references_of([instance()]))
+    assert password_of(again, instance()) == "old"
+
+
+def test_a_restart_keeps_all_that_is_named_whatever_comes_before_the_configuration() -> None:
+    pinned = [instance(f"web-{n}", keyVersion=str(n)) for n in range(1, 9)]
+    keys = book(*pinned)
+    for version in range(1, 9):
+        keys.changed(secret("web", version, f"p{version}"))
+    again = KeyBook("mooring-system", keys.to_json())
+    for version in range(20, 30):
+        again.listed([secret("web", version, "newer")])
+    again.refer(references_of(pinned))
+    assert [password_of(again, each) for each in pinned] == [f"p{n}" for n in range(1, 9)]
+
+
+def test_a_file_from_before_what_is_named_stood_in_it_still_has_the_keys() -> None:
+    states = [{"version": "1", "password": "old"}, {"version": "2", "password": "new"}]
+    keys = KeyBook("mooring-system", json.dumps({"format": 1, "secrets": {"web": {"fault": "", "states": states}}}))
+    keys.refer(references_of([instance()]))
+    assert password_of(keys, instance(keyVersion="1")) == "old"
+    assert password_of(keys, instance()) == "new"
 
 
 def test_a_form_that_is_also_accepted_gets_its_own() -> None:
@@ -139,12 +218,12 @@ def test_a_bad_secret_is_told_and_the_last_good_key_stays(bad: dict[str, Any], s
     assert password_of(keys, instance()) == "good"
     (remark,) = keys.remarks()
     assert said in remark
-    assert remark.endswith("its last good state 100 stays in use")
+    assert remark.endswith("its good state 100 stays in use")
     assert CANARY not in remark
     # Mended: nothing is wrong any more.
     assert keys.changed(secret("web", 300, "better"))
     assert keys.remarks() == ()
-    assert password_of(keys, instance()) == "better"
+    assert password_of(keys, instance(keyVersion="300")) == "better"
 
 
 @pytest.mark.parametrize("how", ["deleted", "not listed"])
@@ -195,7 +274,7 @@ def test_what_comes_late_rolls_nothing_back() -> None:
 
 
 def test_a_list_is_the_present_also_after_a_backup_was_restored() -> None:
-    keys = book()
+    keys = book(instance(keyVersion="200"))
     keys.listed([secret("web", 200, "new")])
     assert keys.listed([secret("web", 100, "old")])
     assert password_of(keys, instance()) == "old"
@@ -204,24 +283,30 @@ def test_a_list_is_the_present_also_after_a_backup_was_restored() -> None:
 
 def test_the_newest_states_are_kept_and_those_that_are_named() -> None:
     pinned = instance(keyVersion="1")
-    keys = book(pinned, instance("web-1"))
+    keys = book(pinned)
     for version in range(1, 10):
         keys.changed(secret("web", version, f"p{version}"))
-    assert MOST_STATES == 4
-    assert keys.reports()[0].versions == ("1", "7", "8", "9")
-    assert keys.reports()[0].current == "9"
+    assert MOST_STATES == 6
+    assert keys.reports()[0].versions == ("1", "5", "6", "7", "8", "9")
+    assert current(keys) == "9"
     assert password_of(keys, pinned) == "p1"
     # Named no more: the next one pushes it out.
-    keys.refer(references_of([instance()]))
+    keys.refer(references_of([instance(keyVersion="9")]))
     keys.changed(secret("web", 10, "p10"))
-    assert keys.reports()[0].versions == ("7", "8", "9", "10")
+    assert keys.reports()[0].versions == ("5", "6", "7", "8", "9", "10")
 
 
-def test_the_newest_stays_also_where_all_others_are_named() -> None:
-    keys = book(*(instance(f"web-{n}", keyVersion=str(n)) for n in range(1, 5)))
-    for version in range(1, 6):
+def test_all_that_is_named_stays_and_the_newest_however_many_they_are() -> None:
+    pinned = [instance(f"web-{n}", keyVersion=str(n)) for n in range(1, 12)]
+    keys = book(*pinned)
+    for version in range(1, 21):
         keys.changed(secret("web", version, f"p{version}"))
-    assert keys.reports()[0].versions == ("2", "3", "4", "5")
+    assert [password_of(keys, each) for each in pinned] == [f"p{n}" for n in range(1, 12)]
+    assert keys.choose("web", "12") is None
+    assert keys.choose("web", "20") is not None
+    # The report is bounded: the newest, and the newest of those that are named.
+    assert keys.reports()[0].versions == ("5", "6", "7", "8", "9", "10", "11", "20")
+    CredentialReport.model_validate(keys.reports()[0].to_wire())
 
 
 def test_reports_name_what_the_configuration_names() -> None:
@@ -243,7 +328,7 @@ def test_a_restart_has_the_keys_and_knows_what_was_wrong() -> None:
     again.listed([])
     again.refer(references_of([instance()]))
     assert password_of(again, instance(keyVersion="100")) == "old"
-    assert password_of(again, instance()) == "new"
+    assert password_of(again, instance(keyVersion="200")) == "new"
     assert "was deleted" in again.remarks()[0]
 
 
@@ -266,6 +351,7 @@ def test_what_is_named_no_more_leaves_the_disk_and_a_secret_that_is_there_comes_
         '{"format": 1}',
         '{"format": 1, "secrets": {"web": {"states": []}}}',
         '{"format": 1, "secrets": {"web": {"fault": "", "states": [{"version": "1"}]}}}',
+        '{"format": 1, "secrets": {"web": {"fault": "", "states": [{"version": "1", "password": "x"}], "named": 7}}}',
     ],
 )
 def test_a_file_that_is_not_ours_holds_no_keys(text: str) -> None:

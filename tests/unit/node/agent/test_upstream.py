@@ -671,7 +671,16 @@ def test_keys_that_never_come_hold_up_nobody_else(why: str, tmp_path: Path, monk
     run(test())
 
 
-def test_a_changed_key_runs_and_an_unrelated_secret_touches_nothing(tmp_path: Path) -> None:
+def pinned_to(version: int) -> dict[str, Any]:
+    return KEYED | {"authentication": KEYED["authentication"] | {"keyVersion": str(version)}}
+
+
+def spoken(bench: Bench) -> str | None:
+    assert bench.running.runtime is not None
+    return bench.running.runtime.groups[0].members[0].password
+
+
+def test_a_changed_key_runs_when_it_is_named_and_an_unrelated_secret_touches_nothing(tmp_path: Path) -> None:
     async def test() -> None:
         async with started(tmp_path) as bench:
             bench.server.store(KEYED)
@@ -680,16 +689,50 @@ def test_a_changed_key_runs_and_an_unrelated_secret_touches_nothing(tmp_path: Pa
             assert bench.told() == 1
             other = secret(51)
             bench.server.secrets.handler.changed(other | {"metadata": other["metadata"] | {"name": "mail"}})
+            bench.server.secrets.handler.changed(secret(60, "new"))
+            await bench.wait(lambda: "60" in bench.state.keys.read_text())
             await bench.settle()
             assert bench.told() == 0
-            bench.server.secrets.handler.changed(secret(60, "new"))
+            assert spoken(bench) == "old"
+            bench.server.store(pinned_to(60), generation=2)
+            bench.server.change()
             await bench.wait(lambda: bench.told())
-            assert bench.running.runtime is not None
-            assert bench.running.runtime.groups[0].members[0].password == "new"
+            assert spoken(bench) == "new"
             bench.server.secrets.handler.deleted(secret(61, "new"))
             await bench.wait(lambda: bench.server.writes and bench.server.writes[-1]["problems"])
             assert bench.told() == 0
             assert "was deleted" in bench.server.writes[-1]["problems"][0]["message"]
+
+    run(test())
+
+
+def test_a_named_key_runs_when_it_comes(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with started(tmp_path) as bench:
+            bench.server.store(pinned_to(60))
+            bench.server.list(secret(50, "old"))
+            await bench.wait(lambda: bench.running.outcome.problems)
+            bench.server.secrets.handler.changed(secret(60, "new"))
+            await bench.wait(lambda: bench.groups)
+            assert spoken(bench) == "new"
+
+    run(test())
+
+
+def test_a_restart_after_a_rotation_speaks_as_before(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with started(tmp_path) as bench:
+            bench.server.store(KEYED)
+            bench.server.list(secret(50, "old"))
+            await bench.wait(lambda: bench.groups)
+        async with started(tmp_path) as bench:
+            bench.server.store(KEYED | {"priority": 50}, generation=2)
+            bench.server.list(secret(60, "new"))
+            await bench.wait(lambda: bench.told())
+            assert spoken(bench) == "old"
+            await bench.wait(lambda: bench.server.writes)
+            told = {"name": "web", "current": "50", "versions": ["50", "60"]}
+            assert bench.server.writes[-1]["credentials"] == [told]
 
     run(test())
 

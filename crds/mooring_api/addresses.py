@@ -4,8 +4,11 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
 _HELD_REMEDY = "write an address that a host can have"
+#: A cluster's addresses come again and again: in each member's list of peers, and with each change.
+_kept = lru_cache(maxsize=4096)
 
 
+@_kept
 def read_interface_address(text: str) -> str:
     """Canonical `address/prefix`; a missing prefix means the host alone (/32, /128)."""
     remedy = "write 10.0.0.100/24, or 2001:db8::10 for one host alone"
@@ -21,6 +24,7 @@ def read_interface_address(text: str) -> str:
     return str(interface)
 
 
+@_kept
 def read_host_address(text: str) -> str:
     """A bare address, canonical; IPv6 may name its zone (`fe80::1%eth0`)."""
     try:
@@ -40,6 +44,7 @@ def read_group_address(text: str) -> str:
     return canonical
 
 
+@_kept
 def read_unicast_address(text: str) -> str:
     """The address of one host on the wire, canonical; IPv6 may name its zone."""
     canonical = read_host_address(text)
@@ -49,6 +54,7 @@ def read_unicast_address(text: str) -> str:
     return canonical
 
 
+@_kept
 def read_held_address(text: str) -> str:
     """Canonical `address/prefix` that can be a virtual address: no group, loopback, network or broadcast."""
     canonical = read_interface_address(text)

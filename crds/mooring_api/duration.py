@@ -2,6 +2,7 @@
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import Self
 
 _UNIT_NS = {
@@ -20,6 +21,14 @@ PATTERN = r"^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$"
 MILLISECOND_PATTERN = r"^([0-9]+(ms|m|h)|[0-9]+(\.[0-9]{1,3})?s)+$"
 
 
+@lru_cache(maxsize=1024)  # a configuration has few different ones, each of them many times
+def _nanoseconds(text: str) -> int:
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is not a duration; write a number and a unit, such as 100ms, 1s or 1m30s")
+    return round(sum(Fraction(number) * _UNIT_NS[unit] for number, unit in parts))
+
+
 class Duration(int):
     """A length of time in nanoseconds.
 
@@ -29,10 +38,7 @@ class Duration(int):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `1m30s`, `100ms` or `0.5s`; ValueError when it is not of that form."""
-        parts = _PART.findall(text)
-        if not parts or "".join(number + unit for number, unit in parts) != text:
-            raise ValueError(f"{text!r} is not a duration; write a number and a unit, such as 100ms, 1s or 1m30s")
-        return cls(round(sum(Fraction(number) * _UNIT_NS[unit] for number, unit in parts)))
+        return cls(_nanoseconds(text))
 
     @classmethod
     def of(cls, *, s: float = 0, ms: float = 0) -> Self:

@@ -131,8 +131,9 @@ class Upstream:
             return
         self._absence = ""
         origin = origin_of(document)
-        # A status that comes round is of the same generation: there is nothing to read.
-        if origin != self._there or self._reading is None or not origin.generation:
+        # A status that comes round is of the same generation: there is nothing to read. A list may be of a server
+        # that was restored from a backup, where the same generation can be another.
+        if newest or origin != self._there or self._reading is None or not origin.generation:
             self._there, self._reading = origin, read_object(document, self._identity.node)
             self.accept()
         self._reporter.observed(uid, version, document.get("status"), newest=newest)
@@ -195,9 +196,12 @@ class Upstream:
         return self._status(self._observed(), self._keyring.book.reports(), self.remarks())
 
     def _observed(self) -> int | None:
-        """The generation that the status may name: of the very object that is there."""
-        observed = self._running.observed
-        if observed is None or self._there is None or observed.uid != self._there.uid:
+        """The generation that the status may name: of the very object that is there, and none that it has yet to reach.
+
+        What is ahead of the object was read before the server was restored from a backup.
+        """
+        observed, there = self._running.observed, self._there
+        if observed is None or there is None or observed.uid != there.uid or observed.generation > there.generation:
             return None
         return observed.generation
 

@@ -397,6 +397,49 @@ def test_what_comes_late_rolls_nothing_back(tmp_path: Path) -> None:
     run(test())
 
 
+@pytest.mark.parametrize("how", ["running on", "started anew"])
+def test_a_generation_from_before_a_backup_was_restored_is_not_confirmed(how: str, tmp_path: Path) -> None:
+    async def test() -> None:
+        async with started(tmp_path) as bench:
+            bench.server.store(A, B, generation=9)
+            bench.server.list()
+            await bench.wait(lambda: bench.told())
+            bench.configured()
+            await bench.wait(lambda: bench.server.writes and bench.server.writes[-1].get("observedGeneration") == 9)
+            if how == "running on":
+                await restored(bench)
+        if how == "started anew":
+            async with started(tmp_path) as bench:
+                # What runs is what ran before the restart.
+                bench.configured()
+                await restored(bench)
+
+    async def restored(bench: Bench) -> None:
+        bench.told()
+        bench.server.store(A, generation=6)
+        bench.server.list()
+        await bench.wait(lambda: bench.told())
+        bench.upstream.changed()
+        await bench.wait(lambda: bench.server.writes and "observedGeneration" not in bench.server.writes[-1])
+        bench.configured()
+        await bench.wait(lambda: bench.server.writes[-1].get("observedGeneration") == 6)
+
+    run(test())
+
+
+def test_the_same_generation_of_a_restored_server_is_read(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with started(tmp_path) as bench:
+            bench.server.store(A, generation=9)
+            bench.server.list()
+            await bench.wait(lambda: bench.groups == ["a"])
+            bench.server.store(B, generation=9)
+            bench.server.list()
+            await bench.wait(lambda: bench.groups == ["b"])
+
+    run(test())
+
+
 def test_another_node_s_configuration_is_none_of_ours(tmp_path: Path) -> None:
     async def test() -> None:
         async with started(tmp_path) as bench:

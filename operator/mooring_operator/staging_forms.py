@@ -110,7 +110,7 @@ class Keys:
     """Which state of its Secret each form means, where that is not written."""
 
     resolved: Mapping[str, str]
-    """Secret to the one state that every member takes for the newest."""
+    """Secret to the one state that a form without one means on every member."""
 
     def pinned(self, form: Form) -> Form:
         """The form with its key's state written, where all members agree on it."""
@@ -131,8 +131,11 @@ def keys_of(seats: Iterable[Seat]) -> Keys:
 
 
 def target_key(secret: str, seats: Iterable[Seat], spoken: str | None) -> str | None:
-    """Which state of the Secret the members are to speak with: the one that all take for the newest; while they
-    differ one that all have, first the one that is spoken. None: no state is known to serve all."""
+    """Which state of the Secret the members are to speak with; None: no state is known to serve all.
+
+    The one that all report as `current`, which is the newest where no form leaves its state out, else the one in use;
+    while they differ one that all have, first the one that is spoken.
+    """
     reports = [report for seat in seats if (report := seat.keys.get(secret))]
     currents = {report.current for report in reports if report.current is not None}
     if not reports:

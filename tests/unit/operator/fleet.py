@@ -1,6 +1,6 @@
 """Nodes that take their NodeConfigs late, in any order, and confirm late; and what must hold at every moment."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations, permutations
 from typing import Any
@@ -98,6 +98,8 @@ class Node:
 
     name: str
     keys: dict[str, list[str]] = field(default_factory=dict)
+    in_use: dict[str, str] = field(default_factory=dict)
+    """Secret to the state that a reference without one means; it stays until no reference is without."""
     written: dict[str, Any] | None = None
     runs: tuple[Instance, ...] = ()
     runs_generation: int = 0
@@ -133,6 +135,12 @@ class Node:
             while len(kept) > 3 and spare:
                 kept.remove(spare.pop(0))
             self.keys[name] = [*kept, secrets[name]]
+        open_ended = {n for n, version in used if version is None}
+        self.in_use = {n: self.in_use.get(n, secrets[n]) for n in open_ended}
+
+    def current(self, name: str) -> str | None:
+        """The state in use, else the newest."""
+        return self.in_use.get(name) or next(reversed(self.keys.get(name, [])), None)
 
     def state(self, group: str) -> InstanceState:
         return self.states.get(group, InstanceState.BACKUP)
@@ -155,18 +163,16 @@ class Node:
                 if i.group_name in self.refused
             ],
             credentials=[
-                CredentialReport(name=n, current=kept[-1] if (kept := self.keys.get(n)) else None, versions=kept or ())
-                for n in sorted(names)
+                CredentialReport(name=n, current=self.current(n), versions=self.keys.get(n, ())) for n in sorted(names)
             ],
         )
         self.written = self.written | {"status": status.to_wire()}
 
     def key_of(self, authentication: InstanceAuthentication) -> str | None:
         """The state of the key that it means here; None when this node does not have it."""
-        kept = self.keys.get(authentication.secret_ref.name, [])
-        if authentication.key_version is None:
-            return kept[-1] if kept else None
-        return authentication.key_version if authentication.key_version in kept else None
+        name = authentication.secret_ref.name
+        wanted = authentication.key_version or self.current(name)
+        return f"{name}/{wanted}" if wanted in self.keys.get(name, []) else None
 
 
 def _vrids(instance: Instance) -> set[int]:
@@ -229,11 +235,13 @@ class Fleet:
             node.written = {**(before or {}), **wire, "metadata": metadata}
 
     def bump(self, secret: str) -> None:
-        """Somebody changes the Secret; not while nodes go by "the newest", which they can't all mean alike."""
-        everything = [i for node in self.nodes.values() for i in node.runs]
-        everything += [i for node in self.nodes.values() for i in standing_of(node.written or {}).instances]
-        named = [a for i in everything for a in _authentications(i) if a and a.secret_ref.name == secret]
-        if all(a.key_version for a in named):
+        """Somebody changes the Secret; not while nodes would come to begin with different states of it."""
+        for node in self.nodes.values():
+            for instances in (node.runs, standing_of(node.written or {}).instances):
+                named = [a for i in instances for a in _authentications(i) if a and a.secret_ref.name == secret]
+                if any(a.key_version is None for a in named) and secret not in node.in_use:
+                    return
+        if len({node.in_use[secret] for node in self.nodes.values() if secret in node.in_use}) < 2:
             self.secrets[secret] = str(int(self.secrets[secret]) + 1)
 
     def lose(self, name: str) -> None:
@@ -303,7 +311,7 @@ class Running:
     group: str
     instances: tuple[Instance, ...]
     mute: bool
-    keys: Mapping[str, list[str]]
+    key_of: Callable[[InstanceAuthentication], str | None]
 
     def spoken(self, family: Family) -> tuple[Any, ...] | None:
         own = next((i for i in self.instances if i.family is family), None)
@@ -327,11 +335,7 @@ class Running:
         return False
 
     def _key(self, authentication: InstanceAuthentication | None) -> str | None:
-        if authentication is None:
-            return None
-        kept = self.keys.get(authentication.secret_ref.name, [])
-        wanted = authentication.key_version or (kept[-1] if kept else None)
-        return f"{authentication.secret_ref.name}/{wanted}" if wanted in kept else None
+        return None if authentication is None else self.key_of(authentication)
 
 
 def _form(each: Any, way: Any, family: Family, key: str | None) -> tuple[Any, ...]:
@@ -348,7 +352,7 @@ def groups_of(node: Node) -> dict[str, Running]:
     for group, instances in found.items():
         keyless = any(i.authentication and node.key_of(i.authentication) is None for i in instances)
         mute = keyless or not instances[0].eligible
-        result[group] = Running(node.name, group, tuple(instances), mute, node.keys)
+        result[group] = Running(node.name, group, tuple(instances), mute, node.key_of)
     return result
 
 

@@ -266,7 +266,7 @@ class VirtualIPSpec(Wire):
     )
 
 
-#: On a VirtualIP, "true": what its nodes run stays as it is until the annotation is gone.
+#: On a VirtualIP, with any value but "false": what its nodes run stays as it is until the annotation is gone.
 PAUSED = f"{GROUP}/paused"
 
 
@@ -282,7 +282,7 @@ class VirtualIP(Wire):
 
     @property
     def paused(self) -> bool:
-        return self.metadata.annotations.get(PAUSED) == "true"
+        return self.metadata.annotations.get(PAUSED, "false") != "false"
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

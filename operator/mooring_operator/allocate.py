@@ -9,7 +9,7 @@ from mooring_api.nodeconfig import HeldAddress
 from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIP
 from mooring_api.vrrp import Family
-from mooring_operator.allocations import bare
+from mooring_operator.allocations import Allocations, bare
 from mooring_operator.findings import Finding, Reason
 from mooring_operator.snapshot import virtual_ip_name
 
@@ -18,26 +18,36 @@ LAST_VRID = 255
 
 def own_addresses(
     virtual_ips: Iterable[VirtualIP],
+    nodes: Mapping[str, str],
+    allocations: Allocations,
 ) -> tuple[dict[str, tuple[HeldAddress, ...]], dict[str, list[Finding]]]:
-    """Each VirtualIP's addresses without those that another one has, and what is to be told; oldest first given."""
+    """Each VirtualIP's addresses without those that another one has, and what is to be told; oldest first given.
+
+    Nor those that are a node's own: `nodes` is InternalIP to node. An address that was allocated before stays, for a
+    kubelet may have taken a virtual address for its node's.
+    """
     owners: dict[str, str] = {}
     kept: dict[str, tuple[HeldAddress, ...]] = {}
     findings: dict[str, list[Finding]] = {}
     for virtual_ip in virtual_ips:
         name = virtual_ip.metadata.name
         own = []
+        allocation = allocations.virtual_ips.get(name)
+        allocated = allocation.assignment if allocation else {}
         for place, address in enumerate(virtual_ip.spec.addresses):
             key = address_key(address.address, address.interface or virtual_ip.spec.interface)
             owner = owners.get(key)
-            if owner is None:
+            node = None if bare(address) in allocated else nodes.get(bare(address))
+            if owner is None and node is None:
                 owners[key] = name
                 own.append(address)
                 continue
-            where = (
-                "is in this list twice; remove one of the two"
-                if owner == name
-                else f"belongs to {virtual_ip_name(owner)}, which is older; remove it from one of the two"
-            )
+            if owner == name:
+                where = "is in this list twice; remove one of the two"
+            elif owner is not None:
+                where = f"belongs to {virtual_ip_name(owner)}, which is older; remove it from one of the two"
+            else:
+                where = f"is the InternalIP of node {node}; write an address that no machine has"
             problem = Problem(virtual_ip_name(name), f"spec.addresses[{place}].address", f"{bare(address)} {where}")
             findings.setdefault(name, []).append(Finding(Reason.DUPLICATE_ADDRESS, problem))
         kept[name] = tuple(own)

@@ -70,7 +70,8 @@ class Planner:
         """Equal to plan(snapshot, allocations); NodeConfigs that did not change are the same objects as before."""
         changed = self._see(snapshot.nodes)
         oldest_first = sorted(snapshot.virtual_ips, key=age)
-        addresses, findings = own_addresses(oldest_first)
+        internal = {address: node.name for node in self._nodes.values() for address in node.internal_addresses}
+        addresses, findings = own_addresses(oldest_first, internal, allocations)
         memories: dict[str, _Memory] = {}
         for virtual_ip in oldest_first:
             name = virtual_ip.metadata.name

@@ -62,8 +62,8 @@ class Reason(StrEnum):
         "DuplicateAddress",
         _ACCEPTED,
         _FALSE,
-        "an address belongs to another VirtualIP, the older one has it; the other addresses are planned",
-        "remove the address from one of the two",
+        "an address belongs to another VirtualIP, the older one has it, or to a node; the other addresses are planned",
+        "remove the address from one of the two; never give a VirtualIP the address of a machine",
     )
     VIRTUAL_ROUTER_ID_CONFLICT = (
         "VirtualRouterIDConflict",

@@ -415,3 +415,22 @@ def test_what_is_too_young_for_one_node_leaves_room_for_what_is_younger_and_smal
     small = cluster.virtual_ip("small", ["10.0.5.3/16"], created=3)
     result = cluster.plan([old, big, small, *cluster.nodes(1)])
     assert [i.virtual_ip for i in result.node_configs["n-1"].spec.instances] == ["old", "small"]
+
+
+def test_a_nodes_own_address_is_nobodys_virtual_one(cluster):
+    vip = cluster.virtual_ip("in", ["10.0.5.1/16", "10.0.5.9/16"])
+    node = cluster.node("n-9", "10.0.5.9")
+    result = cluster.plan([vip, node, *cluster.nodes(2)])
+    (problem,) = [each for each in result.problems if each.severity is Severity.ERROR]
+    assert problem.path == "spec.addresses[1].address"
+    assert problem.message == "10.0.5.9 is the InternalIP of node n-9; write an address that no machine has"
+    assert condition(result, "in", "Accepted").reason == "DuplicateAddress"
+    held = {a.address for config in result.node_configs.values() for i in config.spec.instances for a in i.addresses}
+    assert held == {"10.0.5.1/16"}
+
+
+def test_an_address_that_is_held_stays_though_a_kubelet_takes_it_for_its_nodes(cluster):
+    vip = cluster.virtual_ip("in", ["10.0.5.9/16"])
+    first = cluster.plan([vip, *cluster.nodes(2)])
+    again = cluster.plan([vip, cluster.node("n-9", "10.0.5.9"), *cluster.nodes(2)], first.allocations)
+    assert again.node_configs["n-1"] == first.node_configs["n-1"]

@@ -37,13 +37,22 @@ class Listing:
 class Client:
     """One API server as one identity. Thread-safe; each call blocks for `timeout_s` seconds at most.
 
-    Every call raises Unreachable or a kind of ApiError (mooring_kube.errors).
+    Every call raises Unreachable (also where the reply has more than `largest_reply` bytes) or a kind of ApiError
+    (mooring_kube.errors).
     """
 
-    def __init__(self, connection: Connection, *, agent: str = "mooring", timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        agent: str = "mooring",
+        timeout_s: float = 10.0,
+        largest_reply: int = LARGEST_REPLY,
+    ) -> None:
         self.server = connection.server
         self._agent = agent
         self._timeout_s = timeout_s
+        self._largest_reply = largest_reply
         self._token = Token(connection)
         self._transport = Transport(connection, timeout_s)
 
@@ -203,7 +212,7 @@ class Client:
         try:
             response = self._ask(connection, "GET", path, query, None, "")
             if response.status != http.client.OK:
-                _read(response, self._timeout_s)  # raises
+                self._read(response)  # raises
         except BaseException:
             connection.close()
             raise
@@ -223,7 +232,7 @@ class Client:
                 connection.close()
                 connection = self._transport.open()
                 response = self._ask(connection, method, path, query, content, content_type)
-            document = _read(response, self._timeout_s)
+            document = self._read(response)
         except ApiError:
             self._transport.give_back(connection)
             raise
@@ -256,6 +265,9 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(f"{method} {path}: {error or type(error).__name__}") from error
 
+    def _read(self, response: http.client.HTTPResponse) -> Document:
+        return _read(response, self._timeout_s, self._largest_reply)
+
 
 def _selectors(label_selector: str, field_selector: str) -> dict[str, str | int | bool]:
     named = {"labelSelector": label_selector, "fieldSelector": field_selector}
@@ -270,7 +282,7 @@ def _plain(query: Query) -> dict[str, str]:
     return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in query.items()}
 
 
-def _read(response: http.client.HTTPResponse, timeout_s: float) -> Document:
+def _read(response: http.client.HTTPResponse, timeout_s: float, largest: int) -> Document:
     """The reply's object, or the error that it is; the whole reply takes no longer than `timeout_s`."""
     pieces: list[bytes] = []
     size = 0
@@ -280,7 +292,7 @@ def _read(response: http.client.HTTPResponse, timeout_s: float) -> Document:
         while piece := response.read1(_PIECE):
             size += len(piece)
             pieces.append(piece)
-            if size > LARGEST_REPLY or time.monotonic() > deadline:
+            if size > largest or time.monotonic() > deadline:
                 raise Unreachable(f"the reply is too long or too slow ({size} bytes so far)")
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise Unreachable(f"the reply broke off: {error or type(error).__name__}") from error

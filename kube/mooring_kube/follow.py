@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from mooring_kube.client import Client
@@ -58,7 +58,10 @@ class Follower(threading.Thread):
         namespace: str | None = None,
         label_selector: str = "",
         field_selector: str = "",
+        page: int = 500,
+        keep: Callable[[Document], Document] = lambda item: item,
     ) -> None:
+        """`page` and `keep` as in Client.list; what a watch tells of is told as it came."""
         super().__init__(name=f"follow {resource.plural}", daemon=True)
         self.restarts = 0
         """How often a watch was begun again, for whatever reason."""
@@ -70,6 +73,8 @@ class Follower(threading.Thread):
         self._namespace = namespace
         self._label_selector = label_selector
         self._field_selector = field_selector
+        self._page = page
+        self._keep = keep
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._watch: Watch | None = None
@@ -114,6 +119,8 @@ class Follower(threading.Thread):
             self._namespace,
             label_selector=self._label_selector,
             field_selector=self._field_selector,
+            page=self._page,
+            keep=self._keep,
         )
         if not self._stopping.is_set():
             self._handler.listed(listing.items)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from mooring_api.authentication import SECRET_TYPE
+from mooring_api.authentication import PASSWORD_KEY, SECRET_TYPE
 from mooring_api.nodeconfig import NodeConfigStatus
 from mooring_api.wire import wire_name
 from mooring_kube.client import MERGE_PATCH, Client
@@ -17,6 +17,11 @@ from mooring_kube.resources import NODE_CONFIGS, SECRETS
 from mooring_node.agent.writer import Document
 
 MANAGER = "mooring-node"
+#: Some objects of the largest size (etcd takes 1.5 MB), as many as a page of a list has.
+LARGEST_REPLY = 16 * 1024 * 1024
+_PAGE = 8
+#: Encoded, and far more than one may have: what is cut is told as too long still.
+_LONGEST_PASSWORD = 64
 #: What a merge patch takes away.
 _EMPTY_STATUS: Mapping[str, Any] = {wire_name(name): None for name in NodeConfigStatus.model_fields}
 
@@ -50,7 +55,7 @@ class KubeServer:
 
     def __init__(self, kubeconfig: Path | None, node: str, namespace: str) -> None:
         self.connection = find(kubeconfig)
-        self._client = Client(self.connection, agent=MANAGER)
+        self._client = Client(self.connection, agent=MANAGER, largest_reply=LARGEST_REPLY)
         self._node = node
         self._namespace = namespace
 
@@ -59,7 +64,17 @@ class KubeServer:
 
     def follow_secrets(self, handler: Handler) -> Followed:
         selector = f"type={SECRET_TYPE}"
-        return _started(Follower(self._client, SECRETS, handler, namespace=self._namespace, field_selector=selector))
+        return _started(
+            Follower(
+                self._client,
+                SECRETS,
+                handler,
+                namespace=self._namespace,
+                field_selector=selector,
+                page=_PAGE,
+                keep=lean,
+            )
+        )
 
     def write_status(self, version: str, status: Mapping[str, Any]) -> Document:
         # What was made anew under the same name has not been read yet: it must not get what is said of another.
@@ -74,6 +89,15 @@ class KubeServer:
             return self._client.request(
                 "PATCH", path, query={"fieldManager": MANAGER}, body=body, content_type=MERGE_PATCH
             )
+
+
+def lean(secret: Document) -> Document:
+    """What is read of a Secret, that the memory needed does not depend on what else somebody puts into it."""
+    metadata, data = secret.get("metadata"), secret.get("data")
+    named = {key: metadata.get(key) for key in ("name", "resourceVersion")} if isinstance(metadata, Mapping) else {}
+    encoded = data.get(PASSWORD_KEY) if isinstance(data, Mapping) else None
+    password = {PASSWORD_KEY: encoded[:_LONGEST_PASSWORD]} if isinstance(encoded, str) else {}
+    return {"metadata": named, "type": secret.get("type"), "data": password}
 
 
 def _started(follower: Follower) -> Follower:

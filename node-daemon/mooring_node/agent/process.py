@@ -20,7 +20,7 @@ from mooring_node.agent.version import daemon_version
 from mooring_node.board import Board
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
-from mooring_node.kernel.process import now_ns
+from mooring_node.kernel.process import bound_memory, now_ns
 from mooring_node.kernel.rtnetlink import Monitor, Rtnetlink
 from mooring_node.log import Log, timestamp
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mooring_node.agent.upstream import Upstream
 
 TURN_S = 0.5
+#: Many times what the largest NodeConfig takes. Whatever an API server says, the VRRP process next door has its share.
+MOST_MEMORY = 512 * 1024 * 1024
 UNUSABLE = 3
 #: So many problems are told to who asks: an answer must fit a message.
 MOST_TOLD = 200
@@ -79,7 +81,8 @@ class Agent:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Until SIGTERM."""
+        """Until SIGTERM; the process's memory is bounded from here on."""
+        bound_memory(MOST_MEMORY)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
         monitor = Monitor()

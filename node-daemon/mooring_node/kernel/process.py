@@ -68,6 +68,16 @@ def real_time(priority: int, cpu_limit_ms: int = 1000) -> Scheduling:
     return Scheduling.NICE
 
 
+def bound_memory(size: int) -> None:
+    """Allow this process so many bytes of data (RLIMIT_DATA), or fewer where a lower limit stands already.
+
+    What goes beyond fails here with MemoryError, instead of costing all processes of a container their life.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    bounds = [size, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(bounds), hard))
+
+
 def die_with_parent(signal: int, parent: int | None = None) -> None:
     """Receive `signal` when the parent (the thread that forked us) ends.
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from mooring_kube.client import Client
+from mooring_kube.client import LARGEST_REPLY, Client
 from mooring_kube.connection import Connection
 
 
@@ -127,8 +127,12 @@ def connect(api: ApiStub) -> Iterator[Connect]:
     """Makes clients of the stub, or of another `server`, and closes them."""
     made: list[Client] = []
 
-    def new(server: str | None = None, *, timeout_s: float = 5.0, **connection: Any) -> Client:
-        made.append(Client(Connection(server or api.url, **connection), timeout_s=timeout_s))
+    def new(
+        server: str | None = None, *, timeout_s: float = 5.0, largest_reply: int = LARGEST_REPLY, **connection: Any
+    ) -> Client:
+        made.append(
+            Client(Connection(server or api.url, **connection), timeout_s=timeout_s, largest_reply=largest_reply)
+        )
         return made[-1]
 
     yield new

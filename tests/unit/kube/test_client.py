@@ -146,6 +146,16 @@ def test_a_reply_that_drips_ends_with_the_time_limit(connect: Connect) -> None:
             thread.join()
 
 
+def test_a_reply_beyond_what_is_allowed_is_not_read_to_its_end(api: ApiStub, connect: Connect) -> None:
+    client = connect(largest_reply=100_000)
+    for size, status in ((200_000, 200), (200_000, 403)):
+        api.replies = [Reply({"x": "y" * size}, status)]
+        with pytest.raises(Unreachable, match="too long"):
+            client.get(NODES, "lb-1")
+    api.replies = [Reply({"x": "y" * 50_000})]
+    assert len(client.get(NODES, "lb-1")["x"]) == 50_000
+
+
 def test_a_connection_that_the_server_closed_meanwhile_is_replaced(api: ApiStub, client: Client) -> None:
     closing = Reply({}, headers={"Keep-Alive": "timeout=0"})
     api.replies = [closing, Reply(raw=b""), Reply({"kind": "Node"})]

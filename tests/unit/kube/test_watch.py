@@ -163,6 +163,22 @@ def test_a_follower_lists_and_then_tells_each_change(api: ApiStub, client: Clien
     assert [asked.query.get("resourceVersion") for asked in api.asked] == [None, "5", "8"]
 
 
+def test_a_follower_lists_in_the_pages_and_keeps_the_parts_that_it_was_told_to(api: ApiStub, client: Client) -> None:
+    hold = threading.Event()
+    api.replies = [listed(5, "lb-1"), Reply(lines=[], hold=hold)]
+    handler = Told()
+    named = {"metadata": {"name": "kept"}}
+    follower = Follower(client, NODE_CONFIGS, handler, page=7, keep=lambda _: named)
+    follower.start()
+    try:
+        assert handler.wait(1) == [("listed", ["kept"])]
+        assert api.asked[0].query["limit"] == "7"
+    finally:
+        follower.stop()
+        hold.set()
+        follower.join(20)
+
+
 def test_a_bookmark_is_where_the_next_watch_goes_on(api: ApiStub, client: Client) -> None:
     followed(api, client, [listed(5), Reply(lines=[event("BOOKMARK", "", 40)])], 1)
     assert api.asked[2].query["resourceVersion"] == "40"

@@ -8,7 +8,9 @@ import pytest
 
 from mooring_kube.connection import NoConnection
 from mooring_kube.errors import Conflict, Forbidden, Invalid, KubeError, ServerError, Unreachable
-from mooring_node.agent.api import MANAGER, KubeServer
+from mooring_node.agent import api
+from mooring_node.agent.api import LARGEST_REPLY, MANAGER, KubeServer, lean
+from mooring_node.agent.secrets import password_of
 
 STATUS = {"daemonVersion": "1", "problems": []}
 KUBECONFIG = """\
@@ -49,6 +51,27 @@ def server(tmp_path: Path) -> KubeServer:
     kubeconfig = tmp_path / "k.yaml"
     kubeconfig.write_text(KUBECONFIG)
     return KubeServer(kubeconfig, "lb-1", "mooring-system")
+
+
+def test_of_a_secret_only_what_is_read_is_kept() -> None:
+    metadata = {"name": "web", "resourceVersion": "7", "annotations": {"x": "y" * 1000}}
+    secret = {"metadata": metadata, "type": "mooring.dev/credentials", "data": {"password": "cA==", "more": "y" * 1000}}
+    kept = {"metadata": {"name": "web", "resourceVersion": "7"}, "type": "mooring.dev/credentials"}
+    assert lean(secret) == kept | {"data": {"password": "cA=="}}
+    for data in ({}, None, [], "password"):
+        assert lean(secret | {"data": data}) == kept | {"data": {}}
+    endless = lean(secret | {"data": {"password": "cHBw" * 100_000}})
+    assert len(endless["data"]["password"]) < 100
+    assert "is not 1 to 8" in password_of(endless)[1]
+    assert lean({}) == {"metadata": {}, "type": None, "data": {}}
+
+
+def test_no_reply_is_larger_than_a_page_of_the_largest_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, Any] = {}
+    monkeypatch.setattr(api, "Client", lambda _, **options: made.update(options))
+    (tmp_path / "k.yaml").write_text(KUBECONFIG)
+    KubeServer(tmp_path / "k.yaml", "lb-1", "mooring-system")
+    assert made["largest_reply"] == LARGEST_REPLY > api._PAGE * 1_500_000
 
 
 def write(server: KubeServer, client: Client) -> Any:

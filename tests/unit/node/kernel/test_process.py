@@ -40,6 +40,27 @@ def test_the_clock_counts_from_boot() -> None:
     assert process.now_ns() >= before
 
 
+def test_what_goes_beyond_the_bound_fails_in_this_process_alone() -> None:
+    body = """
+process.bound_memory(300 << 20)
+fits = len(bytearray(100 << 20))
+try:
+    bytearray(300 << 20)
+except MemoryError:
+    print(json.dumps([fits, resource.getrlimit(resource.RLIMIT_DATA)[0]]))
+"""
+    assert _child(body) == [100 << 20, 300 << 20]
+
+
+def test_a_lower_bound_stays() -> None:
+    body = """
+resource.setrlimit(resource.RLIMIT_DATA, (200 << 20, 250 << 20))
+process.bound_memory(300 << 20)
+print(json.dumps(resource.getrlimit(resource.RLIMIT_DATA)))
+"""
+    assert _child(body) == [200 << 20, 250 << 20]
+
+
 @needs_root
 def test_memory_is_locked_on_first_use_alone() -> None:
     body = """

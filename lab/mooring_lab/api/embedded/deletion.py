@@ -43,7 +43,7 @@ class Deletion:
         stored = live if "deletionTimestamp" in meta else self._store.write(kind.bucket, body)
         for below, found in self._content(kind, stored.body):
             self.delete(below, found, {"gracePeriodSeconds": 0}, ask)
-        self._settle(kind, stored, ask)
+        self.settle(kind, stored, ask)
         return stored, False
 
     def remove(self, kind: Kind, live: Stored, ask: Ask) -> Stored:
@@ -60,14 +60,19 @@ class Deletion:
         for holder, key in ((NAMESPACES, meta.get("namespace", "")), (DEFINITIONS, name)):
             waiting = self._store.get(self._kinds[holder].bucket, ("", key))
             if waiting is not None:
-                self._settle(self._kinds[holder], waiting, ask)
+                self.settle(self._kinds[holder], waiting, ask)
         return stored
 
     def _holds(self, kind: Kind) -> bool:
         return kind in (self._kinds[NAMESPACES], self._kinds[DEFINITIONS])
 
-    def _settle(self, kind: Kind, stored: Stored, ask: Ask) -> None:
-        """A namespace or a definition goes when it is empty."""
+    def ends(self, kind: Kind, meta: Object) -> bool:
+        """Whether an object that is written for the last time goes with it."""
+        waits = meta.get("finalizers") or meta.get("deletionGracePeriodSeconds") or self._holds(kind)
+        return "deletionTimestamp" in meta and not waits
+
+    def settle(self, kind: Kind, stored: Stored, ask: Ask) -> None:
+        """A namespace or a definition that is to be deleted goes when it is empty."""
         meta = stored.body["metadata"]
         ends = self._holds(kind) and "deletionTimestamp" in meta and not meta.get("finalizers")
         if ends and not self._content(kind, stored.body) and self._store.get(kind.bucket, stored.key) is not None:

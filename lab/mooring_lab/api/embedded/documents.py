@@ -140,8 +140,8 @@ def own_part(kind: Kind, config: Object, subresource: str) -> Object:
 def counted(old: Object, body: Object) -> Object:
     """The body with the next generation, where its content changed."""
     generation = old["metadata"].get("generation")
-    same = all(old.get(key) == body.get(key) for key in old.keys() | body.keys() if key not in ("metadata", "status"))
-    if generation is None or same:
+    keys = (old.keys() | body.keys()) - {"metadata", "status"}
+    if generation is None or all(old.get(key) == body.get(key) for key in keys):
         return body
     return {**body, "metadata": {**body["metadata"], "generation": generation + 1}}
 
@@ -150,14 +150,8 @@ def same(old: Object, body: Object) -> bool:
     """Whether a write changes nothing but the times of managers."""
 
     def told(body: Object) -> Object:
-        entries = [
-            {key: value for key, value in one.items() if key != "time"}
-            for one in body["metadata"].get("managedFields", ())
-        ]
-        return {
-            **body,
-            "metadata": {**body["metadata"], "managedFields": sorted(entries, key=str), "resourceVersion": ""},
-        }
+        entries = sorted(str({**one, "time": ""}) for one in body["metadata"].get("managedFields", ()))
+        return {**body, "metadata": {**body["metadata"], "managedFields": entries, "resourceVersion": ""}}
 
     return told(old) == told(body)
 
@@ -167,16 +161,12 @@ def causes(kind: Kind, body: Object, old: Object | None, ask: Ask) -> list[Cause
     found = list(names.causes(kind, body["metadata"]))
     if kind.builtin:
         return found + list(builtins.causes(kind, body, old))
-    schema, part, before, prefix = kind.schema, body, old, ""
     if ask.subresource == "status":
-        schema, part, before, prefix = (
-            schema["properties"]["status"],
-            body.get("status", {}),
-            (old or {}).get("status"),
-            "status",
-        )
-    for cause in validate(schema, part, "", before):
-        found.append(cause._replace(field=f"{prefix}.{cause.field}") if prefix and cause.field != "<nil>" else cause)
+        schema, before = kind.schema["properties"].get("status", {}), (old or {}).get("status")
+        wrong = validate(schema, body.get("status", {}), "", before)
+        found += [cause._replace(field=f"status.{cause.field}") for cause in wrong]
+    else:
+        found += validate(kind.schema, body, "", old)
     if has_rules(kind.schema) and any(cause.reason in _BLOCKING for cause in found):
         return [*found, Cause("FieldValueInvalid", f"Invalid value: null: {_UNCHECKED}", "<nil>")]
     return [*found, *rules.check(kind.schema, body, old, "", ask.warnings)]

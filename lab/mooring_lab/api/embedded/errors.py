@@ -62,6 +62,17 @@ def bad_request(message: str) -> StatusError:
     return StatusError(400, "BadRequest", message)
 
 
+def other_name(given: str, asked: str) -> StatusError:
+    """400: the document is not of the object that the path names."""
+    return bad_request(f"the name of the object ({given}) does not match the name on the URL ({asked})")
+
+
+def forbidden(kind: Named, name: str, why: str) -> StatusError:
+    """403."""
+    said = f'{qualified(kind.plural, kind.group)} "{name}" is forbidden: {why}'
+    return StatusError(403, "Forbidden", said, details(kind, name))
+
+
 def no_resource() -> StatusError:
     """404 for a path that names no resource."""
     return StatusError(404, "NotFound", "the server could not find the requested resource", {})

@@ -160,15 +160,17 @@ def with_parents(schema: Schema, paths: Iterable[Path]) -> set[Path]:
 
 
 def to_fields(paths: Iterable[Path]) -> Object:
-    """FieldsV1 of a set of paths."""
+    """FieldsV1 of a set of paths, in an order that is always the same."""
     root: Object = {}
-    for path in sorted(paths, key=len, reverse=True):
+    members = []
+    for path in sorted(paths):
         node = root
-        for element in path[:-1]:
+        for element in path:
             node = node.setdefault(element, {})
-        below = node.setdefault(path[-1], {})
-        if below:
-            below["."] = {}
+        members.append(node)
+    for node in members:
+        if node:
+            node["."] = {}
     return root
 
 

@@ -50,10 +50,7 @@ class Registry:
         body = documents.taken(kind, change(live), ask)
         _agree(kind, live["metadata"], body["metadata"], ask)
         body = documents.isolated(kind, live, body, ask.subresource)
-        meta = body["metadata"]
-        sets = managers.read(
-            live["metadata"].get("managedFields", ()) if "managedFields" not in meta else meta["managedFields"]
-        )
+        sets = managers.read(body["metadata"].get("managedFields", live["metadata"].get("managedFields", ())))
         if sets:
             sets = managers.updated(kind.schema, live, body, sets, _manager(kind, ask, "Update"))
         return self._finish(kind, stored, body, sets, ask)
@@ -89,9 +86,8 @@ class Registry:
         sets = managers.read(live["metadata"].get("managedFields", ()))
         if sets:
             return sets
-        manager = Manager(
-            managers.BEFORE_FIRST_APPLY, "Update", kind.api_version, "", live["metadata"]["creationTimestamp"]
-        )
+        time = live["metadata"]["creationTimestamp"]
+        manager = Manager(managers.BEFORE_FIRST_APPLY, "Update", kind.api_version, "", time)
         part = {key: value for key, value in live.items() if key != "status" or not kind.status}
         return managers.updated(kind.schema, kind.empty(), part, {}, manager)
 
@@ -102,16 +98,12 @@ class Registry:
         causes = documents.causes(kind, body, old, ask)
         if causes:
             raise errors.invalid(kind.kind, kind.group, name, causes)
+        written = {"managedFields": managers.written(sets)} if sets else {}
         meta = {
             key: value for key, value in body["metadata"].items() if key not in ("managedFields", "resourceVersion")
         }
-        entries = managers.written(sets)
-        body = {
-            "apiVersion": "",
-            "kind": "",
-            **body,
-            "metadata": {**meta, **({"managedFields": entries} if entries else {})},
-        }
+        # apiVersion and kind come first: lists of built-in kinds leave them out by their length.
+        body = {"apiVersion": "", "kind": "", **body, "metadata": {**meta, **written}}
         if kind.group in _STORED_ONLY:
             ask.warnings.append(f"the embedded API server stores this {kind.kind} and enforces nothing of it")
         if old is None:
@@ -124,15 +116,12 @@ class Registry:
         if ask.dry_run:
             version = {"resourceVersion": str(live.revision)} if live else {}
             return Stored(self.store.revision, {**body, "metadata": {**body["metadata"], **version}}, b"")
-        if (
-            live
-            and "deletionTimestamp" in meta
-            and not meta.get("finalizers")
-            and not meta.get("deletionGracePeriodSeconds")
-        ):
+        if live is not None and self._deletion.ends(kind, meta):
             self._deletion.remove(kind, live._replace(body=body), ask)
             return live._replace(body={**body, "metadata": {**body["metadata"], "resourceVersion": str(live.revision)}})
         stored = self.store.write(kind.bucket, body)
+        if "deletionTimestamp" in meta:
+            self._deletion.settle(kind, stored, ask)
         if kind is self.kinds[DEFINITIONS] and ask.subresource != "status":
             self._establish(kind, stored, ask)
         return stored
@@ -143,17 +132,13 @@ class Registry:
             home = self.get(self.kinds[NAMESPACES], ("", key[0]))
             if "deletionTimestamp" in home.body["metadata"]:
                 why = f"unable to create new content in namespace {key[0]} because it is being terminated"
-                raise StatusError(
-                    403, "Forbidden", f'{kind.plural} "{key[1]}" is forbidden: {why}', errors.details(kind, key[1])
-                )
+                raise errors.forbidden(kind, key[1], why)
         if self.store.get(kind.bucket, key) is not None:
             raise errors.already_exists(kind, key[1])
 
     def _serve(self, definition: Object) -> None:
         kind = kinds.defined(definition)
-        for key in [
-            key for key, known in self.kinds.items() if (known.group, known.plural) == (kind.group, kind.plural)
-        ]:
+        for key in [key for key, known in self.kinds.items() if known.bucket == kind.bucket]:
             del self.kinds[key]
         self.kinds[kind.group, kind.version, kind.plural] = kind
         self.store.begin(kind.bucket)
@@ -187,13 +172,12 @@ def _manager(kind: Kind, ask: Ask, operation: str) -> Manager:
 
 def _agree(kind: Kind, old: Object, meta: Object, ask: Ask) -> None:
     """Names and uids must agree, and a resourceVersion that is given must be the last one."""
-    name, version = meta.setdefault("name", old["name"]), meta.get("resourceVersion")
+    name, version = str(meta.setdefault("name", old["name"])), meta.get("resourceVersion")
     if name != old["name"]:
-        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({old['name']})")
+        raise errors.other_name(name, old["name"])
     if not version and not kind.builtin and not ask.patch:
-        cause = Cause(
-            "FieldValueInvalid", "Invalid value: 0: must be specified for an update", "metadata.resourceVersion"
-        )
+        why = "Invalid value: 0: must be specified for an update"
+        cause = Cause("FieldValueInvalid", why, "metadata.resourceVersion")
         raise errors.invalid(kind.plural, kind.group, name, [cause])
     if meta.get("uid") not in (None, "", old["uid"]):
         where = "/".join(filter(None, ("/registry", kind.group, kind.plural, old.get("namespace"), name)))
@@ -215,9 +199,7 @@ def _applicable(kind: Kind, key: Key, config: Any) -> Object:
         raise errors.bad_request("error decoding patch: metadata is no object")
     meta = {"name": key[1], **given_meta}
     if meta["name"] != key[1]:
-        raise errors.bad_request(
-            f"the name of the object ({meta['name']}) does not match the name on the URL ({key[1]})"
-        )
+        raise errors.other_name(meta["name"], key[1])
     if meta.pop("managedFields", None):
         raise errors.bad_request("metadata.managedFields must be nil")
     try:

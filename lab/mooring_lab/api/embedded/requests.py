@@ -1,6 +1,8 @@
 """What a request says: its document, what it asks beside, the form of the answer, and what it selects."""
 
 import json
+import math
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -16,6 +18,7 @@ from mooring_lab.api.embedded.schema import validate
 _JSON, _YAML, _PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 _FORMS = ("", "Table", "PartialObjectMetadata")
 _OPTIONS = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions", "DELETE": "DeleteOptions"}
+_NUMBER = re.compile("[0-9]{1,18}")
 _VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 #: Field selectors that are no path.
 _FIELDS = {"source": "source.component"}
@@ -84,8 +87,8 @@ def document(data: bytes, kind: Kind, sort: str, schema: str = "") -> tuple[Any,
     try:
         if sort in (_YAML, openapi.APPLY_PATCH):
             return _yaml(data), ()
-        read = json.loads(data, object_pairs_hook=_pairs)
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        read = json.loads(data, object_pairs_hook=_pairs, parse_constant=_no_number, parse_float=_float)
+    except (TypeError, ValueError, RecursionError, yaml.YAMLError) as error:
         if sort == openapi.APPLY_PATCH:
             raise errors.bad_request(f"error decoding patch: {error}") from error
         text = data.decode(errors="replace")
@@ -94,12 +97,30 @@ def document(data: bytes, kind: Kind, sort: str, schema: str = "") -> tuple[Any,
     return read, tuple(_doubled(read))
 
 
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Times stay texts, as in JSON."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def _yaml(data: bytes) -> Any:
-    """JSON, which is YAML, is read ten times faster as such."""
+    """As JSON would say it; JSON, which is YAML, is read ten times faster as such."""
     try:
-        return json.loads(data)
+        return json.loads(data, parse_constant=_no_number, parse_float=_float)
     except ValueError:
-        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return json.loads(json.dumps(yaml.load(data, Loader=_Loader), allow_nan=False))
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _float(text: str) -> float:
+    return float(text) if math.isfinite(float(text)) else _no_number(text)
 
 
 def content_type(request: web.Request, kind: Kind) -> str:
@@ -179,7 +200,7 @@ def form(request: web.Request) -> Form:
 def number(request: web.Request, name: str) -> int:
     """A whole number of the query, 0 where there is none; 400."""
     text = request.query.get(name) or "0"
-    if not text.isdecimal():
+    if not _NUMBER.fullmatch(text):
         raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
     return int(text)
 
@@ -187,7 +208,7 @@ def number(request: web.Request, name: str) -> int:
 def revision(request: web.Request) -> int:
     """The resourceVersion asked for, 0 where there is none; 400, for a watch 500."""
     text = request.query.get("resourceVersion") or "0"
-    if not text.isdecimal():
+    if not _NUMBER.fullmatch(text):
         why = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
         raise (
             StatusError(500, "", why)

@@ -74,7 +74,7 @@ def _found(registry: Registry, sort: str, namespace: str, name: str) -> Stored:
 
 def _alive(registry: Registry, about: Object) -> bool:
     """A token ends with what it is bound to."""
-    for sort in about.keys() & {"serviceaccount", "pod", "node"}:
+    for sort in about.keys() & {"serviceaccount", "pod", "node", "secret"}:
         try:
             found = _found(registry, sort, about["namespace"], about[sort]["name"])
         except errors.StatusError:
@@ -105,9 +105,8 @@ def token_request(registry: Registry, key: bytes, namespace: str, name: str, ask
         raise errors.invalid("TokenRequest", "authentication.k8s.io", "", [cause])
     about = {"namespace": namespace, "serviceaccount": _named(account)}
     if bound:
-        sort = str(bound["kind"]).lower()
-        found = _found(registry, sort, namespace, bound["name"])
-        about[sort] = _named(found)
+        found = _bound(registry, namespace, name, bound)
+        about[found.body["kind"].lower()] = _named(found)
         node = registry.store.get("/nodes", ("", found.body.get("spec", {}).get("nodeName", "")))
         if node is not None:
             about["node"] = _named(node)
@@ -119,6 +118,22 @@ def token_request(registry: Registry, key: bytes, namespace: str, name: str, ask
     until = (now + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
     spec = {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": bound}
     return {**asked, "spec": spec, "status": {"token": token, "expirationTimestamp": until}}
+
+
+def _bound(registry: Registry, namespace: str, account: str, bound: Object) -> Stored:
+    """What a token is to be bound to; 404, 409 for another of that name, 400 for what it can't be bound to."""
+    sort, name = bound.get("kind", ""), bound.get("name", "")
+    if sort not in ("Node", "Pod", "Secret"):
+        raise errors.bad_request(f"cannot bind token to object of type /v1, Kind={sort}")
+    found = _found(registry, sort.lower(), namespace, name)
+    if bound.get("uid") not in (None, "", found.body["metadata"]["uid"]):
+        why = f"the UID in the bound object reference ({bound['uid']}) does not match the UID in record"
+        kind = registry.kinds["", "v1", f"{sort.lower()}s"]
+        raise errors.conflict(kind, name, f"{why}. The object might have been deleted and then recreated", sort)
+    if sort == "Pod" and found.body["spec"].get("serviceAccountName") != account:
+        why = "to pod running with different serviceaccount name."
+        raise errors.bad_request(f'cannot bind token for serviceaccount "{account}" {why}')
+    return found
 
 
 def _named(found: Stored) -> Object:

@@ -41,8 +41,8 @@ class Change(NamedTuple):
 
 
 def encode(body: Object) -> bytes:
-    """Compact JSON."""
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+    """Compact JSON; half of a surrogate pair, which no UTF-8 can say, becomes a question mark."""
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
 
 
 class Store:

@@ -147,3 +147,12 @@ def test_conflicts_are_told_by_manager() -> None:
     assert refused.value.message == (
         'Apply failed with 3 conflicts: conflicts with "one":\n- .plain\n- .struct.a\nconflicts with "two":\n- .plain'
     )
+
+
+@given(OBJECTS, st.randoms())
+def test_fields_v1_is_always_written_in_one_order(value: Any, random: Any) -> None:
+    """A write is none if it changes nothing: that is seen by comparing what is written."""
+    paths = list(fields.owned(SCHEMA, value))
+    shuffled = paths[:]
+    random.shuffle(shuffled)
+    assert json.dumps(fields.to_fields(paths)) == json.dumps(fields.to_fields(shuffled))

@@ -63,6 +63,7 @@ def test_kopf_hears_of_objects_nodes_and_changes(api: EmbeddedApi, caplog: pytes
         heard, stop = asyncio.Event(), asyncio.Event()
         registry = _operator(api, seen, heard)
         settings = kopf.OperatorSettings()
+        settings.networking.error_backoffs = [0.1] * 600
         running = asyncio.create_task(
             kopf.operator(registry=registry, settings=settings, clusterwide=True, stop_flag=stop)
         )

@@ -64,7 +64,7 @@ def test_a_bound_token_names_its_node_and_ends_with_it(
 ) -> None:
     client.create(SERVICE_ACCOUNTS, {"metadata": {"name": "daemon"}}, "default")
     uid = client.create(NODES, {"metadata": {"name": "n1"}})["metadata"]["uid"]
-    spec = {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}]}
+    spec = {"nodeName": "n1", "serviceAccountName": "daemon", "containers": [{"name": "c", "image": "i"}]}
     client.create(PODS, {"metadata": {"name": "p"}, "spec": spec}, "default")
     tokens = [api.token("daemon", namespace="default", **bound) for bound in ({"node": "n1"}, {"pod": "p"}, {})]
     paths = [api.kubeconfig_for(token, api.folder / f"{index}.yaml") for index, token in enumerate(tokens)]
@@ -266,6 +266,18 @@ def test_a_thousand_objects_are_listed_in_pages_and_at_once(client: Client) -> N
         ("GET", "/api", None, {"Accept": "application/xml"}, 200),
         ("GET", "/apis/a/b/c/d/e/f/g/h", None, {}, 404),
         ("GET", "/", None, {}, 404),
+        ("POST", "/api/v1/namespaces", b'{"metadata": {"name": "x"}, "spec": {"finalizers": [NaN]}}', {}, 400),
+        ("POST", "/api/v1/namespaces", b'{"metadata": {"name": "x", "generation": 1e999}}', {}, 400),
+        (
+            "POST",
+            "/api/v1/namespaces",
+            b"metadata: {name: x, generation: .inf}",
+            {"Content_Type": "application/yaml"},
+            400,
+        ),
+        ("POST", "/api/v1/namespaces", b"metadata: {name: !!binary YQ==}", {"Content_Type": "application/yaml"}, 400),
+        ("GET", "/api/v1/nodes?limit=" + "9" * 5000, None, {}, 400),
+        ("GET", "/api/v1/nodes?limit=%D9%A3", None, {}, 400),
         ("BREW", "/api/v1/nodes", None, {}, 400),
         ("OPTIONS", "/api/v1/nodes/x", None, {}, 405),
     ],

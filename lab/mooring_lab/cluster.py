@@ -122,8 +122,8 @@ class Cluster:
     def start_operator(self, name: str = OPERATOR) -> None:
         """Start an operator and wait until it answers; LabError when it ends before, with its last words.
 
-        It leads as soon as no other does. The name is its identity in the Lease: one that was killed leads at once when
-        it is started again, as a container that is restarted in its pod; another one waits for the end of the Lease.
+        It leads as soon as no other does. The name is its identity in the Lease: one that was killed leads some seconds
+        after it is started again, as a container does in its pod; another one waits for the end of the Lease.
         """
         if self._running(name):
             raise LabError(f"the {name} runs already")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.cluster.whole.agreement import Agreement
 from tests.cluster.whole.scenery import Scene
 
 from mooring_lab.cluster import ApiKind
@@ -57,8 +58,10 @@ class Stage:
         """Make it as it was; the error is of the test that left it so, and the next one gets a new lab."""
         try:
             scene.clean()
-        except BaseException:
+        except Exception:
             self.close()
+            # Here, so that what it makes was there before the next test.
+            self.scene()
             raise
 
     def close(self) -> None:
@@ -88,10 +91,17 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def scene(stage: Stage) -> Iterator[Scene]:
-    """Three nodes lb-1, lb-2, lb-3 with running daemons, an operator that leads, and no VirtualIP."""
+    """Three nodes lb-1, lb-2, lb-3 with running daemons, an operator that leads, and no VirtualIP.
+
+    Whatever the test does, no write of the operator may make it possible that an address has two holders.
+    """
     found = stage.scene()
-    yield found
-    stage.give_back(found)
+    with Agreement(found.client, lambda name: bool(found.node(name))) as agreement:
+        yield found
+    try:
+        agreement.assert_kept()
+    finally:
+        stage.give_back(found)
 
 
 @pytest.fixture

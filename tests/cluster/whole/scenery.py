@@ -117,6 +117,13 @@ class Scene:
         except NotFound:
             return {}
 
+    def node(self, name: str) -> Document:
+        """The Node object; empty where there is none."""
+        try:
+            return self.client.get(NODES, name)
+        except NotFound:
+            return {}
+
     def instances(self, node: str) -> dict[str, Document]:
         """What the node is to run, by name."""
         listed = self.config(node).get("spec", {}).get("instances") or []
@@ -246,6 +253,9 @@ class Scene:
         for node in self.lab.nodes:
             node.heal()
             self.cluster.mend(node.name)
+            if not self.node(node.name):
+                self.cluster.admit(node.name)
+                node.stop_daemon()
             if not node.daemon:
                 node.start_daemon()
         with suppress(LabError):

@@ -128,21 +128,12 @@ def until_it_waits_for(scene: Scene, node: str) -> None:
     scene.until(f"the condition to name {node}", waits)
 
 
-def assert_nobody_left_the_old_form(scene: Scene) -> None:
-    """While one is silent nobody may stop to accept what it speaks, nor speak what it may not accept."""
-    for node in scene.names:
-        given = scene.instances(node)["web-0"]
-        accepted = [given["virtualRouterID"], *(each["virtualRouterID"] for each in given["alsoAccept"])]
-        assert 61 in accepted, given
-
-
 def test_a_frozen_daemon_holds_a_change_up_and_nothing_else(scene: Scene, web: Document) -> None:
     node = scene.lab.node("lb-2")
     node.fault_stop(300)
     with scene.watch(web) as watch:
         scene.apply(web)
         until_it_waits_for(scene, "lb-2")
-    assert_nobody_left_the_old_form(scene)
     until_it_waits_for(scene, "lb-2")
     with scene.watch(web) as waking:
         node.heal()
@@ -167,7 +158,6 @@ def test_a_holder_that_is_cut_off_the_api_in_the_middle_holds_a_change_up_and_no
         scene.apply(web)
         until_it_waits_for(scene, "lb-1")
     assert cut
-    assert_nobody_left_the_old_form(scene)
     until_it_waits_for(scene, "lb-1")
     with scene.watch(web) as mending:
         scene.cluster.mend("lb-1")

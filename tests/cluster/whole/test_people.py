@@ -18,7 +18,6 @@ def web(scene: Scene) -> Document:
     return found
 
 
-@pytest.mark.xfail(strict=True, reason="the operator forgets what stood: the node leaves and joins again")
 def test_a_nodeconfig_that_somebody_deletes_is_made_again_as_it_was(scene: Scene, web: Document) -> None:
     before = scene.config("lb-1")
     with scene.watch(web) as watch:
@@ -30,7 +29,6 @@ def test_a_nodeconfig_that_somebody_deletes_is_made_again_as_it_was(scene: Scene
     watch.assert_nothing_moved()
 
 
-@pytest.mark.xfail(strict=True, reason="two holders: the others forget a member that has not let go")
 def test_a_nodeconfig_is_deleted_while_its_holder_cannot_hear_of_it(scene: Scene, web: Document) -> None:
     """Last good stays on the node; so the others must go on to hear it."""
     before = scene.config("lb-1")

@@ -14,9 +14,9 @@ from dataclasses import replace
 
 from mooring_api.nodeconfig import InterfaceReport
 from mooring_api.virtualip import VirtualIP
-from mooring_operator.allocations import Allocations
-from mooring_operator.planner import Plan, Planner
-from mooring_operator.snapshot import Node, Snapshot
+from mooring_operator.plan.allocations import Allocations
+from mooring_operator.plan.planner import Plan, Planner
+from mooring_operator.plan.snapshot import Node, Snapshot
 
 FULL_SECONDS = 2.0
 CHANGE_SECONDS = 0.1

@@ -15,11 +15,11 @@ from dataclasses import replace
 from benchmarks.planner import node, pressure, virtual_ip
 
 from mooring_api.nodeconfig import InstanceState, InstanceStatus, NodeConfig, NodeConfigStatus
-from mooring_operator.allocations import Allocations
-from mooring_operator.planner import Planner
-from mooring_operator.snapshot import Snapshot
-from mooring_operator.staging import Staged, Stager
-from mooring_operator.standing import Standing, standing_of
+from mooring_operator.plan.allocations import Allocations
+from mooring_operator.plan.planner import Planner
+from mooring_operator.plan.snapshot import Snapshot
+from mooring_operator.stage.staging import Staged, Stager
+from mooring_operator.stage.standing import Standing, standing_of
 
 STEADY_SECONDS = 0.02
 STEP_SECONDS = 0.1

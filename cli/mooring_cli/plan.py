@@ -10,10 +10,10 @@ import yaml
 
 from mooring_api.problems import InvalidObject, Severity
 from mooring_cli.manifests import STANDARD_INPUT, UnreadableInput, read_manifests
-from mooring_operator.allocations import adopt
-from mooring_operator.planner import Plan, plan
-from mooring_operator.reading import snapshot_of
-from mooring_operator.snapshot import Snapshot
+from mooring_operator.plan.allocations import adopt
+from mooring_operator.plan.planner import Plan, plan
+from mooring_operator.plan.reading import snapshot_of
+from mooring_operator.plan.snapshot import Snapshot
 
 PLANNED, PROBLEM, USAGE = 0, 1, 2
 

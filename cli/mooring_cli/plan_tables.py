@@ -10,10 +10,10 @@ from rich.text import Text
 
 from mooring_api.nodeconfig import Instance
 from mooring_api.virtualip import GroupStatus
-from mooring_operator.allocations import bare
-from mooring_operator.explain import why_here
-from mooring_operator.planner import Plan
-from mooring_operator.snapshot import Snapshot
+from mooring_operator.plan.allocations import bare
+from mooring_operator.plan.explain import why_here
+from mooring_operator.plan.planner import Plan
+from mooring_operator.plan.snapshot import Snapshot
 
 #: The width where nobody says how wide the paper is (a pipe, a file).
 PIPE_WIDTH = 160

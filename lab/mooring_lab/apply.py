@@ -16,9 +16,9 @@ from mooring_lab.layout import MANAGEMENT_LINK, SERVICE_LINK, Member
 from mooring_lab.manifests import LabNode, passwords, planner_documents, with_passwords
 from mooring_lab.node import KEEPALIVED, Node
 from mooring_lab.rights import LabError
-from mooring_operator.allocations import adopt
-from mooring_operator.planner import plan
-from mooring_operator.reading import snapshot_of
+from mooring_operator.plan.allocations import adopt
+from mooring_operator.plan.planner import plan
+from mooring_operator.plan.reading import snapshot_of
 
 _MANIFESTS = (".yaml", ".yml", ".json")
 

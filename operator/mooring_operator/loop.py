@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from mooring_operator.clock import Clock, boottime_s, now_utc
+from mooring_operator.cluster.store import Store
+from mooring_operator.cluster.writer import Writer
 from mooring_operator.metrics import Metrics
 from mooring_operator.reconcile import KnownPods, Reconciler, Result
-from mooring_operator.store import Store
-from mooring_operator.writer import Writer
 
 #: A turn begins when nothing has changed for QUIET_S, and at the latest MOST_S after the first change.
 QUIET_S, MOST_S = 0.02, 0.05

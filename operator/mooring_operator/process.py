@@ -9,22 +9,22 @@ from enum import IntEnum
 from mooring_kube.client import Client
 from mooring_kube.connection import Connection
 from mooring_kube.errors import KubeError
-from mooring_operator import handlers, rights
-from mooring_operator.cluster import ApiCluster, ApiLease
-from mooring_operator.events import EventPoster
+from mooring_operator.cluster import handlers, rights
+from mooring_operator.cluster.api import ApiCluster, ApiLease
+from mooring_operator.cluster.intake import Intake
+from mooring_operator.cluster.leader import Leader, Role, Terms
+from mooring_operator.cluster.listing import Lister
+from mooring_operator.cluster.pod_watch import PodWatch
+from mooring_operator.cluster.store import Replaced, Store
+from mooring_operator.cluster.watches import Watches
+from mooring_operator.cluster.writer import Writer
+from mooring_operator.cluster.writes import Write
 from mooring_operator.health import HealthServer
-from mooring_operator.intake import Intake
-from mooring_operator.leader import Leader, Role, Terms
-from mooring_operator.listing import Lister
 from mooring_operator.loop import Loop
 from mooring_operator.metrics import Metrics, Readings
-from mooring_operator.pod_watch import PodWatch
 from mooring_operator.reconcile import Reconciler, Result
 from mooring_operator.settings import Settings
-from mooring_operator.store import Replaced, Store
-from mooring_operator.watches import Watches
-from mooring_operator.writer import Writer
-from mooring_operator.writes import Write
+from mooring_operator.tell.events import EventPoster
 
 _LOOK_AGAIN_S, _LOOK_S = 5.0, 0.05
 #: SIGTERM to the end: what is under way may finish, then the lease is given back.

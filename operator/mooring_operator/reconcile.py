@@ -9,21 +9,21 @@ from pydantic import ValidationError
 from mooring_api.nodeconfig import NodeConfig
 from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIPStatus
-from mooring_operator.allocations import Allocations, adopt
-from mooring_operator.conditions import Told
-from mooring_operator.departed import Departed
-from mooring_operator.judging import Judge
-from mooring_operator.log_words import differences, overruled
-from mooring_operator.news import news_of
-from mooring_operator.planner import Planner
-from mooring_operator.pods import PodSelection, selection_of
-from mooring_operator.reading import Reading
-from mooring_operator.reports import Reports
-from mooring_operator.scene import Scene
-from mooring_operator.staging import Staged, Stager
-from mooring_operator.standing import Standing, standing_of
-from mooring_operator.view import Changed, Listed, Removed, Stored, View
-from mooring_operator.writes import Document, Verb, Write
+from mooring_operator.cluster.view import Changed, Listed, Removed, Stored, View
+from mooring_operator.cluster.writes import Document, Verb, Write
+from mooring_operator.plan.allocations import Allocations, adopt
+from mooring_operator.plan.planner import Planner
+from mooring_operator.plan.pods import PodSelection, selection_of
+from mooring_operator.plan.reading import Reading
+from mooring_operator.stage.departed import Departed
+from mooring_operator.stage.staging import Staged, Stager
+from mooring_operator.stage.standing import Standing, standing_of
+from mooring_operator.tell.conditions import Told
+from mooring_operator.tell.judging import Judge
+from mooring_operator.tell.log_words import differences, overruled
+from mooring_operator.tell.news import news_of
+from mooring_operator.tell.reports import Reports
+from mooring_operator.tell.scene import Scene
 
 KnownPods = Mapping[PodSelection, frozenset[str] | None]
 _NO_PODS: KnownPods = {}

@@ -4,12 +4,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mooring_operator.conditions import SILENCE_S
-from mooring_operator.event_budget import NAMESPACE, WINDOW_S
-from mooring_operator.held import REPORT_S
 from mooring_operator.metrics import everything
-from mooring_operator.reasons import EVENTS, ConditionType, EventReason, Reason
 from mooring_operator.settings import Settings, table
+from mooring_operator.tell.conditions import SILENCE_S
+from mooring_operator.tell.event_budget import NAMESPACE, WINDOW_S
+from mooring_operator.tell.held import REPORT_S
+from mooring_operator.tell.reasons import EVENTS, ConditionType, EventReason, Reason
 
 _ABOUT = {
     ConditionType.ACCEPTED: "Whether the object is as it must be. False: what the message names is not used, and the"

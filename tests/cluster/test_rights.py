@@ -28,7 +28,7 @@ from mooring_lab.api import NAMESPACE
 from mooring_lab.api.kubectl import Kubectl
 from mooring_lab.api.real import RealApi
 from mooring_lab.wait import wait_until
-from mooring_operator.rights import needed
+from mooring_operator.cluster.rights import needed
 
 pytestmark = pytest.mark.cluster
 

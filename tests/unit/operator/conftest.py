@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from mooring_api.virtualip import VirtualIP
-from mooring_operator.allocations import Allocations
-from mooring_operator.planner import Plan, plan
-from mooring_operator.reading import snapshot_of
-from mooring_operator.snapshot import Snapshot
+from mooring_operator.plan.allocations import Allocations
+from mooring_operator.plan.planner import Plan, plan
+from mooring_operator.plan.reading import snapshot_of
+from mooring_operator.plan.snapshot import Snapshot
 
 Document = dict[str, Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mooring_kube.client import Listing
 from mooring_kube.errors import Conflict, NotFound, Unreachable
-from mooring_operator.writes import Verb, Write
+from mooring_operator.cluster.writes import Verb, Write
 
 Document = dict[str, Any]
 

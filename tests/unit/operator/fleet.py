@@ -20,8 +20,8 @@ from mooring_api.nodeconfig import (
 )
 from mooring_api.reading import read_node_config
 from mooring_api.vrrp import Family, TransportType
-from mooring_operator.staging import Staged, Stager, stage
-from mooring_operator.standing import Standing, standing_of
+from mooring_operator.stage.staging import Staged, Stager, stage
+from mooring_operator.stage.standing import Standing, standing_of
 
 SECOND = "2026-01-01T12:00:00Z"
 

@@ -7,15 +7,15 @@ import pytest
 from tests.unit.operator.fake_api import FakeApi
 
 from mooring_api.virtualip import VirtualIPStatus
-from mooring_operator.conditions import Told
-from mooring_operator.judging import Judge
+from mooring_operator.cluster.store import Store
+from mooring_operator.cluster.view import KINDS
+from mooring_operator.cluster.writer import Writer
+from mooring_operator.cluster.writes import Write
 from mooring_operator.reconcile import KnownPods, Reconciler, Result
-from mooring_operator.scene import Scene
-from mooring_operator.standing import Standing
-from mooring_operator.store import Store
-from mooring_operator.view import KINDS
-from mooring_operator.writer import Writer
-from mooring_operator.writes import Write
+from mooring_operator.stage.standing import Standing
+from mooring_operator.tell.conditions import Told
+from mooring_operator.tell.judging import Judge
+from mooring_operator.tell.scene import Scene
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from mooring_api.nodeconfig import InstanceState, InstanceStatus, NodeConfigStatus
 from mooring_api.virtualip import Condition, GroupStatus, VirtualIPStatus
-from mooring_operator.allocations import Allocations
-from mooring_operator.conditions import Told, status_of
-from mooring_operator.planner import Plan, plan
-from mooring_operator.reading import snapshot_of
-from mooring_operator.reports import Reports
-from mooring_operator.scene import Scene
-from mooring_operator.staging import Staged, Waiting
-from mooring_operator.standing import Standing
+from mooring_operator.plan.allocations import Allocations
+from mooring_operator.plan.planner import Plan, plan
+from mooring_operator.plan.reading import snapshot_of
+from mooring_operator.stage.staging import Staged, Waiting
+from mooring_operator.stage.standing import Standing
+from mooring_operator.tell.conditions import Told, status_of
+from mooring_operator.tell.reports import Reports
+from mooring_operator.tell.scene import Scene
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 Said = str | tuple[str, str]

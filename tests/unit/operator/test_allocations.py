@@ -3,7 +3,7 @@
 import pytest
 
 from mooring_api.virtualip import VirtualIP
-from mooring_operator.allocations import Allocation, Allocations, GroupAllocation, adopt, shape
+from mooring_operator.plan.allocations import Allocation, Allocations, GroupAllocation, adopt, shape
 
 
 def balanced(cluster, count, vrids=()):

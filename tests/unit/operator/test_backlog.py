@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from mooring_operator.backlog import LONGEST_PAUSE_S, STATUS_BURST, STATUS_EVERY_S, Backlog, Outcome
-from mooring_operator.writes import Verb, Write
+from mooring_operator.cluster.backlog import LONGEST_PAUSE_S, STATUS_BURST, STATUS_EVERY_S, Backlog, Outcome
+from mooring_operator.cluster.writes import Verb, Write
 
 
 def spec(name: str, what: str = "x", version: str = "1") -> Write:

@@ -7,15 +7,15 @@ from tests.unit.operator.conftest import Cluster
 from tests.unit.operator.scenery import NOON, Scenery, report
 
 from mooring_api.nodeconfig import CredentialReport, ReportedProblem
-from mooring_operator.allocations import adopt
-from mooring_operator.conditions import SILENCE_S, status_of
-from mooring_operator.held import REPORT_S
-from mooring_operator.planner import plan
-from mooring_operator.reading import snapshot_of
-from mooring_operator.reasons import REASONS
-from mooring_operator.staging import Waiting
-from mooring_operator.standing import Standing
-from mooring_operator.wording import MESSAGE_LENGTH
+from mooring_operator.plan.allocations import adopt
+from mooring_operator.plan.planner import plan
+from mooring_operator.plan.reading import snapshot_of
+from mooring_operator.stage.staging import Waiting
+from mooring_operator.stage.standing import Standing
+from mooring_operator.tell.conditions import SILENCE_S, status_of
+from mooring_operator.tell.held import REPORT_S
+from mooring_operator.tell.reasons import REASONS
+from mooring_operator.tell.wording import MESSAGE_LENGTH
 
 #: At an interval of 1 s: three of them, one of skew, and the reports.
 ELECTION_S = 4 + REPORT_S

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mooring_operator.event_budget import MOST_SERIES, WINDOW_S, EventBudget, Limit, Subject
-from mooring_operator.news import News
-from mooring_operator.reasons import EventReason, EventType, Reason
+from mooring_operator.tell.event_budget import MOST_SERIES, WINDOW_S, EventBudget, Limit, Subject
+from mooring_operator.tell.news import News
+from mooring_operator.tell.reasons import EventReason, EventType, Reason
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 WEB = Subject("web", "uid-web")

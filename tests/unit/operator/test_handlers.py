@@ -9,7 +9,7 @@ from typing import Any
 import kopf
 
 from mooring_kube.connection import Connection
-from mooring_operator.handlers import Patience, connection_info, kopf_settings, registry
+from mooring_operator.cluster.handlers import Patience, connection_info, kopf_settings, registry
 
 
 def test_the_token_is_read_from_its_file_each_time(tmp_path: Path) -> None:

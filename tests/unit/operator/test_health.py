@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mooring_operator.cluster.writes import Verb, Write
 from mooring_operator.health import HealthServer
 from mooring_operator.metrics import Metrics, Readings
-from mooring_operator.writes import Verb, Write
 
 WRONG = {"/healthz": "", "/readyz": ""}
 

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mooring_api.virtualip_status import MAX_SUPERSEDED, GroupStatus, PastClaim
-from mooring_operator.held import with_holder
-from mooring_operator.holders import Holding, verdict_on
-from mooring_operator.reports import AT_START, Claim
+from mooring_operator.tell.held import with_holder
+from mooring_operator.tell.holders import Holding, verdict_on
+from mooring_operator.tell.reports import AT_START, Claim
 
 ALL = frozenset({"a", "b", "c"})
 GROUP = GroupStatus(name="web-0", family="IPv4", virtual_router_id=1)

@@ -3,9 +3,9 @@
 import pytest
 from tests.unit.operator.test_store import Document, node
 
-from mooring_operator.intake import Intake
+from mooring_operator.cluster.intake import Intake
+from mooring_operator.cluster.store import Store
 from mooring_operator.metrics import Metrics
-from mooring_operator.store import Store
 
 
 class Bench:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mooring_kube.errors import Conflict, NotFound, Unreachable
-from mooring_operator.leader import Election, Leader, Role, Terms
+from mooring_operator.cluster.leader import Election, Leader, Role, Terms
 
 Document = dict[str, Any]
 TERMS = Terms(lease_s=15.0, renew_s=10.0, retry_s=2.0, standby_s=1.0)

@@ -4,9 +4,9 @@ import pytest
 
 from mooring_kube.client import Listing
 from mooring_kube.errors import Forbidden, KubeError
-from mooring_operator.listing import QUIET_S, Lister, Schedule
-from mooring_operator.store import Replaced, Store
-from mooring_operator.view import KINDS
+from mooring_operator.cluster.listing import QUIET_S, Lister, Schedule
+from mooring_operator.cluster.store import Replaced, Store
+from mooring_operator.cluster.view import KINDS
 
 
 def all_listed(schedule: Schedule, now: float) -> list[str]:

@@ -6,13 +6,13 @@ from datetime import datetime
 import pytest
 from tests.unit.operator.fake_api import FakeApi
 
+from mooring_operator.cluster.store import Store
+from mooring_operator.cluster.view import KINDS, View
+from mooring_operator.cluster.writer import Writer
+from mooring_operator.cluster.writes import Write
 from mooring_operator.loop import LONGEST_REST_S, Loop
 from mooring_operator.metrics import Metrics
 from mooring_operator.reconcile import KnownPods, Result
-from mooring_operator.store import Store
-from mooring_operator.view import KINDS, View
-from mooring_operator.writer import Writer
-from mooring_operator.writes import Write
 
 LONG_S = 30.0
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from mooring_api.problems import Severity
-from mooring_operator.allocations import Allocations
-from mooring_operator.planner import Planner, plan
+from mooring_operator.plan.allocations import Allocations
+from mooring_operator.plan.planner import Planner, plan
 
 BALANCED = {"distribution": "Balanced"}
 
@@ -394,7 +394,7 @@ def test_a_memory_remembers_the_vrid_of_a_group_that_loses_it(cluster):
 
 
 def test_a_node_with_too_many_instances_costs_the_youngest_and_nobody_else(cluster, monkeypatch):
-    monkeypatch.setattr("mooring_operator.planner.MAX_INSTANCES", 3)
+    monkeypatch.setattr("mooring_operator.plan.planner.MAX_INSTANCES", 3)
     ages = {"old": 1, "middle": 2, "young": 3, "youngest": 4}
     ips = [cluster.virtual_ip(n, [f"10.0.5.{i}/16"], created=i) for n, i in ages.items() if n != "middle"]
     both = cluster.virtual_ip("middle", ["10.0.5.2/16", "2001:db8::10/64"], created=2)
@@ -409,7 +409,7 @@ def test_a_node_with_too_many_instances_costs_the_youngest_and_nobody_else(clust
 
 
 def test_what_is_too_young_for_one_node_leaves_room_for_what_is_younger_and_smaller(cluster, monkeypatch):
-    monkeypatch.setattr("mooring_operator.planner.MAX_INSTANCES", 2)
+    monkeypatch.setattr("mooring_operator.plan.planner.MAX_INSTANCES", 2)
     old = cluster.virtual_ip("old", ["10.0.5.1/16"], created=1)
     big = cluster.virtual_ip("big", ["10.0.5.2/16", "2001:db8::10/64"], created=2)
     small = cluster.virtual_ip("small", ["10.0.5.3/16"], created=3)

@@ -6,9 +6,9 @@ from itertools import combinations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mooring_operator.allocations import Allocations, adopt
-from mooring_operator.planner import Planner, plan
-from mooring_operator.reading import snapshot_of
+from mooring_operator.plan.allocations import Allocations, adopt
+from mooring_operator.plan.planner import Planner, plan
+from mooring_operator.plan.reading import snapshot_of
 
 #: A cluster has many parts, and the whole suite of unit tests is to take seconds.
 FEW = settings(

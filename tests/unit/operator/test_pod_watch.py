@@ -8,9 +8,9 @@ import pytest
 
 from mooring_kube.client import Listing
 from mooring_kube.errors import Forbidden
-from mooring_operator import pod_watch
-from mooring_operator.pod_watch import MOST_FAILURES, PodWatch
-from mooring_operator.pods import PodSelection
+from mooring_operator.cluster import pod_watch
+from mooring_operator.cluster.pod_watch import MOST_FAILURES, PodWatch
+from mooring_operator.plan.pods import PodSelection
 
 Document = dict[str, Any]
 WEB, API = PodSelection("shop", "app=web"), PodSelection("shop", "app=api")
@@ -139,7 +139,7 @@ def test_a_real_follower_is_one() -> None:
 
     class Client:
         def list(self, *_: object, **options: object) -> Listing:
-            assert options == {"label_selector": "app=web", "field_selector": ""}
+            assert (options["label_selector"], options["field_selector"]) == ("app=web", "")
             return Listing((pod("a", "n1"),), "1")
 
         def watch(self, *_: object, **__: object) -> None:

@@ -4,11 +4,11 @@ import pytest
 from tests.unit.operator.scenery import Scenery
 
 from mooring_api.virtualip import Pods
-from mooring_operator.allocations import Allocations
-from mooring_operator.explain import why_here
-from mooring_operator.planner import Planner, plan
-from mooring_operator.pods import ready_pod, selection_of
-from mooring_operator.reading import snapshot_of
+from mooring_operator.plan.allocations import Allocations
+from mooring_operator.plan.explain import why_here
+from mooring_operator.plan.planner import Planner, plan
+from mooring_operator.plan.pods import ready_pod, selection_of
+from mooring_operator.plan.reading import snapshot_of
 
 WANTED = {"namespace": "ingress", "selector": {"matchLabels": {"app": "web"}}}
 

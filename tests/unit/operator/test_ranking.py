@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mooring_api.virtualip import LabelSelector
-from mooring_operator.labels import selects
-from mooring_operator.ranking import Ring, decreasing, ladder
+from mooring_operator.plan.labels import selects
+from mooring_operator.plan.ranking import Ring, decreasing, ladder
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mooring_operator.reading import Reading, snapshot_of
+from mooring_operator.plan.reading import Reading, snapshot_of
 
 
 def test_a_node_as_kubernetes_shows_it(cluster):

@@ -7,12 +7,12 @@ from tests.unit.operator.fake_api import FakeApi, Killed, lost_reply
 from tests.unit.operator.running import START, Running
 
 from mooring_api.virtualip import PAUSED
-from mooring_operator.departed import GRACE
-from mooring_operator.pods import PodSelection
+from mooring_operator.cluster.store import Store
+from mooring_operator.cluster.view import KINDS
+from mooring_operator.cluster.writes import Verb, Write
+from mooring_operator.plan.pods import PodSelection
 from mooring_operator.reconcile import Reconciler
-from mooring_operator.store import Store
-from mooring_operator.view import KINDS
-from mooring_operator.writes import Verb, Write
+from mooring_operator.stage.departed import GRACE
 
 Document = dict[str, Any]
 NAMES = ("n1", "n2", "n3")

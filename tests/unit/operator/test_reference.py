@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mooring_operator.reasons import EVENTS, REASONS, EventReason, Reason
 from mooring_operator.reference import PAGES, conditions, main, operator
+from mooring_operator.tell.reasons import EVENTS, REASONS, EventReason, Reason
 
 FOLDER = Path(__file__).parents[3] / "docs" / "reference"
 EACH = pytest.mark.parametrize("reason", Reason, ids=str)

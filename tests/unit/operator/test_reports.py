@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from tests.unit.operator.scenery import report
 
 from mooring_api.virtualip_status import GroupStatus
-from mooring_operator.held import with_holder
-from mooring_operator.holders import Holding, verdict_on
-from mooring_operator.reports import AT_START, Claim, Reports
-from mooring_operator.standing import Standing
+from mooring_operator.stage.standing import Standing
+from mooring_operator.tell.held import with_holder
+from mooring_operator.tell.holders import Holding, verdict_on
+from mooring_operator.tell.reports import AT_START, Claim, Reports
 
 GROUP = GroupStatus(name="web-0", family="IPv4", virtual_router_id=1)
 

@@ -5,8 +5,8 @@ from ipaddress import ip_interface
 import pytest
 
 from mooring_api.nodeconfig import InterfaceReport
-from mooring_operator.segments import attach, segments_of
-from mooring_operator.snapshot import Node
+from mooring_operator.plan.segments import attach, segments_of
+from mooring_operator.plan.snapshot import Node
 
 
 def node(internal=(), **interfaces):

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from mooring_operator.slim import Ownership, foreign_owners, lean, slim
-from mooring_operator.store import Store
+from mooring_operator.cluster.slim import Ownership, foreign_owners, lean, slim
+from mooring_operator.cluster.store import Store
 
 
 def test_of_a_node_only_what_is_read_is_kept() -> None:

@@ -6,8 +6,8 @@ import pytest
 from tests.unit.operator.fleet import Fleet, Wish
 
 from mooring_api.nodeconfig import InstanceState, NodeConfig
-from mooring_operator.staging import stage
-from mooring_operator.standing import DROPPED, Standing, standing_of
+from mooring_operator.stage.staging import stage
+from mooring_operator.stage.standing import DROPPED, Standing, standing_of
 
 BOTH = {"n1": (250, True), "n2": (240, True)}
 WEB = Wish("web", 0, ("10.0.5.1/16",), BOTH, 7)
@@ -670,7 +670,7 @@ def test_an_instance_that_nobody_can_read_is_written_anew(fleet):
 
 
 def test_a_node_has_no_more_instances_than_a_node_config_can_list(fleet, monkeypatch):
-    monkeypatch.setattr("mooring_operator.staging.MAX_INSTANCES", 2)
+    monkeypatch.setattr("mooring_operator.stage.staging.MAX_INSTANCES", 2)
     words = "a NodeConfig lists 2 instances at most"
     running(fleet, WEB, SECOND)
     fleet.aim([WEB, OTHER])

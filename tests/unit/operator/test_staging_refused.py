@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from mooring_api.nodeconfig import Instance, Metadata, NodeConfig, NodeConfigSpec, NodeConfigStatus, ReportedProblem
-from mooring_operator.staging import stage
-from mooring_operator.standing import Standing
+from mooring_operator.stage.staging import stage
+from mooring_operator.stage.standing import Standing
 
 NODES = {"lb-1": ("10.0.0.18", "10.0.0.28"), "lb-2": ("10.0.0.28", "10.0.0.18")}
 
@@ -82,7 +82,7 @@ def test_an_address_stays_with_a_group_that_refuses_to_drop_it() -> None:
 
 
 def _claims(address: str) -> frozenset[str]:
-    from mooring_operator.staging_claims import addresses_of
+    from mooring_operator.stage.claims import addresses_of
 
     made = Instance.model_validate(
         instance("lb-1", "1s").to_wire() | {"addresses": [{"address": address}]}, by_alias=True

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mooring_operator.standing import DROPPED, standing_of
+from mooring_operator.stage.standing import DROPPED, standing_of
 
 GOOD = {"name": "web-0", "virtualRouterID": 7, "addresses": [{"address": "10.0.5.1/24"}]}
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mooring_operator.store import Store
-from mooring_operator.view import Changed, Listed, Removed
+from mooring_operator.cluster.store import Store
+from mooring_operator.cluster.view import Changed, Listed, Removed
 
 Document = dict[str, Any]
 

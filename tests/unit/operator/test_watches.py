@@ -7,8 +7,8 @@ from typing import Any
 import kopf
 import pytest
 
-from mooring_operator import watches
-from mooring_operator.watches import Watches
+from mooring_operator.cluster import watches
+from mooring_operator.cluster.watches import Watches
 
 LONG_S = 30.0
 

@@ -7,9 +7,9 @@ import pytest
 from tests.unit.operator.fake_api import Document, FakeApi
 
 from mooring_kube.errors import Invalid, KubeError, ServerError, TooManyRequests, Unreachable
-from mooring_operator.store import Store
-from mooring_operator.writer import Writer
-from mooring_operator.writes import Verb, Write
+from mooring_operator.cluster.store import Store
+from mooring_operator.cluster.writer import Writer
+from mooring_operator.cluster.writes import Verb, Write
 
 
 def config(name: str) -> Document:

@@ -1,0 +1,1 @@
+"""Everything that touches the API server, and what is known from it."""

@@ -1,0 +1,123 @@
+"""What the operator may not do without: the resources of Mooring, and its rights, looked at before anything else.
+
+kopf waits for ever, and without a word, for what it is not allowed to see.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mooring_api.nodeconfig import AcceptedForm, HeldAddress, Instance, Metadata, NodeConfig, NodeConfigSpec
+from mooring_kube.client import Client
+from mooring_kube.errors import BadRequest, Forbidden, Invalid, NotFound
+from mooring_kube.resources import EVENTS, LEASES, NODE_CONFIGS, NODES, PODS, VIRTUAL_IPS, Resource
+from mooring_operator.cluster.api import EVENTS_NAMESPACE
+
+#: A NodeConfig with what the planner writes.
+SAMPLE = NodeConfig(
+    metadata=Metadata(name="mooring-operator-asks"),
+    spec=NodeConfigSpec(
+        instances=(
+            Instance(
+                name="web-0",
+                virtual_ip="web",
+                sync_group="web-0",
+                interface="eth0",
+                virtual_router_id=1,
+                also_accept=(AcceptedForm(virtual_router_id=2),),
+                addresses=(HeldAddress(address="192.0.2.1/24", interface="eth0", label="eth0:0"),),
+            ),
+        )
+    ),
+)
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """A verb on a resource; `namespace` is None for cluster-scoped ones and for all namespaces."""
+
+    verb: str
+    resource: Resource
+    subresource: str = ""
+    namespace: str | None = None
+    name: str = ""
+    """Of the one object that it is about; "": all."""
+
+    def __str__(self) -> str:
+        """As `kubectl auth can-i` takes it."""
+        plural = f"{self.resource.plural}.{self.resource.group}" if self.resource.group else self.resource.plural
+        below = f" --subresource={self.subresource}" if self.subresource else ""
+        plural += f"/{self.name}" if self.name else ""
+        return f"{self.verb} {plural}{below}{f' -n {self.namespace}' if self.namespace else ''}"
+
+
+def needed(namespace: str, lease: str) -> tuple[Right, ...]:
+    """All rights that the operator uses; `lease` is its Lease in `namespace`."""
+    return (
+        *(Right(verb, VIRTUAL_IPS) for verb in ("get", "list", "watch")),
+        Right("patch", VIRTUAL_IPS, "status"),
+        *(Right(verb, NODE_CONFIGS) for verb in ("get", "list", "watch", "create", "patch", "delete")),
+        *(Right(verb, NODES) for verb in ("list", "watch")),
+        *(Right(verb, PODS) for verb in ("list", "watch")),
+        Right("create", LEASES, namespace=namespace),
+        *(Right(verb, LEASES, namespace=namespace, name=lease) for verb in ("get", "update")),
+        *(Right(verb, EVENTS, namespace=EVENTS_NAMESPACE) for verb in ("create", "patch")),
+    )
+
+
+def lacking(client: Client, namespace: str, lease: str) -> str:
+    """What is missing, in words with the remedy; "" when nothing is. Raises a KubeError when nobody can tell."""
+    absent = [resource.plural for resource in (VIRTUAL_IPS, NODE_CONFIGS) if not _served(client, resource)]
+    if absent:
+        return f"the API server does not know {' and '.join(absent)} of mooring.dev/v1alpha1: kubectl apply -f crds/"
+    refused = [str(right) for right in _refused(client, namespace, lease)]
+    if refused:
+        return f"rights are missing: kubectl apply -f deploy/ (kubectl auth can-i {'; '.join(refused)})"
+    if unknown := _unknown(client):
+        return f"the definitions of mooring.dev are older than this operator: kubectl apply -f crds/ ({unknown})"
+    return ""
+
+
+def _unknown(client: Client) -> str:
+    """What the API server says of fields of ours that it does not know; it stores nothing.
+
+    Server-side apply of such a field fails altogether, so everything that is written would be refused.
+    """
+    query = {"dryRun": "All", "fieldValidation": "Strict"}
+    try:
+        client.request("POST", NODE_CONFIGS.path(), query=query, body=SAMPLE.to_wire())
+    except (BadRequest, Invalid) as error:
+        return error.message
+    return ""
+
+
+def _served(client: Client, resource: Resource) -> bool:
+    try:
+        found = client.request("GET", f"/apis/{resource.group}/{resource.version}")
+    except NotFound:
+        return False
+    return any(isinstance(each, dict) and each.get("name") == resource.plural for each in found.get("resources") or ())
+
+
+def _refused(client: Client, namespace: str, lease: str) -> Iterator[Right]:
+    for right in needed(namespace, lease):
+        asked = {
+            "verb": right.verb,
+            "group": right.resource.group,
+            "resource": right.resource.plural,
+            "subresource": right.subresource,
+            "namespace": right.namespace or "",
+            "name": right.name,
+        }
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": asked},
+        }
+        try:
+            reply = client.request("POST", _REVIEWS, body=review)
+        except (NotFound, Forbidden):
+            # Who may not ask, or has nobody to ask, learns it from the first request that is refused.
+            return
+        if not (reply.get("status") or {}).get("allowed"):
+            yield right

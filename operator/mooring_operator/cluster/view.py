@@ -1,0 +1,66 @@
+"""What is known of the cluster at one moment, and what led there: values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mooring_operator.cluster.slim import Ownership
+
+Document = dict[str, Any]
+
+#: The kinds that must be listed once before anything is written.
+KINDS = ("VirtualIP", "NodeConfig", "Node")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One object, slimmed, and the resourceVersion that a write of it must name."""
+
+    document: Document
+    resource_version: str
+    foreign: tuple[Ownership, ...] = ()
+    """Fields of its spec that others than the operator own."""
+
+    @property
+    def uid(self) -> str:
+        return str(self.document["metadata"].get("uid") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The objects of a kind as a complete list left them; in which order they came to be so is not known."""
+
+    kind: str
+    objects: Mapping[str, Stored]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """An object is new or other than before."""
+
+    kind: str
+    name: str
+    stored: Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """An object is no longer there."""
+
+    kind: str
+    name: str
+
+
+News = Listed | Changed | Removed
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The store at one moment; nothing in it changes any more."""
+
+    objects: Mapping[str, Mapping[str, Stored]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    news: tuple[News, ...] = ()
+    """What led here since the last view, in the order in which it was heard."""
+
+    def get(self, kind: str, name: str) -> Stored | None:
+        return self.objects[kind].get(name)

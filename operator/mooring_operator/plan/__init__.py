@@ -1,0 +1,1 @@
+"""What each node should run, from what is known of the cluster: pure."""

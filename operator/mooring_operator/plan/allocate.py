@@ -1,0 +1,212 @@
+"""Who owns what may be there only once: an address, and a VRID on a segment. The older object wins."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from mooring_api.addresses import address_key
+from mooring_api.nodeconfig import HeldAddress
+from mooring_api.problems import Problem
+from mooring_api.virtualip import VirtualIP
+from mooring_api.vrrp import Family
+from mooring_operator.plan.allocations import Allocations, bare
+from mooring_operator.plan.findings import Finding, Reason
+from mooring_operator.plan.snapshot import virtual_ip_name
+
+LAST_VRID = 255
+
+
+def own_addresses(
+    virtual_ips: Iterable[VirtualIP],
+    nodes: Mapping[str, str],
+    allocations: Allocations,
+) -> tuple[dict[str, tuple[HeldAddress, ...]], dict[str, list[Finding]]]:
+    """Each VirtualIP's addresses without those that another one has, and what is to be told; oldest first given.
+
+    Nor those that are a node's own: `nodes` is InternalIP to node. An address that was allocated before stays, for a
+    kubelet may have taken a virtual address for its node's.
+    """
+    owners: dict[str, str] = {}
+    kept: dict[str, tuple[HeldAddress, ...]] = {}
+    findings: dict[str, list[Finding]] = {}
+    for virtual_ip in virtual_ips:
+        name = virtual_ip.metadata.name
+        own = []
+        allocation = allocations.virtual_ips.get(name)
+        allocated = allocation.assignment if allocation else {}
+        for place, address in enumerate(virtual_ip.spec.addresses):
+            key = address_key(address.address, address.interface or virtual_ip.spec.interface)
+            owner = owners.get(key)
+            node = None if bare(address) in allocated else nodes.get(bare(address))
+            if owner is None and node is None:
+                owners[key] = name
+                own.append(address)
+                continue
+            if owner == name:
+                where = "is in this list twice; remove one of the two"
+            elif owner is not None:
+                where = f"belongs to {virtual_ip_name(owner)}, which is older; remove it from one of the two"
+            else:
+                where = f"is the InternalIP of node {node}; write an address that no machine has"
+            problem = Problem(virtual_ip_name(name), f"spec.addresses[{place}].address", f"{bare(address)} {where}")
+            findings.setdefault(name, []).append(Finding(Reason.DUPLICATE_ADDRESS, problem))
+        kept[name] = tuple(own)
+    return kept, findings
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One group that needs a VRID.
+
+    `segments` is None where it is not known on which it will be: it must then fit on any. `planned` says whether
+    a node runs it. Claims are compared by the age of their VirtualIPs.
+    """
+
+    group: str
+    virtual_ip: str
+    index: int
+    families: tuple[Family, ...]
+    segments: frozenset[str] | None
+    planned: bool
+    explicit: int | None
+    allocated: int | None
+
+
+class _Taken:
+    """Which group has which VRID where."""
+
+    def __init__(self) -> None:
+        self._there: dict[tuple[str, Family, int], Claim] = {}
+        self._somewhere: dict[tuple[Family, int], Claim] = {}
+        self._everywhere: dict[tuple[Family, int], Claim] = {}
+
+    def owner(self, claim: Claim, vrid: int, families: Iterable[Family]) -> Claim | None:
+        for family in families:
+            if found := self._everywhere.get((family, vrid)):
+                return found
+            if claim.segments is None and (found := self._somewhere.get((family, vrid))):
+                return found
+            for segment in claim.segments or ():
+                if found := self._there.get((segment, family, vrid)):
+                    return found
+        return None
+
+    def take(self, claim: Claim, vrid: int) -> None:
+        for family in claim.families:
+            self._somewhere.setdefault((family, vrid), claim)
+            if claim.segments is None:
+                self._everywhere.setdefault((family, vrid), claim)
+            for segment in claim.segments or ():
+                self._there[segment, family, vrid] = claim
+
+
+def virtual_router_ids(
+    claims: Sequence[Claim], foreign: Mapping[str, Collection[int]], reserved: Mapping[str, int]
+) -> tuple[dict[str, int], list[tuple[str, Finding]]]:
+    """The VRID of each group, and what is to be told to which VirtualIP; claims are given oldest first.
+
+    Written ones come first, then those allocated before, then new ones; among equals the older. What no node runs
+    comes after all that runs. `foreign` is what was heard from strangers, by segment; new ones avoid it.
+    `reserved` are groups of objects that can't be read at present: nobody is given their VRIDs anew.
+    """
+    found: dict[str, int] = {}
+    told: list[tuple[str, Finding]] = []
+    taken = _Taken()
+    avoid = frozenset(reserved.values())
+    for planned in (True, False):
+        same = [claim for claim in claims if claim.planned is planned]
+        for claim in same:
+            if claim.explicit is not None:
+                if owner := taken.owner(claim, claim.explicit, claim.families):
+                    told.append((claim.virtual_ip, _conflict(claim, owner)))
+                else:
+                    taken.take(claim, claim.explicit)
+                    found[claim.group] = claim.explicit
+        left_out = [claim for claim in same if claim.explicit is None]
+        found |= _kept(left_out, taken)
+        for claim in (claim for claim in left_out if claim.group not in found):
+            vrid = _free(claim, taken, foreign, avoid)
+            if vrid is not None:
+                taken.take(claim, vrid)
+                found[claim.group] = vrid
+            elif planned:
+                told.append((claim.virtual_ip, _exhausted(claim)))
+    return found, told
+
+
+def _kept(claims: Iterable[Claim], taken: _Taken) -> dict[str, int]:
+    found = {}
+    for claim in claims:
+        vrid = claim.allocated
+        if vrid is not None and taken.owner(claim, vrid, claim.families) is None:
+            taken.take(claim, vrid)
+            found[claim.group] = vrid
+    return found
+
+
+def _free(claim: Claim, taken: _Taken, foreign: Mapping[str, Collection[int]], avoid: Collection[int]) -> int | None:
+    """A free VRID, one free in both families where there is one (the group may get the other family later).
+
+    The search begins where the group's name says, so that even plans without a memory differ little.
+    """
+    heard = {vrid for s in (foreign if claim.segments is None else claim.segments) for vrid in foreign.get(s, ())}
+    begin = int.from_bytes(blake2b(claim.group.encode(), digest_size=4).digest())
+    wheel = [(begin + i) % LAST_VRID + 1 for i in range(LAST_VRID)]
+    for families in (tuple(Family), claim.families):
+        for vrid in wheel:
+            if vrid not in heard and vrid not in avoid and taken.owner(claim, vrid, families) is None:
+                return vrid
+    return None
+
+
+def without_room(needs: Mapping[str, Mapping[str, int]], most: int) -> list[tuple[str, Finding]]:
+    """What is to be told to VirtualIPs that would need more than `most` instances on a node; these are not planned.
+
+    `needs` is VirtualIP to node to the number of instances, oldest VirtualIP first: who is older has room before.
+    """
+    used: dict[str, int] = {}
+    told = []
+    for name, nodes in needs.items():
+        full = sorted(node for node, count in nodes.items() if used.get(node, 0) + count > most)
+        if full:
+            told.append((name, _full(name, full[0], most)))
+            continue
+        for node, count in nodes.items():
+            used[node] = used.get(node, 0) + count
+    return told
+
+
+def _full(virtual_ip: str, node: str, most: int) -> Finding:
+    message = (
+        f"{node} runs instances of older VirtualIPs and has room for {most} in all, so this one is not planned;"
+        " put more addresses into one VirtualIP, or choose other nodes"
+    )
+    return Finding(Reason.NODE_FULL, Problem(virtual_ip_name(virtual_ip), "spec.nodes", message))
+
+
+def _conflict(claim: Claim, owner: Claim) -> Finding:
+    older = (
+        "this VirtualIP's own"
+        if owner.virtual_ip == claim.virtual_ip
+        else f"of {virtual_ip_name(owner.virtual_ip)}, which {_precedence(claim, owner)},"
+    )
+    where = "on the same segment" if claim.planned else "and may be on the same segment (no node runs this one)"
+    message = (
+        f"virtual router ID {claim.explicit} is in use by group {owner.group} {older} {where};"
+        f" group {claim.group} is not planned until it has another one, or none, so that one is allocated"
+    )
+    path = f"spec.vrrp.virtualRouterIDs[{claim.index}]"
+    return Finding(Reason.VIRTUAL_ROUTER_ID_CONFLICT, Problem(virtual_ip_name(claim.virtual_ip), path, message))
+
+
+def _precedence(claim: Claim, owner: Claim) -> str:
+    return "is older" if claim.planned == owner.planned else "runs already"
+
+
+def _exhausted(claim: Claim) -> Finding:
+    message = (
+        f"all {LAST_VRID} virtual router IDs are used or heard on the segment of group {claim.group};"
+        " let VirtualIPs share groups (more addresses in one), or choose nodes of another segment"
+    )
+    problem = Problem(virtual_ip_name(claim.virtual_ip), "spec.vrrp.virtualRouterIDs", message)
+    return Finding(Reason.VIRTUAL_ROUTER_IDS_EXHAUSTED, problem)

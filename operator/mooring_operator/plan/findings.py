@@ -1,0 +1,11 @@
+"""What the planner has to say of a VirtualIP: a problem and the reason that its condition gives."""
+
+from typing import NamedTuple
+
+from mooring_api.problems import Problem
+from mooring_operator.tell.reasons import Reason as Reason
+
+
+class Finding(NamedTuple):
+    reason: Reason
+    problem: Problem

@@ -1,0 +1,294 @@
+"""plan(): what every node runs, what every VirtualIP is told, and why: a pure function of its arguments."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from mooring_api.nodeconfig import MAX_INSTANCES, HeldAddress, Instance, Metadata, NodeConfig, NodeConfigSpec
+from mooring_api.problems import Problem
+from mooring_api.virtualip import VirtualIP, VirtualIPStatus
+from mooring_operator.plan.allocate import Claim, own_addresses, virtual_router_ids, without_room
+from mooring_operator.plan.allocations import Allocation, Allocations, GroupAllocation
+from mooring_operator.plan.findings import Finding
+from mooring_operator.plan.participation import with_pods
+from mooring_operator.plan.placement import Placed, place
+from mooring_operator.plan.pods import selection_of
+from mooring_operator.plan.ranking import Ring
+from mooring_operator.plan.rendering import Made, instances_of, status_of, status_of_unreadable
+from mooring_operator.plan.segments import segments_of
+from mooring_operator.plan.selection import Selection
+from mooring_operator.plan.snapshot import Node, Snapshot, age, virtual_ip_name
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole result. `reasons`: group name to node to a sentence, for all nodes that were looked at for it.
+    `remarks`: VirtualIP to what the pods that it asks for change, for those in which they change something."""
+
+    node_configs: Mapping[str, NodeConfig]
+    statuses: Mapping[str, VirtualIPStatus]
+    problems: tuple[Problem, ...]
+    allocations: Allocations
+    reasons: Mapping[str, Mapping[str, str]]
+    remarks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What was worked out for one VirtualIP, with what it was worked out from."""
+
+    ring: Ring
+    placed: Placed
+    addresses: Sequence[HeldAddress]
+    eligible: frozenset[str]
+    carrying: frozenset[str] | None
+    prior: Allocation | None
+    vrids: Mapping[str, int] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    made: Made = field(default_factory=dict)
+    status: VirtualIPStatus | None = None
+    failed: tuple[Finding, ...] = ()
+    allocation: Allocation = field(default_factory=Allocation)
+
+
+def plan(snapshot: Snapshot, allocations: Allocations) -> Plan:
+    """Plan everything from nothing but the arguments. Allocations of VirtualIPs that are gone are dropped."""
+    return Planner().plan(snapshot, allocations)
+
+
+class Planner:
+    """plan() with a memory: the result is equal, and what did not change costs little and stays identical."""
+
+    def __init__(self) -> None:
+        self._memories: dict[str, _Memory] = {}
+        self._nodes: dict[str, Node] = {}
+        self._selection = Selection()
+        self._segments: Mapping[str, str] = {}
+        self._configs: dict[str, NodeConfig] = {}
+
+    def plan(self, snapshot: Snapshot, allocations: Allocations) -> Plan:
+        """Equal to plan(snapshot, allocations); NodeConfigs that did not change are the same objects as before."""
+        changed = self._see(snapshot.nodes)
+        oldest_first = sorted(snapshot.virtual_ips, key=age)
+        internal = {address: node.name for node in self._nodes.values() for address in node.internal_addresses}
+        addresses, findings = own_addresses(oldest_first, internal, allocations)
+        memories: dict[str, _Memory] = {}
+        for virtual_ip in oldest_first:
+            name = virtual_ip.metadata.name
+            prior = allocations.virtual_ips.get(name)
+            pods = virtual_ip.spec.nodes.pods
+            carrying = snapshot.pod_nodes.get(selection_of(pods)) if pods else None
+            memories[name] = self._place(virtual_ip, addresses[name], prior, changed, carrying)
+        vrids, told = self._virtual_router_ids(oldest_first, memories, allocations, snapshot)
+        full = without_room({name: _needs(memory.placed, vrids) for name, memory in memories.items()}, MAX_INSTANCES)
+        for name, finding in (*told, *full):
+            findings.setdefault(name, []).append(finding)
+        for group in (group for name, _ in full for group in memories[name].placed.groups):
+            vrids.pop(group.name, None)
+        dirty = set(self._nodes) - set(self._configs)
+        for name in set(self._memories) - set(memories):
+            dirty.update(self._memories[name].made)
+        for name, memory in memories.items():
+            own = {g.name: vrids[g.name] for g in memory.placed.groups if g.name in vrids}
+            dirty.update(_render(memory, own, tuple(findings.get(name, ()))))
+        self._memories = memories
+        self._write(dirty)
+        return self._result(snapshot, allocations)
+
+    def _see(self, nodes: Sequence[Node]) -> set[str]:
+        """Take the nodes in; the names of those that differ from the last ones, are new or gone."""
+        before = self._nodes
+        changed = {node.name for node in nodes if before.get(node.name) is not node}
+        self._nodes = {
+            node.name: before[node.name] if before.get(node.name) == node else node
+            for node in sorted(nodes, key=lambda n: n.name)
+        }
+        changed = {name for name in changed if before.get(name) is not self._nodes[name]}
+        changed |= before.keys() - self._nodes.keys()
+        self._selection.see(self._nodes, changed)
+        if any(_reported(before.get(name)) != _reported(self._nodes.get(name)) for name in changed):
+            self._segments = segments_of(self._nodes.values())
+        return changed
+
+    def _place(
+        self,
+        virtual_ip: VirtualIP,
+        addresses: Sequence[HeldAddress],
+        prior: Allocation | None,
+        changed: set[str],
+        carrying: frozenset[str] | None,
+    ) -> _Memory:
+        name = virtual_ip.metadata.name
+        eligible = self._selection.of(virtual_ip.spec.nodes.selector)
+        known = self._memories.get(name)
+        if (
+            known
+            and _same(known.placed.virtual_ip, virtual_ip)
+            and known.addresses == addresses
+            and known.carrying == carrying
+            and prior in (known.prior, known.allocation)
+            and known.placed.watched.isdisjoint(changed)
+            and not self._widened(known, eligible, prior, changed)
+        ):
+            if prior is not None and prior == known.allocation:
+                # Planning with what came out changes nothing, and from now on that is what was planned with.
+                known.prior, known.placed = prior, replace(known.placed, allocation=prior)
+            known.eligible = eligible
+            return known
+        ring = known.ring if known else Ring(name)
+        placed = with_pods(place(virtual_ip, addresses, eligible, self._nodes, prior, ring), carrying)
+        if known and _renders_alike(known.placed, placed):
+            return replace(known, placed=placed, addresses=addresses, eligible=eligible, carrying=carrying, prior=prior)
+        return _Memory(ring, placed, addresses, eligible, carrying, prior, made=known.made if known else {})
+
+    def _widened(
+        self,
+        known: _Memory,
+        eligible: frozenset[str],
+        prior: Allocation | None,
+        changed: set[str],
+    ) -> bool:
+        """Whether a node that was not looked at may now come before one that was, or decides in another way.
+
+        What is cordoned and was not looked at comes behind also when it is uncordoned. Until groups and homes are
+        allocated, they follow from how many nodes there are and from each of them.
+        """
+        if prior != known.allocation:
+            return known.eligible is not eligible or not eligible.isdisjoint(changed)
+        if known.eligible is eligible:
+            return False
+        return bool(eligible) != bool(known.eligible) or any(n in eligible and n not in known.eligible for n in changed)
+
+    def _virtual_router_ids(
+        self,
+        virtual_ips: Iterable[VirtualIP],
+        memories: Mapping[str, _Memory],
+        allocations: Allocations,
+        snapshot: Snapshot,
+    ) -> tuple[dict[str, int], list[tuple[str, Finding]]]:
+        claims = [c for v in virtual_ips for c in self._claims(memories[v.metadata.name].placed)]
+        reserved = {
+            name: vrid
+            for virtual_ip in snapshot.unreadable
+            if (allocation := allocations.virtual_ips.get(virtual_ip))
+            for name, vrid in Allocations({virtual_ip: allocation}).virtual_router_ids.items()
+        }
+        return virtual_router_ids(claims, self._heard(), reserved)
+
+    def _claims(self, placed: Placed) -> Iterable[Claim]:
+        explicit = placed.virtual_ip.spec.vrrp.virtual_router_ids
+        for group in placed.groups:
+            networks = group.networks
+            yield Claim(
+                group.name,
+                placed.virtual_ip.metadata.name,
+                group.index,
+                tuple(group.addresses),
+                None if networks is None else frozenset(self._segments[network] for network in networks),
+                bool(group.members),
+                explicit[group.index] if group.index < len(explicit) else None,
+                placed.allocation.groups[group.index].virtual_router_id,
+            )
+
+    def _heard(self) -> dict[str, set[int]]:
+        """VRIDs of strangers by segment."""
+        heard: dict[str, set[int]] = {}
+        for node in self._nodes.values():
+            for router in node.foreign_routers:
+                link = node.links.get(router.interface)
+                for network in link.networks if link else ():
+                    heard.setdefault(self._segments[network], set()).add(router.virtual_router_id)
+        return heard
+
+    def _write(self, dirty: Iterable[str]) -> None:
+        """Make the NodeConfigs of these nodes anew; one that comes out equal stays the object that it was."""
+        in_order = [self._memories[name].made for name in sorted(self._memories)]
+        configs = dict(self._configs)
+        for node in dirty:
+            instances: tuple[Instance, ...] = tuple(
+                entry[1] for made in in_order if (own := made.get(node)) for entry in own.values()
+            )
+            old = configs.get(node)
+            if old is None or old.spec.instances != instances:
+                spec = NodeConfigSpec(instances=instances)
+                configs[node] = NodeConfig(metadata=Metadata(name=node), spec=spec)
+        self._configs = {name: configs[name] for name in self._nodes}
+
+    def _result(self, snapshot: Snapshot, allocations: Allocations) -> Plan:
+        statuses: dict[str, VirtualIPStatus] = {}
+        kept: dict[str, Allocation] = {}
+        reasons: dict[str, Mapping[str, str]] = {}
+        problems = list(snapshot.problems)
+        for name, memory in sorted(self._memories.items()):
+            assert memory.status is not None, "_render has run"
+            statuses[name] = memory.status
+            kept[name] = memory.allocation
+            problems += [f.problem for f in (*memory.placed.findings, *memory.findings, *memory.failed)]
+            for group in memory.placed.groups:
+                members = {member.node: member.why for member in group.members}
+                left_out = {node: f"left out: {why}" for node, why in group.left_out.items()}
+                reasons[group.name] = MappingProxyType({**members, **group.silent, **left_out})
+        for name in sorted(snapshot.unreadable):
+            allocation = allocations.virtual_ips.get(name)
+            own = [p for p in snapshot.problems if p.object == virtual_ip_name(name)]
+            statuses[name] = status_of_unreadable(name, allocation, own)
+            if allocation:
+                kept[name] = allocation
+        return Plan(
+            MappingProxyType(self._configs),
+            MappingProxyType(dict(sorted(statuses.items()))),
+            tuple(sorted(dict.fromkeys(problems))),
+            Allocations(MappingProxyType(kept)),
+            MappingProxyType(reasons),
+            MappingProxyType({n: m.placed.remark for n, m in sorted(self._memories.items()) if m.placed.remark}),
+        )
+
+
+def _same(one: VirtualIP, other: VirtualIP) -> bool:
+    """Equal but for the status, of which a plan takes nothing."""
+    return one is other or (one.spec == other.spec and one.metadata == other.metadata)
+
+
+def _renders_alike(one: Placed, other: Placed) -> bool:
+    return (
+        _same(one.virtual_ip, other.virtual_ip)
+        and one.allocation == other.allocation
+        and one.groups == other.groups
+        and one.findings == other.findings
+        and one.remark == other.remark
+    )
+
+
+def _reported(node: Node | None) -> object:
+    return node.interfaces if node else None
+
+
+def _render(memory: _Memory, vrids: Mapping[str, int], findings: tuple[Finding, ...]) -> Iterable[str]:
+    """Bring the memory's instances and status up to date; the nodes whose instances may have changed."""
+    if memory.status is not None and memory.vrids == vrids and memory.findings == findings:
+        return ()
+    before = memory.made
+    made, failed = instances_of(memory.placed, vrids, before)
+    memory.made = made
+    memory.vrids, memory.findings, memory.failed = vrids, findings, tuple(failed)
+    memory.status = status_of(memory.placed, vrids, [*memory.placed.findings, *findings, *failed])
+    memory.allocation = _with_vrids(memory.placed, vrids)
+    return {*before, *made}
+
+
+def _needs(placed: Placed, vrids: Mapping[str, int]) -> dict[str, int]:
+    """How many instances it takes on each node."""
+    found: dict[str, int] = {}
+    for group in placed.groups:
+        for member in group.members if group.name in vrids else ():
+            found[member.node] = found.get(member.node, 0) + len(group.addresses)
+    return found
+
+
+def _with_vrids(placed: Placed, vrids: Mapping[str, int]) -> Allocation:
+    """The allocation as it is to be remembered."""
+    groups: list[GroupAllocation] = list(placed.allocation.groups)
+    for group in placed.groups:
+        if (vrid := vrids.get(group.name)) is not None:
+            groups[group.index] = replace(groups[group.index], virtual_router_id=vrid)
+    return replace(placed.allocation, groups=tuple(groups))

@@ -1,0 +1,93 @@
+"""What the cluster looks like at one moment, typed and immutable, with what is wrong beside it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+
+from mooring_api.nodeconfig import ForeignRouter, Instance, InterfaceReport
+from mooring_api.problems import Problem
+from mooring_api.virtualip import VirtualIP
+from mooring_operator.plan.pods import PodNodes
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An interface of a node with its addresses by family, in the order of the report."""
+
+    name: str
+    ipv4: tuple[IPv4Interface, ...] = ()
+    ipv6: tuple[IPv6Interface, ...] = ()
+    """Global and unique local ones."""
+    link_local: tuple[IPv6Interface, ...] = ()
+    networks: frozenset[str] = frozenset()
+    """Of `ipv4` and `ipv6`; empty: nothing says which segment this is."""
+
+
+def link_of(report: InterfaceReport) -> Link:
+    """The report's addresses parsed and sorted by family."""
+    parsed = [ip_interface(text) for text in report.addresses]
+    ipv4 = tuple(a for a in parsed if isinstance(a, IPv4Interface))
+    ipv6 = tuple(a for a in parsed if isinstance(a, IPv6Interface) and not a.is_link_local)
+    local = tuple(a for a in parsed if isinstance(a, IPv6Interface) and a.is_link_local)
+    networks = {str(a.network) for a in ipv4} | {str(a.network) for a in ipv6}
+    return Link(report.name, ipv4, ipv6, local, frozenset(networks))
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node as the planner needs it: what Kubernetes says of it, and what its daemon reports.
+
+    `interfaces` is None until its daemon has reported.
+    """
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    uid: str = ""
+    ready: bool = True
+    cordoned: bool = False
+    internal_addresses: tuple[str, ...] = ()
+    interfaces: tuple[InterfaceReport, ...] | None = None
+    foreign_routers: tuple[ForeignRouter, ...] = ()
+
+    def __hash__(self) -> int:
+        """Equal nodes have one name; labels could not be hashed."""
+        return hash(self.name)
+
+    @cached_property
+    def links(self) -> Mapping[str, Link]:
+        """The reported interfaces by name, without loopback; empty when nothing is reported."""
+        return {r.name: link_of(r) for r in self.interfaces or () if r.name != "lo"}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All objects that a plan is made from, each name once.
+
+    `unreadable` names VirtualIPs that are there and can't be used: their allocations stay theirs.
+    `configured` is what stands in the NodeConfigs' specs, for adoption alone. `pod_nodes` says where the pods that
+    VirtualIPs ask for are Ready.
+    """
+
+    virtual_ips: tuple[VirtualIP, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    unreadable: frozenset[str] = frozenset()
+    configured: Mapping[str, tuple[Instance, ...]] = field(default_factory=dict)
+    pod_nodes: PodNodes = field(default_factory=dict)
+
+
+def age(virtual_ip: VirtualIP) -> tuple[bool, str, str, str]:
+    """A sorting key, oldest first; ties by UID, then name. What has no timestamp yet is the youngest."""
+    metadata = virtual_ip.metadata
+    created = metadata.creation_timestamp
+    return (created is None, created or "", metadata.uid or "", metadata.name)
+
+
+def virtual_ip_name(name: str) -> str:
+    """How problems call a VirtualIP."""
+    return f"VirtualIP/{name}"
+
+
+def by_name(virtual_ips: Iterable[VirtualIP]) -> tuple[VirtualIP, ...]:
+    return tuple(sorted(virtual_ips, key=lambda v: v.metadata.name))

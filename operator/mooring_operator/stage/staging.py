@@ -1,0 +1,276 @@
+"""From plan to what may be written now: changes that an election depends on go round in two generations.
+
+NodeConfigs land one by one, and each node takes its own when it comes to it. So nothing is written that could let
+two nodes hold one address while any of the others still runs what it was given before: what is new is accepted by
+all before the first one says it, who joins listens until all know it, and who leaves lets go before it is forgotten.
+All of that follows from what stands in the API. Nothing is remembered, so whoever comes next goes on alike.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from pydantic import ValidationError
+
+from mooring_api.nodeconfig import MAX_INSTANCES, Instance, InstanceState, Metadata, NodeConfig, NodeConfigSpec
+from mooring_api.vrrp import Family
+from mooring_api.wire import problems_of
+from mooring_operator.stage.aims import Aims, Target, aims_of, blocking, target_of
+from mooring_operator.stage.claims import Claims, claims_of, dropped_by, key_of, note_of, victims
+from mooring_operator.stage.round import Round
+from mooring_operator.stage.seats import GroupKey, Seat, Share, Waiting, seat_of
+from mooring_operator.stage.standing import Standing
+from mooring_operator.stage.waits import waits_at_target, waits_of
+
+__all__ = ["Staged", "Stager", "Waiting", "stage"]
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What may be written now.
+
+    `changed` names the nodes whose NodeConfig differs from what stands, or is not there yet: only these need a
+    write, of the spec and of Mooring's annotations together. `moving` names VirtualIPs of which something of the
+    target is still to follow after these writes.
+    """
+
+    node_configs: Mapping[str, NodeConfig]
+    waiting: tuple[Waiting, ...] = ()
+    moving: frozenset[str] = field(default_factory=frozenset)
+    changed: frozenset[str] = field(default_factory=frozenset)
+
+
+def stage(
+    target: Mapping[str, NodeConfig],
+    standings: Mapping[str, Standing],
+    kept: frozenset[str],
+    nodes: frozenset[str],
+    ready: frozenset[str] | None = None,
+) -> Staged:
+    """The NodeConfigs that may be written now, from nothing but what stands in the API.
+
+    `target` is the plan's. `standings` must be as new as the last write of whoever wrote last. `kept` names
+    VirtualIPs whose nodes keep exactly what they run. `nodes` are the Node objects that exist: what stands for
+    another one binds nobody, and a node that the plan does not name keeps what it runs. Only a node of `ready` (None:
+    of all) counts as one that can take over from another that is to let go.
+    """
+    return Stager().stage(target, standings, kept, nodes, ready)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """One node's arguments, and the group shares in them; read once for as long as both are the same objects."""
+
+    target: NodeConfig | None
+    standing: Standing | None
+    wanted: Mapping[GroupKey, Share]
+    stands: Mapping[GroupKey, Share]
+
+    @property
+    def groups(self) -> Iterable[GroupKey]:
+        """In the order of the plan, then what stands besides."""
+        return dict.fromkeys((*self.wanted, *self.stands))
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What was worked out for one group: its target stands, or is given whole now, or something is to follow."""
+
+    shares: Mapping[str, Share]
+    reached: bool
+    done: bool
+    waiting: tuple[Waiting, ...] = ()
+
+
+class Stager:
+    """stage() with a memory: the result is equal, and a group in which nothing changed costs next to nothing."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, _Parts] = {}
+        self._members: dict[GroupKey, set[str]] = {}
+        self._kept: frozenset[str] = frozenset()
+        self._ready: frozenset[str] | None = None
+        self._outcomes: dict[GroupKey, _Outcome] = {}
+        self._configs: dict[str, NodeConfig] = {}
+        self._changed: set[str] = set()
+        self._late: dict[str, tuple[Waiting, ...]] = {}
+
+    def stage(
+        self,
+        target: Mapping[str, NodeConfig],
+        standings: Mapping[str, Standing],
+        kept: frozenset[str],
+        nodes: frozenset[str],
+        ready: frozenset[str] | None = None,
+    ) -> Staged:
+        """Equal to stage() with the same arguments."""
+        self._ready = ready
+        dirty = self._take_in(target, standings, nodes)
+        groups = {key for key, outcome in self._outcomes.items() if not outcome.reached or key[0] in kept ^ self._kept}
+        for node, before in dirty.items():
+            now = self._parts.get(node)
+            for parts in (before, now):
+                groups.update(*((parts.wanted, parts.stands) if parts else ()))
+        self._kept = kept
+        touched = {*dirty, *self._nodes_of(groups)}
+        self._work_out(groups, _sources_of_gone(standings, nodes))
+        touched |= self._nodes_of(groups)
+        for node in touched:
+            self._assemble(node)
+        moving = {key[0] for key, outcome in self._outcomes.items() if not outcome.done and key[0] not in kept}
+        waiting = [each for key in sorted(self._outcomes) for each in self._outcomes[key].waiting]
+        late = [each for node in sorted(self._late) for each in self._late[node]]
+        moving |= {each.virtual_ip for each in late}
+        return Staged(dict(self._configs), (*waiting, *late), frozenset(moving), frozenset(self._changed))
+
+    def _take_in(
+        self, target: Mapping[str, NodeConfig], standings: Mapping[str, Standing], nodes: frozenset[str]
+    ) -> dict[str, _Parts | None]:
+        """Read what is new; the nodes that differ, with what they were before."""
+        dirty: dict[str, _Parts | None] = {}
+        for node in nodes:
+            config, standing, before = target.get(node), standings.get(node), self._parts.get(node)
+            if before is not None and before.target is config and before.standing is standing:
+                continue
+            dirty[node] = before
+            wanted = _shares(config.spec.instances if config else ())
+            parts = self._parts[node] = _Parts(
+                config, standing, wanted, _shares(standing.instances if standing else ())
+            )
+            self._move(node, before, parts)
+        for node in self._parts.keys() - nodes:
+            dirty[node] = self._parts.pop(node)
+            self._move(node, dirty[node], None)
+        return dirty
+
+    def _move(self, node: str, before: _Parts | None, now: _Parts | None) -> None:
+        for key in {*before.wanted, *before.stands} if before else ():
+            self._members[key].discard(node)
+        for key in {*now.wanted, *now.stands} if now else ():
+            self._members.setdefault(key, set()).add(node)
+
+    def _nodes_of(self, groups: Iterable[GroupKey]) -> set[str]:
+        return {node for key in groups for node in self._members.get(key, ())}
+
+    # Groups.
+
+    def _work_out(self, groups: Iterable[GroupKey], gone: Mapping[GroupKey, frozenset[str]]) -> None:
+        targets = {}
+        for key in sorted(groups):
+            if not self._members.get(key):
+                self._members.pop(key, None)
+                self._outcomes.pop(key, None)
+                continue
+            found = target_of(key, [self._seat(node, key) for node in sorted(self._members[key])])
+            if found.reached:
+                self._outcomes[key] = _Outcome(found.final, True, True, waits_at_target(found))
+            else:
+                targets[key] = found
+        claims = self._claims(targets.values())
+        for key, (wanted, aims) in _aims(targets, claims).items():
+            this = Round(wanted, aims, gone.get(key, frozenset()))
+            done = wanted is targets[key] and this.shares == wanted.final
+            self._outcomes[key] = _Outcome(this.shares, False, done, waits_of(this))
+
+    def _seat(self, node: str, key: GroupKey) -> Seat:
+        parts = self._parts[node]
+        held = key[0] in self._kept or parts.target is None
+        seat = seat_of(node, parts.wanted.get(key, {}), parts.standing, parts.stands.get(key, {}), held)
+        return seat if self._ready is None or node in self._ready else replace(seat, faulty=True)
+
+    def _claims(self, targets: Iterable[Target]) -> Claims:
+        wanted = frozenset[str]().union(*(target.claims for target in targets if target.new_claims))
+        if not wanted:
+            return Claims()
+        planned = (i for parts in self._parts.values() if parts.target for i in parts.target.spec.instances)
+        return claims_of(wanted, planned, (parts.standing for parts in self._parts.values() if parts.standing))
+
+    # Nodes.
+
+    def _assemble(self, node: str) -> None:
+        parts = self._parts.get(node)
+        self._changed.discard(node)
+        self._late.pop(node, None)
+        if parts is None or (parts.target is None and parts.standing is None):
+            self._configs.pop(node, None)
+            return
+        spec, late, why = _fitting(parts, {key: self._outcomes[key].shares.get(node, {}) for key in parts.groups})
+        if late:
+            self._late[node] = tuple(Waiting(*key, (node,), why) for key in late)
+        standing = parts.standing
+        if standing is None or standing.unreadable or standing.instances != spec.instances:
+            self._changed.add(node)
+        dropped = dropped_by(standing, spec.instances, _quiet(standing)) if node in self._changed else frozenset()
+        if parts.target is not None and not dropped and _same_objects(parts.target.spec.instances, spec.instances):
+            self._configs[node] = parts.target
+        else:
+            self._configs[node] = NodeConfig(metadata=Metadata(name=node, annotations=note_of(dropped)), spec=spec)
+
+
+def _fitting(parts: _Parts, shares: dict[GroupKey, Share]) -> tuple[NodeConfigSpec, tuple[GroupKey, ...], str]:
+    """The node's spec, the groups of which something must wait because it does not fit beside the rest, and why.
+
+    Any of what was worked out for a node may be written later, so leaving it out is safe.
+    """
+    new = [key for key, share in shares.items() if share and key not in parts.stands]
+    late = []
+    while sum(map(len, shares.values())) > MAX_INSTANCES and new:
+        late.append(new.pop())
+        del shares[late[-1]]
+    instances = tuple(instance for share in shares.values() for instance in share.values())
+    try:
+        return NodeConfigSpec(instances=instances), tuple(late), f"a NodeConfig lists {MAX_INSTANCES} instances at most"
+    except ValidationError as error:
+        why = "; ".join(problem.message for problem in problems_of(error, ""))
+        before = parts.standing.instances if parts.standing else ()
+        changed = (key for key, share in shares.items() if share != parts.stands.get(key, {}))
+        return NodeConfigSpec.model_construct(instances=before), tuple(changed), why
+
+
+def _shares(instances: Iterable[Instance]) -> dict[GroupKey, Share]:
+    found: dict[GroupKey, dict[Family, Instance]] = {}
+    for instance in instances:
+        found.setdefault(key_of(instance), {})[instance.family] = instance
+    return {key: dict(sorted(share.items())) for key, share in found.items()}
+
+
+def _sources_of_gone(standings: Mapping[str, Standing], nodes: frozenset[str]) -> dict[GroupKey, frozenset[str]]:
+    """From where members spoke whose Node is gone, without zones."""
+    found: dict[GroupKey, frozenset[str]] = {}
+    for node in standings.keys() - nodes:
+        for instance in standings[node].instances:
+            source = (instance.transport.source or "").partition("%")[0]
+            found[key_of(instance)] = found.get(key_of(instance), frozenset()) | {source}
+    return found
+
+
+def _aims(targets: Mapping[GroupKey, Target], claims: Claims) -> dict[GroupKey, tuple[Target, Aims]]:
+    """Each group's target and aims.
+
+    A group of which nothing can go on is to go, and comes again when it is gone; so is one of those that wait for
+    each other's VRIDs.
+    """
+    blocked = {key: blocking(target, claims) for key, target in targets.items()}
+    waits = {
+        key[1]: frozenset(name for claim, groups in blocked[key].items() if "/" in claim for name in groups)
+        for key, target in targets.items()
+    }
+    going = victims(waits)
+    found = {}
+    for key, target in targets.items():
+        aim = target.dropped if target.incompatible or key[1] in going else target
+        found[key] = (aim, aims_of(aim, claims, blocked[key]))
+    return found
+
+
+def _quiet(standing: Standing | None) -> frozenset[str]:
+    """The instances that certainly hold nothing."""
+    if standing is None or standing.status is None:
+        return frozenset()
+    active = {each.name for each in standing.status.instances if each.state is InstanceState.ACTIVE}
+    return frozenset(
+        i.name for i in standing.instances if not i.eligible and i.name not in active and standing.runs((i.name,))
+    )
+
+
+def _same_objects(some: tuple[Instance, ...], others: tuple[Instance, ...]) -> bool:
+    return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))

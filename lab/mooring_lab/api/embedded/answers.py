@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -106,7 +106,7 @@ class Lines:
     def __init__(self, shape: Shape, fits: Callable[[Object], bool]) -> None:
         self._shape, self._fits, self._head = shape, fits, True
 
-    def initial(self, stored: Sequence[Stored]) -> Iterator[bytes]:
+    def initial(self, stored: Iterable[Stored]) -> Iterator[bytes]:
         """What is there."""
         return (self._line("ADDED", one.body, one.raw) for one in stored)
 

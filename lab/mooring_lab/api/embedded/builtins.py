@@ -12,6 +12,7 @@ from mooring_lab.api.embedded.kinds import Kind, resolved
 from mooring_lab.api.embedded.schema import LIST_KEYS, LIST_TYPE, TYPES, validate
 
 _SCHEMA = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+_UNASKED = {"allOf", "anyOf", "not", "oneOf"}
 #: An event of events.k8s.io is stored as the core group's.
 _EVENT_NAMES = {
     "regarding": "involvedObject",
@@ -66,6 +67,21 @@ def admitted(kind: Kind, body: Object) -> Object:
         status = {"phase": "Pending", "qosClass": "Burstable" if asking else "BestEffort"}
         return {**body, "spec": {**added, "serviceAccountName": account, **body["spec"]}, "status": status}
     return body
+
+
+def unasked(definition: Object) -> list[str]:
+    """The words of a definition's schema that say nothing to this server."""
+    found: set[str] = set()
+
+    def walk(node: Any) -> None:
+        if isinstance(node, dict):
+            found.update(() if node.get("x-kubernetes-int-or-string") else node.keys() & _UNASKED)
+            for below in (node.get("items"), node.get("additionalProperties"), *node.get("properties", {}).values()):
+                walk(below)
+
+    for version in definition["spec"]["versions"]:
+        walk(version.get("schema", {}).get("openAPIV3Schema"))
+    return sorted(found)
 
 
 def grace_s(kind: Kind, body: Object, options: Object) -> int:

@@ -162,6 +162,8 @@ class Registry:
         }
         if len(spec["versions"]) > 1:
             ask.warnings.append("the embedded API server serves the storage version of this definition alone")
+        for word in builtins.unasked(stored.body):
+            ask.warnings.append(f"the embedded API server does not ask what {word} says in this definition")
         own = replace(ask, manager="kube-apiserver", subresource="status", doubled=())
         self.update(kind, stored.key, lambda live: {**live, "status": status}, own)
 

@@ -14,6 +14,7 @@ from mooring_lab.api.embedded import builtins, discovery, errors, openapi, patch
 from mooring_lab.api.embedded.answers import Lines, Shape, listed, reply
 from mooring_lab.api.embedded.documents import Ask
 from mooring_lab.api.embedded.errors import Cause, Object, StatusError
+from mooring_lab.api.embedded.kinds import Kind
 from mooring_lab.api.embedded.registry import Registry
 from mooring_lab.api.embedded.requests import Target
 from mooring_lab.api.embedded.store import Stored, encode
@@ -137,13 +138,7 @@ class Server:
             return reply(reviews.token_request(self._registry, self._key, *target.key, asked, datetime.now(UTC)), 201)
         verb = verbs.get((request.method, bool(target.name)))
         if verb is None or (request.method == "POST" and target.kind.namespaced and target.namespace is None):
-            if not target.kind.builtin:
-                return (
-                    _no_page()
-                    if request.method == "POST"
-                    else reply(errors.bad_request("name must be provided").status(), 400)
-                )
-            raise errors.not_allowed()
+            return _unsupported(request, target.kind)
         ask = requests.ask(request, target, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
         try:
             found, code = verb(request, target, data, ask)
@@ -192,23 +187,18 @@ class Server:
 
     async def _watch(self, request: web.Request, target: Target) -> web.StreamResponse:
         query, bucket = request.query, target.kind.bucket
-        fits, shape, revision = (
-            requests.selector(request, target),
-            Shape.of(request, target.kind),
-            requests.revision(request),
-        )
+        fits, shape = requests.selector(request, target), Shape.of(request, target.kind)
+        revision = requests.revision(request)
         initial, bookmarks = query.get("sendInitialEvents") == "true", query.get("allowWatchBookmarks") == "true"
         if initial and query.get("resourceVersionMatch") != "NotOlderThan":
             why = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-            raise errors.invalid(
-                "ListOptions", "meta.k8s.io", "", [Cause("FieldValueForbidden", why, "resourceVersionMatch")]
-            )
+            cause = Cause("FieldValueForbidden", why, "resourceVersionMatch")
+            raise errors.invalid("ListOptions", "meta.k8s.io", "", [cause])
         limit_s = requests.number(request, "timeoutSeconds") or random.uniform(1800.0, 3600.0)
         lines, first = Lines(shape, fits), []
         if initial or not revision:
-            first = list(
-                lines.initial([one for one in self._store.objects(bucket, target.namespace) if fits(one.body)])
-            )
+            there = (one for one in self._store.objects(bucket, target.namespace) if fits(one.body))
+            first = list(lines.initial(there))
             revision = self._store.revision
         if initial and bookmarks:
             first.append(lines.bookmark(revision, _INITIAL_END))
@@ -246,6 +236,15 @@ class Server:
 
 def _no_page() -> web.Response:
     return web.Response(status=404, text="404 page not found\n")
+
+
+def _unsupported(request: web.Request, kind: Kind) -> web.Response:
+    """What comes of a verb that a path does not have; defined kinds are served by another part of the real server."""
+    if kind.builtin:
+        raise errors.not_allowed()
+    if request.method == "POST":
+        return _no_page()
+    raise errors.bad_request("name must be provided")
 
 
 def _with(ask: Ask, doubled: tuple[str, ...]) -> Ask:

@@ -248,6 +248,14 @@ def test_a_rule_that_cannot_be_asked_is_told(harbour: Harbour) -> None:
     assert [warning for warning in ask.warnings if "skipped a rule" in warning and "isLessThan" in warning]
 
 
+def test_words_of_a_schema_that_say_nothing_are_told(harbour: Harbour) -> None:
+    kind, ask = harbour.kind("customresourcedefinitions"), Ask("t", NOW, patch=True)
+    path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/oneOf"
+    operation = {"op": "add", "path": path, "value": [{"required": ["flag"]}]}
+    harbour.registry.update(kind, ("", SHIPS["metadata"]["name"]), lambda live: json_patch(live, [operation]), ask)
+    assert ask.warnings == ["the embedded API server does not ask what oneOf says in this definition"]
+
+
 def test_what_is_only_stored_is_told(harbour: Harbour) -> None:
     ask = Ask("test", NOW)
     harbour.create("clusterroles", {"metadata": {"name": "a"}}, ask=ask)

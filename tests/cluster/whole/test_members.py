@@ -1,5 +1,6 @@
 """Nodes that come and go: both generations are seen, no packet is lost, and no address ever has two holders."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ def test_a_node_joins_as_the_last_choice(scene: Scene) -> None:
     assert peers(scene, "lb-2") == {"10.0.0.18", "10.0.0.38"}
 
 
-def test_a_node_joins_as_the_first_choice_and_leaves_again(scene: Scene) -> None:
+def test_a_node_joins_as_the_first_choice_and_leaves_again(scene: Scene, figure: Callable[[str], None]) -> None:
     """The address goes to it without a loss, and so it goes back."""
     scene.label("lb-1", on=False)
     web = virtual_ip("web", "10.0.0.100", "fd00:10::100")

@@ -62,6 +62,8 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.peering.standalone = True
+    # kopf would kill the whole process ten minutes after it began to end.
+    settings.process.ultimate_exiting_timeout = None
     # The kinds are known and there; otherwise kopf watches all CRDs, and waits for ever where it may not.
     settings.scanning.disabled = True
     settings.networking.error_backoffs = Patience()

@@ -4,12 +4,15 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import kopf
 
 from mooring_operator.clock import Clock, boottime_s
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+#: kopf's tasks have so long to end; then they are left.
+_PATIENCE_S = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +47,7 @@ class Watches(threading.Thread):
         while not self._stopping.is_set():
             self._begun()
             try:
-                asyncio.run(self._once())
+                self._live()
             except Exception as error:  # whatever kopf dies of, our own lists go on and it is begun again
                 log.warning("kopf has failed and is begun again: %s: %s", type(error).__name__, error)
                 log.debug("where it failed", exc_info=error)
@@ -62,23 +65,42 @@ class Watches(threading.Thread):
         if loop is not None and flag is not None and not loop.is_closed():
             loop.call_soon_threadsafe(flag.set)
 
+    def _live(self) -> None:
+        """One life of kopf. Not by asyncio.run, which waits for every task: some of kopf's do not end."""
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(_told)
+        try:
+            loop.run_until_complete(self._once())
+        finally:
+            loop.close()
+
     async def _once(self) -> None:
         self._loop, self._stop_flag = asyncio.get_running_loop(), asyncio.Event()
         if self._stopping.is_set():
             return
         ready = asyncio.Event()
-        watching = asyncio.create_task(self._mark(ready))
-        try:
-            await kopf.operator(
-                registry=self._registry,
-                settings=self._settings(),
-                clusterwide=True,
-                ready_flag=ready,
-                stop_flag=self._stop_flag,
-            )
-        finally:
-            watching.cancel()
+        tasks = await kopf.spawn_tasks(
+            registry=self._registry,
+            settings=self._settings(),
+            clusterwide=True,
+            ready_flag=ready,
+            stop_flag=self._stop_flag,
+        )
+        marking = asyncio.create_task(self._mark(ready))
+        done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in (*left, marking):
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=_PATIENCE_S)
+        for task in done:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
 
     async def _mark(self, ready: asyncio.Event) -> None:
         await ready.wait()
         self._failed_since = None
+
+
+def _told(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What kopf leaves behind when it is torn down is no news."""
+    log.debug("kopf: %s", context.get("message"))

@@ -11,6 +11,7 @@ from mooring_kube.connection import Connection
 from mooring_kube.errors import KubeError
 from mooring_operator.cluster import handlers, rights
 from mooring_operator.cluster.api import ApiCluster, ApiLease
+from mooring_operator.cluster.events import EventPoster
 from mooring_operator.cluster.intake import Intake
 from mooring_operator.cluster.leader import Leader, Role, Terms
 from mooring_operator.cluster.listing import Lister
@@ -24,7 +25,6 @@ from mooring_operator.loop import Loop
 from mooring_operator.metrics import Metrics, Readings
 from mooring_operator.reconcile import Reconciler, Result
 from mooring_operator.settings import Settings
-from mooring_operator.tell.events import EventPoster
 
 _LOOK_AGAIN_S, _LOOK_S = 5.0, 0.05
 #: SIGTERM to the end: what is under way may finish, then the lease is given back.

@@ -9,11 +9,11 @@ from tests.unit.operator.fake_api import FakeApi
 
 from mooring_api.problems import Problem
 from mooring_kube.errors import Unreachable
+from mooring_operator.cluster.events import EventPoster
 from mooring_operator.cluster.slim import Ownership
 from mooring_operator.cluster.store import Store
 from mooring_operator.cluster.writes import Verb, Write
 from mooring_operator.metrics import Metrics
-from mooring_operator.tell.events import EventPoster
 from mooring_operator.tell.log_words import overruled
 
 NEWS = overruled((Ownership("alice", "spec.instances"),))

@@ -50,14 +50,18 @@ class Identity:
 
 
 def _state_and_start(pid: int) -> tuple[str, int]:
-    """Fields 3 and 22 of /proc/PID/stat; X (dead) when there is none."""
+    """Fields 3 and 22 of /proc/PID/stat; X (dead) when there is none.
+
+    A process whose first thread is a zombie lives on in its others, which hold its files and ports: that one is D.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return "X", 0
     # The command's name stands in brackets and may hold blanks and brackets itself.
     fields = text[text.rindex(")") + 2 :].split()
-    return fields[0], int(fields[19])
+    state = "D" if fields[0] == "Z" and int(fields[17]) > 1 else fields[0]
+    return state, int(fields[19])
 
 
 def kernel_name(pid: int) -> str:

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from mooring_lab.processes import Identity, kernel_name
+from mooring_lab.wait import wait_until
 
 
 @pytest.fixture
@@ -49,3 +51,23 @@ def test_a_dead_child_that_nobody_asked_about_is_not_alive() -> None:
     assert not identity.alive()
     with pytest.raises(ChildProcessError):
         os.waitpid(pid, 0)
+
+
+def test_a_process_whose_first_thread_has_ended_lives_on_in_its_others() -> None:
+    """They hold its ports: whoever starts its successor must wait for them."""
+    text = (
+        "import ctypes, platform, threading\n"
+        "threading.Thread(target=input).start()\n"
+        "ctypes.CDLL(None).syscall({'x86_64': 60}.get(platform.machine(), 93), 0)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", text], stdin=subprocess.PIPE) as process:
+        identity = wait_until(lambda: _first_thread_ended(process.pid) and Identity.of(process.pid), 30.0, "the thread")
+        assert identity.alive()
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        wait_until(lambda: not identity.alive(), 30.0, "the others to end")
+
+
+def _first_thread_ended(pid: int) -> bool:
+    return any(line.startswith("State:\tZ") for line in Path(f"/proc/{pid}/status").read_text().splitlines())

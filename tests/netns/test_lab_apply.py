@@ -131,7 +131,7 @@ def test_the_demo_sees_what_it_claims_and_leaves_nothing() -> None:
         [sys.executable, "-m", "mooring_lab.demo"], capture_output=True, text=True, check=False, timeout=110
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("  seen ") == 8
+    assert done.stdout.count("  seen ") == 20
     assert "NOT SEEN" not in done.stdout
     assert "\x1b" not in done.stdout
     assert namespace.matching("mooring-demo-") == []

@@ -111,13 +111,13 @@ def test_a_node_is_deleted_while_its_daemon_holds_and_it_is_made_again(scene: Sc
     with scene.watch(web) as deleting:
         scene.kubectl("delete", "node", "lb-1")
         scene.until_holder("lb-2", "10.0.0.100")
-        scene.until("lb-1 to have no part", lambda: not scene.instances("lb-1"))
+        scene.until("lb-1 to be told to let go", lambda: not takes_part(scene, "lb-1"))
     with scene.watch(web) as coming:
         scene.cluster.admit("lb-1")
         # Its token was the deleted Node's; a kubelet would give the daemon's pod another.
         scene.lab.node("lb-1").stop_daemon()
         scene.lab.node("lb-1").start_daemon()
-        scene.until("lb-1 to take part", lambda: scene.instances("lb-1").get("web-0", {}).get("eligible"))
+        scene.until("lb-1 to take part", lambda: takes_part(scene, "lb-1"))
         scene.until_holder("lb-1", "10.0.0.100")
         scene.until_programmed("web")
         scene.until_held("web")
@@ -134,7 +134,7 @@ def test_a_node_is_deleted_that_lost_its_power_and_it_is_made_again(scene: Scene
     scene.until_holder("lb-2", "10.0.0.100")
     with scene.watch(web) as watch:
         scene.kubectl("delete", "node", "lb-1")
-        scene.until("lb-1 to be told to let go", lambda: not scene.instances("lb-1")["web-0"]["eligible"])
+        scene.until("lb-1 to be told to let go", lambda: not takes_part(scene, "lb-1"))
         scene.until("the plan to be without it", lambda: order(scene) == ["lb-2", "lb-3"])
         scene.until("the others to hold it", lambda: scene.line("web")["HOLDERS"] == "lb-2(1)")
     watch.assert_nothing_moved()
@@ -142,6 +142,10 @@ def test_a_node_is_deleted_that_lost_its_power_and_it_is_made_again(scene: Scene
     scene.lab.node("lb-1").heal()
     scene.until_holder("lb-1", "10.0.0.100")
     scene.until_programmed("web")
+
+
+def takes_part(scene: Scene, node: str) -> bool:
+    return bool(scene.instances(node).get("web-0", {}).get("eligible"))
 
 
 def order(scene: Scene) -> list[str]:

@@ -1,6 +1,5 @@
 """What a document becomes before it is stored, and what is wrong with it. Pure."""
 
-import copy
 import json
 import secrets
 import uuid
@@ -11,6 +10,7 @@ from mooring_lab.api.embedded import builtins, errors, names, rules
 from mooring_lab.api.embedded.errors import Cause, Object, StatusError
 from mooring_lab.api.embedded.kinds import Kind
 from mooring_lab.api.embedded.schema import default, drop_empty, has_rules, prune, validate
+from mooring_lab.api.embedded.store import encode
 
 _KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "namespace")
 _COUNTED = ("customresourcedefinitions", "pods", "validatingadmissionpolicies", "validatingadmissionpolicybindings")
@@ -45,7 +45,7 @@ class Ask:
 
 def taken(kind: Kind, document: Any, ask: Ask) -> Object:
     """A document as it is taken: of the right kind, pruned and with defaults."""
-    body = copy.deepcopy(document)
+    body = json.loads(encode(document))
     _of_kind(kind, body)
     default(kind.schema, body)
     broken = _undecodable(kind, body)

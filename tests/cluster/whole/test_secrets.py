@@ -62,6 +62,8 @@ def test_a_secret_that_is_deleted_or_made_useless_takes_nothing_away(scene: Scen
         node.stop_daemon()
         node.start_daemon()
         scene.until("lb-2 to stand by again", lambda: scene.states("lb-2") == {"web-0": "Backup"})
+        scene.until("lb-2 to know the key", lambda: "stays in use" in complaint(scene, "lb-2"))
+        scene.until_programmed("web")
     watch.assert_nothing_moved()
     assert scene.refused() == []
     scene.until_condition("web", "Held")

@@ -16,6 +16,7 @@ from mooring_api.authentication import FILE_ONLY
 from mooring_api.nodeconfig import NodeConfig
 from mooring_api.schema import Schema, inlined_schema, model_of
 from mooring_api.virtualip import VirtualIP
+from mooring_api.virtualserver import VirtualServer
 from mooring_api.wire import GROUP, VALIDATIONS, VERSION, Wire
 
 #: The API server bounds what rules may cost, and multiplies by how often one can occur in an object. A rule
@@ -71,6 +72,7 @@ class Resource:
     plural: str
     short_name: str
     columns: tuple[Column, ...]
+    namespaced: bool = False
 
     @property
     def file_name(self) -> str:
@@ -80,6 +82,7 @@ class Resource:
 _HELD = '.status.conditions[?(@.type=="Held")]'
 _ACCEPTED = '.status.conditions[?(@.type=="Accepted")]'
 _PROGRAMMED = '.status.conditions[?(@.type=="Programmed")]'
+_READY = '.status.conditions[?(@.type=="Ready")]'
 _AGE = Column("Age", "date", ".metadata.creationTimestamp")
 
 RESOURCES = (
@@ -102,6 +105,23 @@ RESOURCES = (
             ),
             _AGE,
         ),
+    ),
+    Resource(
+        VirtualServer,
+        "VirtualServer",
+        "virtualservers",
+        "mvs",
+        (
+            Column("VirtualIP", "string", ".spec.virtualIPRef.name", "Whose addresses it uses."),
+            Column("Ports", "string", ".status.portSummary", "What it balances."),
+            Column("Backends", "string", ".status.backendSummary", "How many are up, of how many."),
+            Column("Holders", "string", ".status.holderSummary", "Which nodes balance now."),
+            Column("Ready", "string", f"{_READY}.status", "Whether it has a quorum of backends."),
+            Column("Accepted", "string", f"{_ACCEPTED}.status", "Whether the object is as it must be."),
+            Column("Programmed", "string", f"{_PROGRAMMED}.status", "Whether all its nodes run it.", priority=1),
+            _AGE,
+        ),
+        namespaced=True,
     ),
     Resource(
         NodeConfig,
@@ -129,7 +149,7 @@ def definition(resource: Resource) -> Schema:
         "metadata": {"name": f"{resource.plural}.{GROUP}"},
         "spec": {
             "group": GROUP,
-            "scope": "Cluster",
+            "scope": "Namespaced" if resource.namespaced else "Cluster",
             "names": {
                 "kind": resource.kind,
                 "listKind": f"{resource.kind}List",

@@ -22,6 +22,7 @@ SHARED_IN_SYNC_GROUP = (
     "flap_damping",
     "on_stop",
     "lease",
+    "tracking",
 )
 
 #: The place in the list of instances of what is wrong, the location below it, and what to do.

@@ -14,6 +14,8 @@ from mooring_api.authentication import InstanceAuthentication as InstanceAuthent
 from mooring_api.authentication import SecretReference as SecretReference
 from mooring_api.duration import Duration
 from mooring_api.node_rules import conflicts, repeated_addresses
+from mooring_api.node_server import MAX_SERVERS, BackendAddress, ConnectionSync, NodeVirtualServer, PortGuard
+from mooring_api.node_server import server_conflicts as server_conflicts
 from mooring_api.nodeconfig_status import CredentialReport as CredentialReport
 from mooring_api.nodeconfig_status import ForeignRouter as ForeignRouter
 from mooring_api.nodeconfig_status import InstanceState as InstanceState
@@ -21,6 +23,7 @@ from mooring_api.nodeconfig_status import InstanceStatus as InstanceStatus
 from mooring_api.nodeconfig_status import InterfaceReport as InterfaceReport
 from mooring_api.nodeconfig_status import NodeConfigStatus as NodeConfigStatus
 from mooring_api.nodeconfig_status import ReportedProblem as ReportedProblem
+from mooring_api.tracking import Tracking
 from mooring_api.transport import Transport as Transport
 from mooring_api.transport import Way as Way
 from mooring_api.vrrp import (
@@ -168,6 +171,8 @@ class Instance(Wire):
     """The addresses' lifetime in the kernel. Left out: activeDownFactor intervals in whole seconds, at least 2s."""
     on_stop: OnStop = OnStop.RELEASE
     """Keep: a stop is a restart; the addresses stay until their lease ends, and the next start adopts them."""
+    tracking: Annotated[tuple[Tracking, ...], Field(max_length=16)] = ()
+    """What the role depends on beside the links."""
     addresses: Annotated[tuple[HeldAddress, ...], Field(min_length=1, max_length=MAX_ADDRESSES)]
     """What the instance holds while it is Active; each stands once on the node."""
 
@@ -209,6 +214,8 @@ class Instance(Wire):
 def _conflicts(spec: "NodeConfigSpec") -> Iterator[tuple[Location, str]]:
     for place, below, message in conflicts(spec.instances):
         yield ("instances", place, *below), message
+    for place, below, message in server_conflicts(spec.virtual_servers):
+        yield ("virtualServers", place, *below), message
 
 
 class NodeConfigSpec(Wire):
@@ -216,6 +223,14 @@ class NodeConfigSpec(Wire):
 
     instances: Annotated[tuple[Instance, ...], Field(max_length=MAX_INSTANCES)] = ()
     """The VRRP instances; names, addresses and (interface, family, virtualRouterID) stand only once."""
+    virtual_servers: Annotated[tuple[NodeVirtualServer, ...], Field(max_length=MAX_SERVERS)] = ()
+    """What is balanced; names, and an address with its port, stand only once. Their addresses may be any."""
+    backend_addresses: Annotated[tuple[BackendAddress, ...], Field(max_length=1024)] = ()
+    """Virtual addresses that this node's servers answer for while another node holds them."""
+    port_guards: Annotated[tuple[PortGuard, ...], Field(max_length=1024)] = ()
+    """Addresses on which only the listed ports answer."""
+    connection_sync: ConnectionSync | None = None
+    """Left out: the kernel's sync daemon is not run."""
 
     checks: ClassVar[tuple[Check, ...]] = (_conflicts,)
 
@@ -232,6 +247,7 @@ class Metadata(Wire):
     model_config = Wire.model_config | {"extra": "ignore"}
 
     name: Annotated[str, Field(min_length=1, max_length=253)]
+    namespace: str | None = None
     uid: str | None = None
     generation: int | None = None
     creation_timestamp: str | None = None

@@ -5,7 +5,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from mooring_api.virtualserver_status import MAX_LISTED_BACKENDS, BackendStatus
+from mooring_api.vrrp import Family
 from mooring_api.wire import Flag, HostAddress, Integer, InterfaceAddress, InterfaceName, VirtualRouterID, Wire
+
+MAX_SERVERS = 4096
 
 
 class InstanceState(StrEnum):
@@ -78,11 +82,51 @@ class CredentialReport(Wire):
 REMARK = "status"
 
 
+class VirtualServerReport(Wire):
+    """A virtual server's backends of one family, as this node finds them."""
+
+    name: str
+    """The virtual server's name."""
+    family: Family
+    """Of its virtual addresses."""
+    quorum: Flag
+    """Whether there is one."""
+    sorry: Flag = False
+    """Whether the sorry server answers."""
+    up: Annotated[Integer, Field(ge=0)] = 0
+    """How many backends are up."""
+    down: Annotated[Integer, Field(ge=0)] = 0
+    """How many are down."""
+    draining: Annotated[Integer, Field(ge=0)] = 0
+    """How many keep their connections alone."""
+    backends: Annotated[tuple[BackendStatus, ...], Field(max_length=MAX_LISTED_BACKENDS)] = ()
+    """All where they are few, else those that are not up; never more than a status can hold."""
+
+
+class KubeProxyMode(StrEnum):
+    """What kube-proxy programs, by its traces in the kernel."""
+
+    IPTABLES = "IPTables"
+    IPVS = "IPVS"
+    NFTABLES = "NFTables"
+
+
+class KubeProxyReport(Wire):
+    """kube-proxy on this node."""
+
+    mode: KubeProxyMode
+    """By its traces in the kernel."""
+    removes_services: Flag = False
+    """It deleted an IPVS service of ours: it deletes what it does not know."""
+    answers_arp: Flag = False
+    """Its dummy interface has addresses, and ARP speaks of them on every link (strictARP is off)."""
+
+
 class ReportedProblem(Wire):
     """What keeps a part of the configuration from running on this node."""
 
     instance: str = ""
-    """The instance's name; empty: the whole NodeConfig."""
+    """The name of the instance or of the virtual server; empty: the whole NodeConfig."""
     path: str = ""
     """The field, as `spec.instances[0].interface`."""
     message: str
@@ -102,5 +146,9 @@ class NodeConfigStatus(Wire):
     """Routers heard on the wire that are none of ours; the least recently heard goes first."""
     credentials: Annotated[tuple[CredentialReport, ...], Field(max_length=64)] = ()
     """The Secrets that the instances name."""
+    virtual_servers: Annotated[tuple[VirtualServerReport, ...], Field(max_length=2 * MAX_SERVERS)] = ()
+    """The state of each virtual server, for each family."""
+    kube_proxy: KubeProxyReport | None = None
+    """Left out: none was found."""
     problems: Annotated[tuple[ReportedProblem, ...], Field(max_length=32)] = ()
     """What of the spec is not in use, and why."""

@@ -20,7 +20,8 @@ _ADDRESSES = {"matches(": "multicast address", "isCIDR(": "address/prefix", "isI
 def text_of(resource: Resource) -> str:
     """The page of one kind, Markdown."""
     schema, models = inlined_schema(resource.model)
-    scope = f"`{API_VERSION}`, cluster-scoped, short name `{resource.short_name}`, category `mooring`."
+    reach = "namespaced" if resource.namespaced else "cluster-scoped"
+    scope = f"`{API_VERSION}`, {reach}, short name `{resource.short_name}`, category `mooring`."
     lines = [
         f"# {resource.kind}",
         "",

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from mooring_api.access import AllowedNamespaces, PortGuardMode, TenantFeature
 from mooring_api.duration import Duration
 from mooring_api.node_rules import repeated_addresses
 from mooring_api.nodeconfig import (
@@ -15,6 +16,10 @@ from mooring_api.nodeconfig import (
     Metadata,
     SecretReference,
 )
+from mooring_api.selectors import LabelSelector as LabelSelector
+from mooring_api.selectors import LabelSelectorOperator as LabelSelectorOperator
+from mooring_api.selectors import LabelSelectorRequirement as LabelSelectorRequirement
+from mooring_api.tracking import Tracking
 from mooring_api.virtualip_status import Condition as Condition
 from mooring_api.virtualip_status import ConditionStatus as ConditionStatus
 from mooring_api.virtualip_status import GroupStatus as GroupStatus
@@ -47,54 +52,12 @@ from mooring_api.wire import (
     keyed_by,
 )
 
-LabelValue = Annotated[str, Field(max_length=63)]
-
 
 class Distribution(StrEnum):
     """How the addresses are laid on groups."""
 
     FAILOVER = "Failover"
     BALANCED = "Balanced"
-
-
-class LabelSelectorOperator(StrEnum):
-    """Kubernetes' operators of a label selector."""
-
-    IN = "In"
-    NOT_IN = "NotIn"
-    EXISTS = "Exists"
-    DOES_NOT_EXIST = "DoesNotExist"
-
-
-class LabelSelectorRequirement(Wire):
-    """One condition on one label, as in Kubernetes."""
-
-    key: Annotated[str, Field(min_length=1, max_length=317)]
-    """The label's key."""
-    operator: LabelSelectorOperator
-    """How the label's value is compared."""
-    values: Annotated[tuple[LabelValue, ...], Field(max_length=64)] = ()
-    """At least one for In and NotIn, none for the others."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            cel="(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
-            message="In and NotIn need values, Exists and DoesNotExist take none; correct operator or values",
-            holds=lambda r: (r.operator in ("In", "NotIn")) == bool(r.values),
-            path="values",
-        ),
-    )
-
-
-class LabelSelector(Wire):
-    """Kubernetes' label selector; an empty one selects every node."""
-
-    model_config = Wire.model_config | {"json_schema_extra": {"x-kubernetes-map-type": "atomic"}}
-
-    match_labels: dict[str, LabelValue] = Field(default_factory=dict, max_length=64)
-    """Labels that a node must have, all of them."""
-    match_expressions: Annotated[tuple[LabelSelectorRequirement, ...], Field(max_length=16)] = ()
-    """Conditions on labels, all of which a node must meet."""
 
 
 class PreferredNode(Wire):
@@ -235,6 +198,17 @@ class VirtualIPSpec(Wire):
     distribution: Distribution = Distribution.FAILOVER
     """Failover: one group, one holder. Balanced: groups with rotated preference, so that all nodes carry some."""
     vrrp: Vrrp = Vrrp()
+    tracking: Annotated[tuple[Tracking, ...], keyed_by("name"), Field(max_length=16)] = ()
+    """What a node's right to the addresses depends on beside its links."""
+    allowed_namespaces: AllowedNamespaces = AllowedNamespaces()
+    """Whose VirtualServers may use the addresses; left out: nobody's."""
+    tenant_features: Annotated[tuple[TenantFeature, ...], Field(max_length=4)] = ()
+    """What those VirtualServers may use beyond their own Services.
+
+    StaticServers: addresses as backends or sorry server. ConnectAddress: checks that connect elsewhere. Script:
+    programs as checks and notifications. FirewallMark: marks instead of ports, and on checks."""
+    port_guard: PortGuardMode = PortGuardMode.OFF
+    """Off: every port of the node answers. Enforce: only those of VirtualServers. Monitor: others are counted."""
 
     checks: ClassVar[tuple[Check, ...]] = (_addresses_that_repeat,)
     rules: ClassVar[tuple[Rule, ...]] = (

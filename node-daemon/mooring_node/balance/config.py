@@ -1,0 +1,131 @@
+"""What the checks process runs: frozen, complete, standard library only.
+
+The agent compiles a NodeConfig into this form once it is accepted. The same form is the last good configuration
+on disk (balance.json). Times in nanoseconds.
+"""
+
+from dataclasses import dataclass
+
+from mooring_node.checks.config import CheckConfig
+from mooring_node.ipvs.table import Method, ServiceFlag, TunnelFlag, TunnelKind
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How packets reach a backend."""
+
+    method: Method = Method.MASQUERADE
+    tunnel: TunnelKind = TunnelKind.IPIP
+    tunnel_port: int = 0
+    tunnel_flags: TunnelFlag = TunnelFlag.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class BackendConfig:
+    """One server. `inhibit`: weight 0 while it is down, instead of being removed."""
+
+    address: str
+    port: int
+    weight: int = 1
+    upper: int = 0
+    lower: int = 0
+    inhibit: bool = False
+    way: Way = Way()
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SorryConfig:
+    address: str
+    port: int
+    way: Way = Way()
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationConfig:
+    """`on` holds ServerEvent's words; `script` is a name in the daemon's folder of scripts."""
+
+    on: tuple[str, ...]
+    script: str
+    arguments: tuple[str, ...] = ()
+    timeout_ns: int = 30_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """A port of some addresses, or a firewall mark (`mark`, `families`), and the servers behind it.
+
+    `protocol` is IP's number. Its backends of one family are a pool: one quorum, one sorry server.
+    """
+
+    name: str
+    virtual_server: str | None = None
+    addresses: tuple[str, ...] = ()
+    port: int = 0
+    protocol: int = 6
+    mark: int = 0
+    families: tuple[int, ...] = (4,)
+    scheduler: str = "wlc"
+    flags: ServiceFlag = ServiceFlag.NONE
+    masquerade: bool = True
+    persistence_timeout_s: int = 0
+    persistence_bits_ipv4: int = 32
+    persistence_bits_ipv6: int = 128
+    backends: tuple[BackendConfig, ...] = ()
+    sorry: SorryConfig | None = None
+    quorum_up: int = 1
+    quorum_hysteresis: int = 0
+    checks: tuple[tuple[str, CheckConfig], ...] = ()
+    """Name and check."""
+    checks_on_holder: bool = False
+    starts_down: bool = False
+    notify_at_end: bool = False
+    drain_ns: int = 0
+    notifications: tuple[NotificationConfig, ...] = ()
+    other_directors: tuple[str, ...] = ()
+    """MACs whose packets were balanced already: the services of this entry are of a mark that leaves them out."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendAddressConfig:
+    """A virtual address that goes on lo; ARP does not speak of it on `interfaces`."""
+
+    address: str
+    interfaces: tuple[str, ...]
+    tunnel: TunnelKind | None = None
+    tunnel_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PortGuardConfig:
+    """`ports` are pairs of IP protocol number and port."""
+
+    addresses: tuple[str, ...]
+    enforce: bool
+    ports: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SyncConfig:
+    """The kernel's sync daemon, both roles."""
+
+    interface: str
+    sync_id: int = 0
+    group: str = "224.0.0.81"
+    port: int = 8848
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceConfig:
+    """Everything that one checks process runs; `generation` counts accepted configurations."""
+
+    generation: int
+    servers: tuple[ServerConfig, ...] = ()
+    backend_addresses: tuple[BackendAddressConfig, ...] = ()
+    port_guards: tuple[PortGuardConfig, ...] = ()
+    sync: SyncConfig | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to run."""
+        return not (self.servers or self.backend_addresses or self.port_guards or self.sync)

@@ -1,0 +1,1 @@
+"""Health checks: what is asked of a backend, when, and what a reply is worth."""

@@ -1,0 +1,1 @@
+"""What packets need beside IPVS: masquerading, marks, guarded ports, addresses on lo, tunnels."""

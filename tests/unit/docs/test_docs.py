@@ -11,6 +11,7 @@ import pytest
 from mooring_api.documents import parse_documents
 from mooring_api.reading import read_node_config
 from mooring_api.virtualip import VirtualIP
+from mooring_api.virtualserver import VirtualServer
 from mooring_api.wire import parse_object
 from mooring_cli.main import main as mooring
 from mooring_cli.main import parser as mooring_parser
@@ -149,10 +150,11 @@ def test_yaml_is_good(page: Path) -> None:
         documents = parse_documents(block, _id(page))
         assert documents, block
         for document in documents:
-            if document["kind"] == "NodeConfig":
+            if document.get("kind") == "NodeConfig":
                 assert read_node_config(document, source="file")[1] == ()
-            else:
-                parse_object(VirtualIP, document, _id(page))
+            elif "apiVersion" in document:
+                kinds = {"VirtualIP": VirtualIP, "VirtualServer": VirtualServer}
+                parse_object(kinds[document["kind"]], document, _id(page))
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if _blocks(p, "python")], ids=_id)

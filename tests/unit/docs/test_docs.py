@@ -12,7 +12,7 @@ from mooring_api.documents import parse_documents
 from mooring_api.reading import read_node_config
 from mooring_api.virtualip import VirtualIP
 from mooring_api.virtualserver import VirtualServer
-from mooring_api.wire import parse_object
+from mooring_api.wire import GROUP, parse_object
 from mooring_cli.main import main as mooring
 from mooring_cli.main import parser as mooring_parser
 from mooring_node import main as daemon
@@ -150,9 +150,9 @@ def test_yaml_is_good(page: Path) -> None:
         documents = parse_documents(block, _id(page))
         assert documents, block
         for document in documents:
-            if document.get("kind") == "NodeConfig":
+            if document["kind"] == "NodeConfig":
                 assert read_node_config(document, source="file")[1] == ()
-            elif "apiVersion" in document:
+            elif document["apiVersion"].startswith(f"{GROUP}/"):
                 kinds = {"VirtualIP": VirtualIP, "VirtualServer": VirtualServer}
                 parse_object(kinds[document["kind"]], document, _id(page))
 

@@ -17,7 +17,8 @@ class Problem:
     """One thing that its author must change.
 
     `path` is the field as Kubernetes writes it (`spec.addresses[2].address`), "" for the object as a whole.
-    `instance` names the instance of a NodeConfig that the problem is about, "" where it is about none.
+    `instance` names the entry of a NodeConfig that the problem is about: an instance, a virtual server, or the
+    address of what has no name; "" where it is about the whole.
     """
 
     object: str
@@ -28,9 +29,14 @@ class Problem:
 
     def __str__(self) -> str:
         """`NAME: PATH (instance WEB-0): MESSAGE`; a warning says so before its message."""
-        place = f"{self.path} (instance {self.instance})" if self.instance else self.path
+        place = f"{self.path} ({self._what()}{self.instance})" if self.instance else self.path
         message = self.message if self.severity is Severity.ERROR else f"warning: {self.message}"
         return ": ".join(part for part in (self.object, place.strip(), message) if part)
+
+    def _what(self) -> str:
+        of_server = self.path.startswith("spec.virtualServers")
+        nameless = self.path.startswith(("spec.backendAddresses", "spec.portGuards", "spec.connectionSync"))
+        return "" if nameless else "virtual server " if of_server else "instance "
 
 
 class InvalidObject(Exception):  # noqa: N818 - it names the state of the object, as MooringError would not

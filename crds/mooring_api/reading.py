@@ -1,48 +1,67 @@
-"""Reads a NodeConfig so that one bad instance costs only itself and its sync group.
+"""Reads a NodeConfig so that one bad entry costs only itself, and an instance its sync group.
 
 Whether a configuration with problems is accepted is for the daemon to decide: problems carry their severity
-and the instance that they are about.
+and the name of the entry that they are about.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from mooring_api.node_rules import conflicts
+from mooring_api.node_server import (
+    MAX_SERVERS,
+    BackendAddress,
+    ConnectionSync,
+    NodeVirtualServer,
+    PortGuard,
+    server_conflicts,
+)
 from mooring_api.nodeconfig import MAX_INSTANCES, Instance, Metadata, NodeConfig, NodeConfigSpec, NodeConfigStatus
 from mooring_api.problems import InvalidObject, Problem, Severity
-from mooring_api.wire import API_VERSION, Location, ModelT, path_of, problems_of
+from mooring_api.wire import API_VERSION, Location, ModelT, path_of, problems_of, wire_name
 
 Source = Literal["file", "api"]
 
 _UNKNOWN = "extra_forbidden"
 _TOP = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
+_SPEC = frozenset(wire_name(field) for field in NodeConfigSpec.model_fields)
+_LONGEST = {"instances": MAX_INSTANCES, "virtualServers": MAX_SERVERS, "backendAddresses": 1024, "portGuards": 1024}
+#: As the entry that a problem is about: no instance's name has a capital.
+CONNECTION_SYNC = "connectionSync"
 
 
 def read_node_config(document: object, *, source: Source) -> tuple[NodeConfig, tuple[Problem, ...]]:
     """What of a NodeConfig can be used, and everything that is wrong with it.
 
-    An instance with an error is left out, and all members of its sync group with it. A field that is not
+    An entry with an error is left out, and with an instance all members of its sync group. A field that is not
     known is an error in a file, and in an object of the API a warning: the field is dropped, for its writer
     may be newer than this reader. InvalidObject when nothing can be used.
     """
     head = _head(document)
     name = f"NodeConfig {head.metadata.name}"
-    reader = _Reader(name, source)
     assert isinstance(document, Mapping)
+    reader = _Reader(name, source)
     reader.unknown_beside(document, _TOP, ())
     spec = document.get("spec", {})
     if not isinstance(spec, Mapping):
         raise InvalidObject([Problem(name, "spec", "must be a mapping")])
-    reader.unknown_beside(spec, frozenset({"instances"}), ("spec",))
-    listed = spec.get("instances", ())
-    _check_list(listed, name)
-    instances = reader.instances(listed)
+    reader.unknown_beside(spec, _SPEC, ("spec",))
+    listed = {field: _list(spec, field, name) for field in _LONGEST}
+    if source == "file":
+        reader.trackable = _tracked_names(listed["virtualServers"])
+    read = NodeConfigSpec.model_construct(
+        instances=reader.instances(listed["instances"]),
+        virtual_servers=reader.servers(listed["virtualServers"]),
+        backend_addresses=reader.entries("backendAddresses", BackendAddress, listed["backendAddresses"], _address_of),
+        port_guards=reader.entries("portGuards", PortGuard, listed["portGuards"], guard_name),
+        connection_sync=reader.connection_sync(spec.get("connectionSync")),
+    )
     status = reader.status(document.get("status"))
-    config = NodeConfig(metadata=head.metadata, spec=NodeConfigSpec(instances=instances), status=status)
-    return config, tuple(reader.problems)
+    # Every part of the spec is valid, and so is the whole: it need not be read a second time.
+    return NodeConfig.model_construct(metadata=head.metadata, spec=read, status=status), tuple(reader.problems)
 
 
 def _head(document: object) -> NodeConfig:
@@ -66,11 +85,13 @@ def _head(document: object) -> NodeConfig:
     return NodeConfig(metadata=found)
 
 
-def _check_list(listed: object, name: str) -> None:
+def _list(spec: Mapping[str, Any], field: str, name: str) -> list[object]:
+    listed = spec.get(field, ())
     if not isinstance(listed, (list, tuple)):
-        raise InvalidObject([Problem(name, "spec.instances", "must be a list")])
-    if len(listed) > MAX_INSTANCES:
-        raise InvalidObject([Problem(name, "spec.instances", f"takes at most {MAX_INSTANCES} items")])
+        raise InvalidObject([Problem(name, f"spec.{field}", "must be a list")])
+    if len(listed) > _LONGEST[field]:
+        raise InvalidObject([Problem(name, f"spec.{field}", f"takes at most {_LONGEST[field]} items")])
+    return list(listed)
 
 
 class _Reader:
@@ -80,6 +101,8 @@ class _Reader:
         self._name = name
         self._source = source
         self.problems: list[Problem] = []
+        self.trackable: frozenset[str] | None = None
+        """What instances may track; None: not judged, for the API's writer may be about to add it."""
 
     def unknown_beside(self, given: Mapping[str, Any], known: frozenset[str], place: Location) -> None:
         """Report the fields of a mapping that are not known; they are left unread."""
@@ -105,9 +128,8 @@ class _Reader:
             self.problems.append(Problem(self._name, "status", message, Severity.WARNING))
             return None
 
-    def instances(self, listed: Iterable[object]) -> tuple[Instance, ...]:
+    def instances(self, raw: list[object]) -> tuple[Instance, ...]:
         """Those instances that stand: valid, in no conflict, and in no sync group with one that is not."""
-        raw = list(listed)
         good = {place: instance for place, given in enumerate(raw) if (instance := self._instance(place, given))}
         refused = {_group_of(given): _name_of(given) for place, given in enumerate(raw) if place not in good}
         places, members = list(good), list(good.values())
@@ -115,72 +137,130 @@ class _Reader:
             blamed = members[index]
             good.pop(places[index], None)
             refused.setdefault(blamed.group_name, blamed.name)
-            self._error((places[index], *below), message, blamed.name)
+            self._error(("instances", places[index], *below), message, blamed.name)
         for place, instance in list(good.items()):
             if instance.group_name in refused:
                 del good[place]
                 message = f"left out with {refused[instance.group_name]} of its sync group; correct that one"
-                self._error((place,), message, instance.name)
+                self._error(("instances", place), message, instance.name)
         return tuple(good.values())
 
-    def _error(self, below: Location, message: str, instance: str) -> None:
-        path = path_of(("spec", "instances", *below))
-        self.problems.append(Problem(self._name, path, message, instance=instance))
+    def servers(self, raw: list[object]) -> tuple[NodeVirtualServer, ...]:
+        """Those virtual servers that stand: valid, and in no conflict with an earlier one."""
+        prefix: Location = ("spec", "virtualServers")
+        good: dict[int, NodeVirtualServer] = {}
+        for place, given in enumerate(raw):
+            found = self._read(
+                NodeVirtualServer, (*prefix, place), given, _name_of(given) or f"virtualServers[{place}]"
+            )
+            if found is not None:
+                good[place] = found
+        places, servers = list(good), list(good.values())
+        for index, below, message in server_conflicts(servers):
+            good.pop(places[index], None)
+            self._error(("virtualServers", places[index], *below), message, servers[index].name)
+        return tuple(good.values())
 
-    def _instance(self, place: int, given: object) -> Instance | None:
-        name = _name_of(given)
-        prefix: Location = ("spec", "instances", place)
-        if self._source == "api":
-            given, dropped = _without_unknown(Instance, given)
-            for location in dropped:
-                self._unknown((*prefix, *location), name)
+    def entries(
+        self, field: str, model: type[ModelT], raw: Iterable[object], called: Callable[[object], str]
+    ) -> tuple[ModelT, ...]:
+        """Those that are valid of a list whose entries have no names."""
+        found = [
+            self._read(model, ("spec", field, place), given, called(given) or f"{field}[{place}]")
+            for place, given in enumerate(raw)
+        ]
+        return tuple(each for each in found if each is not None)
+
+    def connection_sync(self, given: object) -> ConnectionSync | None:
+        if given is None:
+            return None
+        return self._read(ConnectionSync, ("spec", "connectionSync"), given, CONNECTION_SYNC)
+
+    def _error(self, below: Location, message: str, instance: str) -> None:
+        self.problems.append(Problem(self._name, path_of(("spec", *below)), message, instance=instance))
+
+    def _read(self, model: type[ModelT], prefix: Location, given: object, name: str) -> ModelT | None:
+        """One entry, or None and what is wrong with it; what the API knows more of than we do is dropped first."""
         try:
-            instance = Instance.model_validate(given, by_alias=True, by_name=False)
+            return model.model_validate(given, by_alias=True, by_name=False)
+        except ValidationError as error:
+            unknown = [item["loc"] for item in error.errors(include_url=False) if item["type"] == _UNKNOWN]
+            if self._source == "file" or not unknown:
+                self.problems += problems_of(error, self._name, path_of(prefix), name)
+                return None
+        kept = deepcopy(given)
+        for location in unknown:
+            _delete(kept, location)
+            self._unknown((*prefix, *location), name)
+        try:
+            return model.model_validate(kept, by_alias=True, by_name=False)
         except ValidationError as error:
             self.problems += problems_of(error, self._name, path_of(prefix), name)
             return None
-        return instance if self._credentials_fit(place, instance) else None
+
+    def _instance(self, place: int, given: object) -> Instance | None:
+        instance = self._read(Instance, ("spec", "instances", place), given, _name_of(given))
+        if instance is None or not self._credentials_fit(place, instance) or not self._trackings_fit(place, instance):
+            return None
+        return instance
+
+    def _trackings_fit(self, place: int, instance: Instance) -> bool:
+        """In a file, what is tracked is there too: a name that is none is a slip of the pen."""
+        fits = True
+        for index, each in enumerate(instance.tracking):
+            tracked = each.virtual_server.name
+            if self.trackable is not None and tracked not in self.trackable:
+                message = f"there is no virtual server {tracked}; correct the name, or add it to virtualServers"
+                below = ("instances", place, "tracking", index, "virtualServer", "name")
+                self._error(below, message, instance.name)
+                fits = False
+        return fits
 
     def _credentials_fit(self, place: int, instance: Instance) -> bool:
         """A file holds the password itself, the API only names the Secret."""
         credentials = instance.authentication
         if credentials is None:
             return True
+        below = ("instances", place, "authentication")
         if self._source == "file" and credentials.secret_ref is not None:
             message = "a Secret needs the Kubernetes API; write password instead"
-            self._error((place, "authentication", "secretRef"), message, instance.name)
+            self._error((*below, "secretRef"), message, instance.name)
             return False
         if self._source == "api" and credentials.password is not None:
             message = "a password stands only in a file; write secretRef and put it in a Secret"
-            self._error((place, "authentication", "password"), message, instance.name)
+            self._error((*below, "password"), message, instance.name)
             return False
         return True
 
 
 def _name_of(given: object) -> str:
-    name = given.get("name") if isinstance(given, Mapping) else None
-    return name if isinstance(name, str) else ""
+    return _text(given, "name")
+
+
+def _tracked_names(servers: Iterable[object]) -> frozenset[str]:
+    """Also of those that cannot be read: what is wrong with them is told at their own place."""
+    return frozenset(_text(each, field) for each in servers for field in ("name", "virtualServer"))
+
+
+def _address_of(given: object) -> str:
+    return _text(given, "address")
+
+
+def _text(given: object, field: str) -> str:
+    found = given.get(field) if isinstance(given, Mapping) else None
+    return found if isinstance(found, str) else ""
+
+
+def guard_name(given: object) -> str:
+    """What a port guard is called in problems: its first address."""
+    addresses = given.get("addresses") if isinstance(given, Mapping) else None
+    first = addresses[0] if isinstance(addresses, (list, tuple)) and addresses else None
+    return first if isinstance(first, str) else ""
 
 
 def _group_of(given: object) -> str:
     """The sync group of an instance that could not be read, as far as it says; "" is no group's name."""
-    group = given.get("syncGroup") if isinstance(given, Mapping) else None
-    return group if isinstance(group, str) and group else _name_of(given)
-
-
-def _without_unknown(model: type[ModelT], given: object) -> tuple[object, list[Location]]:
-    """`given` without the fields that `model` does not know, and their places."""
-    try:
-        model.model_validate(given, by_alias=True, by_name=False)
-    except ValidationError as error:
-        unknown = [item["loc"] for item in error.errors(include_url=False) if item["type"] == _UNKNOWN]
-        if not unknown:
-            return given, []
-        kept = deepcopy(given)
-        for location in unknown:
-            _delete(kept, location)
-        return kept, unknown
-    return given, []
+    return _text(given, "syncGroup") or _name_of(given)
 
 
 def _delete(given: Any, location: Location) -> None:

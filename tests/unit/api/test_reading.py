@@ -86,12 +86,12 @@ def test_members_that_disagree_are_all_left_out(node_config: Any, instance: Any)
 def test_unknown_fields_are_errors_in_a_file(node_config: Any, instance: Any) -> None:
     a, b, _ = _others(instance)
     document = node_config(a | {"fastMode": 1}, b, extra=1)
-    document["spec"]["virtualServers"] = []
+    document["spec"]["addressPools"] = []
     assert _read(document, "file") == (
         ["b"],
         [
             ("Error", "", "extra"),
-            ("Error", "", "spec.virtualServers"),
+            ("Error", "", "spec.addressPools"),
             ("Error", "a", "spec.instances[0].fastMode"),
         ],
     )
@@ -102,12 +102,12 @@ def test_unknown_fields_are_dropped_with_a_warning_from_the_api(node_config: Any
     a["transport"]["mtu"] = 1400
     a["addresses"].append({"address": "10.0.0.9", "colour": "red"})
     document = node_config(a, b | {"later": {"x": 1}})
-    document["spec"]["virtualServers"] = []
+    document["spec"]["addressPools"] = []
     before = repr(document)
     assert _read(document, "api") == (
         ["a", "b"],
         [
-            ("Warning", "", "spec.virtualServers"),
+            ("Warning", "", "spec.addressPools"),
             ("Warning", "a", "spec.instances[0].transport.mtu"),
             ("Warning", "a", "spec.instances[0].addresses[1].colour"),
             ("Warning", "b", "spec.instances[1].later"),

@@ -124,6 +124,8 @@ class BalanceConfig:
     backend_addresses: tuple[BackendAddressConfig, ...] = ()
     port_guards: tuple[PortGuardConfig, ...] = ()
     sync: SyncConfig | None = None
+    tracked: tuple[str, ...] = ()
+    """Whose quorum the VRRP process is told of: names of servers, or of VirtualServers (all entries of it)."""
 
     @property
     def empty(self) -> bool:

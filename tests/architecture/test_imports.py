@@ -19,6 +19,7 @@ CONTRACTS = {
 SHELLS = {
     "mooring_node.kernel.addresses",
     "mooring_node.kernel.burst",
+    "mooring_node.kernel.exchange",
     "mooring_node.kernel.links",
     "mooring_node.kernel.process",
     "mooring_node.kernel.rtnetlink",

@@ -21,6 +21,7 @@ from mooring_node.kernel.addresses import (
     delete_batch,
     renew_batch,
 )
+from mooring_node.kernel.exchange import Exchange
 from mooring_node.kernel.links import settings_batch
 from mooring_node.kernel.netlink import Message
 from mooring_node.kernel.rtnetlink import (
@@ -269,27 +270,27 @@ def test_the_answers_of_a_broken_off_exchange_are_skipped(rtnetlink: Rtnetlink) 
     again = add_batch(wanted, 100)
     assert rtnetlink.apply(again) == ()
     # What a call that was interrupted between send and receive leaves behind: refusals numbered as the next ones.
-    rtnetlink._socket.send(again.parts[0].data)
+    rtnetlink._exchange._socket.send(again.parts[0].data)
     assert rtnetlink.apply(renew_batch(wanted, 100)) == ()
-    rtnetlink._socket.send(again.parts[0].data)
+    rtnetlink._exchange._socket.send(again.parts[0].data)
     assert _held(rtnetlink) == {each.key for each in wanted}
 
 
 def test_a_dump_that_was_disturbed_is_read_again(rtnetlink: Rtnetlink, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = _many(rtnetlink, AF_INET, 3, 24)
     assert rtnetlink.apply(add_batch(wanted, 100)) == ()
-    real = Rtnetlink._receive
+    real = Exchange._receive
     disturbed: list[int] = []
 
     def disturb(each: Message) -> Message:
         disturbed.append(each.sequence)
         return Message(each.kind, each.flags | 0x10, each.sequence, each.body, each.port)
 
-    def receive(self: Rtnetlink, flags: int = 0) -> list[Message]:
+    def receive(self: Exchange, flags: int = 0) -> list[Message]:
         received = real(self, flags)
         return [disturb(each) for each in received] if len(set(disturbed)) < most else received
 
-    monkeypatch.setattr(Rtnetlink, "_receive", receive)
+    monkeypatch.setattr(Exchange, "_receive", receive)
     most = 3
     assert len([each for each in rtnetlink.addresses() if each.prefix_length == 24]) == 3
     assert len(set(disturbed)) == most
@@ -356,9 +357,9 @@ def test_a_refused_dump_is_an_error_and_a_refused_setting_a_failure(rtnetlink: R
 
     unknown_kind = 99
     with pytest.raises(OSError, match=os.strerror(errno.EOPNOTSUPP)):
-        rtnetlink._dump(unknown_kind, bytes(4), never)
+        rtnetlink._exchange.dump(unknown_kind, bytes(4), never)
     # A body without even a family is answered by nothing at all.
     with pytest.raises(TimeoutError):
-        rtnetlink._dump(unknown_kind, b"", never)
+        rtnetlink._exchange.dump(unknown_kind, b"", never)
     (failure,) = rtnetlink.apply(settings_batch(9999, {"arp_ignore": 1}))
     assert (failure.index, failure.errno) == (0, errno.ENODEV)

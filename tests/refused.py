@@ -17,6 +17,9 @@ from mooring_api.wire import API_VERSION, VALIDATIONS
 
 Document = dict[str, Any]
 
+#: Of both a VirtualServer and a NodeConfig.
+HEALTH_CHECK: Document = {"name": "page", "https": {"serverName": "shop.example"}}
+NOTIFICATION: Document = {"on": ["QuorumDown"], "script": {"file": "tell"}}
 #: Valid objects, with an item in each list whose items hold more than the rule's own example.
 VALID: Mapping[str, Document] = {
     "VirtualIP": {
@@ -30,6 +33,23 @@ VALID: Mapping[str, Document] = {
                 "pods": {"namespace": "ingress", "selector": {"matchLabels": {"app": "ingress"}}},
             },
             "vrrp": {"transport": {"type": "Multicast"}},
+            "tracking": [{"name": "shop", "virtualServer": {"name": "shop/shop"}}],
+        },
+    },
+    "VirtualServer": {
+        "apiVersion": API_VERSION,
+        "kind": "VirtualServer",
+        "metadata": {"name": "refused", "namespace": "default"},
+        "spec": {
+            "virtualIPRef": {"name": "web"},
+            "addresses": ["10.0.0.100"],
+            "ports": [{"name": "https", "port": 443}],
+            "forwarding": "Tunnel",
+            "tunnel": {"type": "IPIP"},
+            "backends": {"service": {"name": "shop"}, "servers": [{"address": "10.0.0.28"}]},
+            "sorryServer": {"address": "10.0.0.29"},
+            "healthChecks": [HEALTH_CHECK],
+            "notifications": [NOTIFICATION],
         },
     },
     "NodeConfig": {
@@ -52,9 +72,20 @@ VALID: Mapping[str, Document] = {
                             "transport": {"type": "Unicast", "peers": ["10.0.0.28"]},
                         }
                     ],
+                    "tracking": [{"name": "shop", "virtualServer": {"name": "shop/shop"}}],
                     "addresses": [{"address": "10.0.0.100/24", "label": "eth0:0"}],
                 }
-            ]
+            ],
+            "virtualServers": [
+                {
+                    "name": "shop/shop:https",
+                    "addresses": ["10.0.0.100"],
+                    "port": 443,
+                    "backends": [{"address": "10.0.0.28"}],
+                    "healthChecks": [HEALTH_CHECK],
+                    "notifications": [NOTIFICATION],
+                }
+            ],
         },
         "status": {
             "foreignRouters": [
@@ -110,6 +141,28 @@ BREAKS: Mapping[str, Any] = {
     "alone says that there are no peers; remove the peers, or set alone: false": {"alone": True},
     "give the password by one of the two: secretRef, or in a file password": {"secretRef": None, "keyVersion": None},
     "keyVersion is a state of the Secret; remove it, or write secretRef": {"keyVersion": "7", "secretRef": None},
+    "AdjustPriority needs a weight other than 0, and Fault has none; correct type or weight": {"weight": 5},
+    "names belong to from: Names, which needs one at least; correct one of the two": {"from": "Names"},
+    "selector belongs to from: Selector, which needs one; correct one of the two": {"selector": {}},
+    "write ports, or firewallMark alone": {"firewallMark": 7},
+    "write addresses and port, or firewallMark alone": {"firewallMark": 7},
+    "DirectRoute and Tunnel hand packets on as they are, so a backend answers on the same port; remove targetPort, or"
+    " set forwarding: NAT": {"ports": [{"name": "https", "port": 443, "targetPort": 8443}]},
+    "tunnel belongs to forwarding: Tunnel; set it, or remove tunnel": {"forwarding": "DirectRoute", "tunnel": {}},
+    "only UDP is scheduled by the packet; remove onePacket": {"onePacket": True},
+    "connections that are masqueraded do not outlive their node, whoever is told of them; use DirectRoute or Tunnel, or"
+    " remove connectionSync": {"connectionSync": "Enabled", "forwarding": "NAT", "tunnel": None},
+    "the family follows from the addresses; remove it": {"family": "IPv4"},
+    "GUE needs a port, and the others have none; write it, or remove it": {"type": "GUE"},
+    "IPIP has no checksum, and GRE none that is remote; set checksum: None": {"checksum": "Checksum"},
+    "name a service, or list servers": {"service": None, "servers": None},
+    "lower is at most upper; correct one of the two": {"upper": 1, "lower": 2},
+    "hysteresis is less than up, or a quorum would never be lost; correct one of the two": {"up": 1, "hysteresis": 1},
+    "write exactly one of tcp, http, https, smtp, script, dns, udp, ping": {"tcp": {}},
+    "write exactly one of md5 and sha256": {"md5": "0" * 32, "sha256": "0" * 64},
+    "authorities are used with certificate: Verify alone; set it, or remove them": {"authorities": "PEM"},
+    "a certificate is verified for a name; write serverName": {"certificate": "Verify", "serverName": None},
+    "the mask is as long as reply; correct one of the two": {"replyMask": "ff"},
 }
 _BOUNDS = re.compile(r"must be \S+ to \S+")
 _STEPS = {"must be a multiple of 10ms": "15ms", "must be a multiple of 1s": "1500ms"}

@@ -32,7 +32,7 @@ from mooring_api.vrrp import Family
 from mooring_api.wire import (
     Check,
     Flag,
-    HostAddress,
+    GroupAddress,
     Integer,
     InterfaceName,
     Location,
@@ -102,6 +102,7 @@ class NodeVirtualServer(Wire):
     """With a firewall mark: which packets; left out: IPv4."""
     scheduler: Scheduler = Scheduler.WLC
     scheduler_flags: Annotated[tuple[SchedulerFlag, ...], Field(max_length=2)] = ()
+    """Of sh and mh."""
     one_packet: Flag = False
     """True: each datagram is scheduled by itself; UDP alone. keepalived's ops."""
     forwarding: Forwarding = Forwarding.NAT
@@ -109,6 +110,7 @@ class NodeVirtualServer(Wire):
     masquerade: Masquerade = Masquerade.ALWAYS
     persistence: Persistence | None = None
     backends: Annotated[tuple[NodeBackend, ...], Field(max_length=MAX_BACKENDS)] = ()
+    """Who gets the connections; each address with its port stands once."""
     sorry_server: SorryServer | None = None
     quorum: Quorum = Quorum()
     health_checks: Annotated[tuple[HealthCheck, ...], Field(max_length=MAX_CHECKS)] = ()
@@ -119,13 +121,14 @@ class NodeVirtualServer(Wire):
     drain_timeout: Annotated[Duration, duration("0s", "24h")] = Duration(0)
     """A backend that is no longer listed keeps its connections for so long, with weight 0."""
     notifications: Annotated[tuple[ServerNotification, ...], Field(max_length=8)] = ()
+    """Programs that are run for what happens to its backends."""
     other_directors: Annotated[tuple[MACAddress, ...], Field(max_length=64)] = ()
     """This node is a backend too: packets from these MACs were balanced already, and are its own to answer."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            cel="has(self.firewallMark) ? !has(self.addresses) && !has(self.port)"
-            " : has(self.addresses) && self.addresses.size() > 0 && has(self.port)",
+            cel="(has(self.addresses) && self.addresses.size() > 0) != has(self.firewallMark)"
+            " && has(self.port) != has(self.firewallMark)",
             message="write addresses and port, or firewallMark alone",
             holds=lambda s: (
                 (not s.addresses and s.port is None) if s.firewall_mark else bool(s.addresses and s.port is not None)
@@ -165,15 +168,18 @@ class GuardedPort(Wire):
 
     protocol: Protocol = Protocol.TCP
     port: Port
+    """Its number."""
 
 
 class PortGuard(Wire):
     """On these addresses nothing but these ports answers."""
 
     addresses: Annotated[tuple[UnicastAddress, ...], Field(min_length=1, max_length=1024)]
+    """The addresses that are guarded."""
     mode: Literal["Enforce", "Monitor"]
     """Enforce: other packets are dropped. Monitor: they are counted."""
     ports: Annotated[tuple[GuardedPort, ...], Field(max_length=1024)] = ()
+    """What answers; with an empty list nothing does."""
 
 
 class ConnectionSync(Wire):
@@ -183,8 +189,10 @@ class ConnectionSync(Wire):
     """Left out: that of the default route."""
     sync_id: Annotated[Integer, Field(ge=0, le=255)] = 0
     """Nodes of one ID hear each other."""
-    group: HostAddress = "224.0.0.81"
+    group: GroupAddress = "224.0.0.81"
+    """Where it is told."""
     port: Port = 8848
+    """The UDP port."""
 
 
 def server_conflicts(servers: Sequence[NodeVirtualServer]) -> Iterator[tuple[int, Location, str]]:

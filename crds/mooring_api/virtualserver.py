@@ -145,6 +145,7 @@ class VirtualServerSpec(Wire):
     """Instead of ports: packets that bear this mark, of the addresses' families."""
     scheduler: Scheduler = Scheduler.WLC
     scheduler_flags: Annotated[tuple[SchedulerFlag, ...], Field(max_length=2)] = ()
+    """Of sh and mh."""
     one_packet: Flag = False
     """True: each datagram is scheduled by itself; UDP alone. keepalived's ops."""
     forwarding: Forwarding = Forwarding.NAT
@@ -166,6 +167,7 @@ class VirtualServerSpec(Wire):
     """A backend that is gone keeps its connections for so long, with weight 0; 0s: it is removed at once."""
     connection_sync: ConnectionSyncMode = ConnectionSyncMode.DISABLED
     notifications: Annotated[tuple[ServerNotification, ...], Field(max_length=8)] = ()
+    """Programs that are run on the nodes that check."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -187,8 +189,8 @@ class VirtualServerSpec(Wire):
             path="tunnel",
         ),
         Rule(
-            cel="!self.onePacket || has(self.firewallMark) || (has(self.ports) &&"
-            " self.ports.all(p, p.protocol == 'UDP'))",
+            cel="!self.onePacket || has(self.firewallMark) || !has(self.ports)"
+            " || self.ports.all(p, p.protocol == 'UDP')",
             message="only UDP is scheduled by the packet; remove onePacket",
             holds=lambda s: (
                 not s.one_packet or s.firewall_mark is not None or all(p.protocol is Protocol.UDP for p in s.ports)

@@ -35,6 +35,7 @@ class Resource:
 
 
 VIRTUAL_IPS = Resource("mooring.dev", "v1alpha1", "virtualips", "VirtualIP")
+VIRTUAL_SERVERS = Resource("mooring.dev", "v1alpha1", "virtualservers", "VirtualServer", namespaced=True)
 NODE_CONFIGS = Resource("mooring.dev", "v1alpha1", "nodeconfigs", "NodeConfig")
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace")
 NODES = Resource("", "v1", "nodes", "Node")
@@ -43,6 +44,7 @@ SECRETS = Resource("", "v1", "secrets", "Secret", namespaced=True)
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", namespaced=True)
 EVENTS = Resource("", "v1", "events", "Event", namespaced=True)
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount", namespaced=True)
+ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", namespaced=True)
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", namespaced=True)
 CUSTOM_RESOURCE_DEFINITIONS = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition"

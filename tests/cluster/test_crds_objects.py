@@ -13,25 +13,44 @@ from tests.refused import VALID
 
 from mooring_api.nodeconfig import NodeConfig
 from mooring_api.virtualip import VirtualIP
+from mooring_api.virtualserver import VirtualServer
 from mooring_api.wire import Wire, parse_object
 from mooring_kube.client import Client
 from mooring_kube.errors import Conflict, KubeError, NotFound
-from mooring_kube.resources import NODE_CONFIGS, VIRTUAL_IPS, Resource
+from mooring_kube.resources import NODE_CONFIGS, VIRTUAL_IPS, VIRTUAL_SERVERS, Resource
 from mooring_lab.api.kubectl import Kubectl
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HEAD = {"apiVersion": "mooring.dev/v1alpha1"}
 VIRTUAL_IP: dict[str, Any] = {"addresses": [{"address": "10.0.0.1/32"}]}
+NODE_SERVER = {"name": "shop", "addresses": ["10.0.0.1"], "port": 443, "backends": [{"address": "10.0.0.28"}]}
 INSTANCE = {"name": "web", "virtualRouterID": 51, "alsoAccept": [{"virtualRouterID": 52}], **VIRTUAL_IP}
 
 
-def _object(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    return HEAD | {"kind": kind, "metadata": {"name": name}, "spec": spec}
+VIRTUAL_SERVER = {
+    "virtualIPRef": {"name": "web"},
+    "ports": [{"name": "https", "port": 443}],
+    "backends": {"servers": [{"address": "10.0.0.28"}]},
+    "healthChecks": [{"name": "page", "https": {}}, {"name": "mail", "smtp": {}}],
+}
+
+
+def _object(kind: str, name: str, spec: dict[str, Any], **metadata: str) -> dict[str, Any]:
+    return HEAD | {"kind": kind, "metadata": {"name": name} | metadata, "spec": spec}
 
 
 MINIMAL: dict[str, tuple[Resource, type[Wire], dict[str, Any]]] = {
     "VirtualIP": (VIRTUAL_IPS, VirtualIP, _object("VirtualIP", "minimal", VIRTUAL_IP)),
-    "NodeConfig": (NODE_CONFIGS, NodeConfig, _object("NodeConfig", "minimal", {"instances": [INSTANCE]})),
+    "VirtualServer": (
+        VIRTUAL_SERVERS,
+        VirtualServer,
+        _object("VirtualServer", "minimal", VIRTUAL_SERVER, namespace="default"),
+    ),
+    "NodeConfig": (
+        NODE_CONFIGS,
+        NodeConfig,
+        _object("NodeConfig", "minimal", {"instances": [INSTANCE], "virtualServers": [NODE_SERVER]}),
+    ),
 }
 each_kind = pytest.mark.parametrize("kind", MINIMAL)
 Create = Callable[[Resource, dict[str, Any]], dict[str, Any]]
@@ -40,16 +59,20 @@ Create = Callable[[Resource, dict[str, Any]], dict[str, Any]]
 @pytest.fixture
 def create(client: Client) -> Iterator[Create]:
     """Creates an object that is deleted after the test."""
-    made: list[tuple[Resource, str]] = []
+    made: list[tuple[Resource, str, str | None]] = []
 
     def one(resource: Resource, document: dict[str, Any]) -> dict[str, Any]:
-        made.append((resource, document["metadata"]["name"]))
-        return client.create(resource, document)
+        made.append((resource, document["metadata"]["name"], _namespace(resource)))
+        return client.create(resource, document, _namespace(resource))
 
     yield one
-    for resource, name in made:
+    for resource, name, namespace in made:
         with suppress(NotFound):
-            client.delete(resource, name)
+            client.delete(resource, name, namespace)
+
+
+def _namespace(resource: Resource) -> str | None:
+    return "default" if resource.namespaced else None
 
 
 # -- what stands in examples/
@@ -174,6 +197,23 @@ def test_the_columns_of_a_virtual_ip(create: Create, client: Client, kubectl: Ku
     assert re.fullmatch(r"\d+s", row[-1])
 
 
+def test_the_columns_of_a_virtual_server(create: Create, client: Client, kubectl: Kubectl) -> None:
+    create(VIRTUAL_SERVERS, MINIMAL["VirtualServer"][2])
+    status = {
+        "portSummary": "443/TCP",
+        "backendSummary": "2/3",
+        "holderSummary": "lb-1",
+        "conditions": [_condition(kind, kind, _ago(days=2)) for kind in ("Accepted", "Programmed", "Ready")],
+    }
+    client.merge_patch(VIRTUAL_SERVERS, "minimal", {"status": status}, "default", subresource="status")
+    heads, row = _table(kubectl("get", "mvs", "minimal", "-n", "default").stdout)
+    assert heads == ["NAME", "VIRTUALIP", "PORTS", "BACKENDS", "HOLDERS", "READY", "ACCEPTED", "AGE"]
+    assert row[:-1] == ["minimal", "web", "443/TCP", "2/3", "lb-1", "True", "True"]
+    heads, row = _table(kubectl("get", "mvs", "minimal", "-n", "default", "-o", "wide").stdout)
+    assert heads[-2:] == ["PROGRAMMED", "AGE"]
+    assert row[-2] == "True"
+
+
 def test_the_columns_of_a_node_config(create: Create, client: Client, kubectl: Kubectl) -> None:
     create(NODE_CONFIGS, VALID["NodeConfig"])
     status = {
@@ -194,7 +234,7 @@ def test_all_kinds_of_ours_have_a_name_in_common(create: Create, kubectl: Kubect
     for resource, _, document in MINIMAL.values():
         create(resource, document)
     names = kubectl("get", "mooring", "-o", "name").stdout.split()
-    assert {"virtualip.mooring.dev/minimal", "nodeconfig.mooring.dev/minimal"} <= set(names)
+    assert {f"{kind.lower()}.mooring.dev/minimal" for kind in MINIMAL} <= set(names)
 
 
 # -- status and spec apart
@@ -205,21 +245,21 @@ def test_a_write_to_the_object_leaves_the_status_alone_and_the_other_way(
     create: Create, client: Client, kind: str
 ) -> None:
     resource, _, document = MINIMAL[kind]
+    there = _namespace(resource)
     first = create(resource, document | {"status": {"observedGeneration": 7}})
     assert "status" not in first
     assert first["metadata"]["generation"] == 1
 
-    changed = client.merge_patch(
-        resource, "minimal", {"spec": {"nodes": None}, "status": {"observedGeneration": 1}}, subresource="status"
-    )
+    both = {"spec": {"nodes": None}, "status": {"observedGeneration": 1}}
+    changed = client.merge_patch(resource, "minimal", both, there, subresource="status")
     assert changed["status"] == {"observedGeneration": 1}
     assert changed["spec"] == first["spec"]
     assert changed["metadata"]["generation"] == 1
     assert changed["metadata"]["resourceVersion"] != first["metadata"]["resourceVersion"]
 
     labelled = {"metadata": {"labels": {"a": "b"}}, "status": {"observedGeneration": 9}}
-    assert client.merge_patch(resource, "minimal", labelled)["status"] == {"observedGeneration": 1}
-    assert client.get(resource, "minimal")["metadata"]["generation"] == 1
+    assert client.merge_patch(resource, "minimal", labelled, there)["status"] == {"observedGeneration": 1}
+    assert client.get(resource, "minimal", there)["metadata"]["generation"] == 1
 
 
 def test_the_generation_moves_with_the_spec(create: Create, client: Client) -> None:

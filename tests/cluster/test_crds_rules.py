@@ -9,22 +9,24 @@ from tests.refused import VALID, Refused, refused
 
 from mooring_kube.client import Client
 from mooring_kube.errors import Invalid
-from mooring_kube.resources import NODE_CONFIGS, VIRTUAL_IPS
+from mooring_kube.resources import NODE_CONFIGS, VIRTUAL_IPS, VIRTUAL_SERVERS
 from mooring_lab.api.kubectl import Kubectl
 
-RESOURCES = {"VirtualIP": VIRTUAL_IPS, "NodeConfig": NODE_CONFIGS}
+RESOURCES = {"VirtualIP": VIRTUAL_IPS, "VirtualServer": VIRTUAL_SERVERS, "NodeConfig": NODE_CONFIGS}
 DRY = {"dryRun": "All", "fieldValidation": "Strict"}
 CASES = refused()
 
 
 def _write(client: Client, document: dict[str, Any], status: bool = False) -> None:
     """As a dry run; a status by its subresource, on an object that is there."""
-    resource = RESOURCES[document["kind"]]
+    resource, namespace = RESOURCES[document["kind"]], document["metadata"].get("namespace")
     if status:
-        path = resource.path(None, document["metadata"]["name"], "status")
+        path = resource.path(namespace, document["metadata"]["name"], "status")
         client.request("PATCH", path, query=DRY, body=document, content_type="application/merge-patch+json")
     else:
-        client.request("POST", resource.path(), query=DRY, body={k: v for k, v in document.items() if k != "status"})
+        client.request(
+            "POST", resource.path(namespace), query=DRY, body={k: v for k, v in document.items() if k != "status"}
+        )
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ the test shows how they are put together, not what the API server means by them.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from ipaddress import ip_address, ip_interface
 from typing import Any
@@ -16,7 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from mooring_api import nodeconfig, virtualip, vrrp, wire
+from mooring_api import (
+    access,
+    balancing,
+    health_check,
+    node_server,
+    nodeconfig,
+    tracking,
+    virtualip,
+    virtualserver,
+    vrrp,
+    wire,
+)
 from mooring_api.crd import RESOURCES, structural_schema
 from mooring_api.duration import Duration
 from mooring_api.wire import Between, Wire, duration
@@ -42,7 +53,7 @@ def _global_unicast(text: str) -> bool:
     return not special and str(host) != "255.255.255.255"
 
 
-STAND_INS = {
+STAND_INS: dict[str, Callable[..., Any]] = {
     "isIP": lambda text: "%" not in text and _is(ip_address, text),
     "isCIDR": lambda text: "/" in text and "%" not in text and _is(ip_interface, text),
     "ip": lambda text: text,
@@ -121,6 +132,56 @@ class _VirtualIPFree(virtualip.VirtualIP):
     spec: _SpecFree
 
 
+class _EffectFree(tracking.Effect):
+    rules = ()
+
+
+class _AllowedFree(access.AllowedNamespaces):
+    rules = ()
+
+
+class _LimitsFree(balancing.ConnectionLimits):
+    rules = ()
+
+
+class _TunnelFree(balancing.Tunnel):
+    rules = ()
+
+
+class _QuorumFree(balancing.Quorum):
+    rules = ()
+
+
+class _DigestFree(health_check.Digest):
+    rules = ()
+
+
+class _HTTPSFree(health_check.HTTPSCheck):
+    rules = ()
+
+
+class _UDPFree(health_check.UDPCheck):
+    rules = ()
+
+
+class _HealthCheckFree(health_check.HealthCheck):
+    rules = ()
+
+
+class _BackendsFree(virtualserver.Backends):
+    rules = ()
+
+
+class _VirtualServerSpecFree(virtualserver.VirtualServerSpec):
+    rules = ()
+    checks = ()
+
+
+class _NodeServerFree(node_server.NodeVirtualServer):
+    rules = ()
+    checks = ()
+
+
 V4, V6 = st.sampled_from(["10.0.0.2", "10.0.0.3"]), st.sampled_from(["fe80::2%eth0", "2001:db8::3"])
 HOSTS = V4 | V6
 GROUPS = st.sampled_from(["224.0.0.18", "ff02::12"])
@@ -151,6 +212,69 @@ VRRPS = _some(
     }
 )
 SPECS = _some({"distribution": st.sampled_from(["Failover", "Balanced"]), "vrrp": VRRPS}, addresses=ADDRESSES)
+PROTOCOLS = st.sampled_from(["TCP", "UDP", "SCTP"])
+FORWARDINGS = st.sampled_from(["NAT", "DirectRoute", "Tunnel"])
+MARKS = st.integers(1, 3)
+PORTS = st.lists(
+    _some({"protocol": PROTOCOLS, "targetPort": st.sampled_from([80, 8080])}, name=st.just("a"), port=st.just(80)),
+    max_size=2,
+)
+SERVERS = st.lists(st.just({"address": "10.0.0.28"}), max_size=2)
+BALANCING: dict[type[Wire], st.SearchStrategy[dict[str, Any]]] = {
+    _EffectFree: _some({"type": st.sampled_from(["Fault", "AdjustPriority"]), "weight": st.sampled_from([-5, 0, 5])}),
+    _AllowedFree: _some(
+        {
+            "from": st.sampled_from(["None", "All", "Names", "Selector"]),
+            "names": st.lists(st.just("shop"), max_size=2),
+            "selector": st.just({"matchLabels": {"a": "b"}}),
+        }
+    ),
+    _LimitsFree: _some({"upper": st.integers(0, 3), "lower": st.integers(0, 3)}),
+    _TunnelFree: _some(
+        {
+            "type": st.sampled_from(["IPIP", "GUE", "GRE"]),
+            "port": st.just(6080),
+            "checksum": st.sampled_from(["None", "Checksum", "Remote"]),
+        }
+    ),
+    _QuorumFree: _some({"up": st.integers(1, 3), "hysteresis": st.integers(0, 3)}),
+    _DigestFree: _some({"md5": st.just("0" * 32), "sha256": st.just("0" * 64)}),
+    _HTTPSFree: _some(
+        {
+            "certificate": st.sampled_from(["Ignore", "Verify"]),
+            "authorities": st.just("PEM"),
+            "serverName": st.just("shop.example"),
+            "virtualHost": st.just("shop.example"),
+        }
+    ),
+    _UDPFree: _some({"reply": st.sampled_from(["ff", "ffff"]), "replyMask": st.sampled_from(["0f", "0f0f"])}),
+    _HealthCheckFree: _some({kind: st.just({}) for kind in ("tcp", "http", "ping", "udp")}, name=st.just("a")),
+    _BackendsFree: _some({"service": st.just({"name": "shop"}), "servers": SERVERS}),
+    _VirtualServerSpecFree: _some(
+        {
+            "ports": PORTS,
+            "firewallMark": MARKS,
+            "onePacket": st.booleans(),
+            "forwarding": FORWARDINGS,
+            "tunnel": st.just({}),
+            "masquerade": st.sampled_from(["Always", "Never"]),
+            "connectionSync": st.sampled_from(["Enabled", "Disabled"]),
+        },
+        virtualIPRef=st.just({"name": "web"}),
+        backends=st.just({"service": {"name": "shop"}}),
+    ),
+    _NodeServerFree: _some(
+        {
+            "addresses": st.lists(V4, max_size=2),
+            "port": st.just(80),
+            "protocol": PROTOCOLS,
+            "firewallMark": MARKS,
+            "family": st.sampled_from(["IPv4", "IPv6"]),
+            "onePacket": st.booleans(),
+        },
+        name=st.just("a"),
+    ),
+}
 MODELS: dict[type[Wire], st.SearchStrategy[dict[str, Any]]] = {
     _RequirementFree: _some(
         {"values": st.lists(st.just("a"), max_size=2)},
@@ -186,6 +310,7 @@ MODELS: dict[type[Wire], st.SearchStrategy[dict[str, Any]]] = {
         metadata=st.fixed_dictionaries({"name": st.integers(61, 66).map(lambda n: "a" * n)}),
         spec=SPECS,
     ),
+    **BALANCING,
 }
 
 

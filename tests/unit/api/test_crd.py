@@ -11,6 +11,8 @@ import yaml
 from mooring_api.crd import MAX_OCCURRENCES, RESOURCES, Resource, definition, main, structural_schema, text_of
 from mooring_api.nodeconfig import NodeConfig
 from mooring_api.virtualip import VirtualIP
+from mooring_api.virtualserver import VirtualServer
+from mooring_api.wire import Wire
 
 CRDS = Path(__file__).parents[3] / "crds"
 RULES = "x-kubernetes-validations"
@@ -43,7 +45,11 @@ def test_the_files_are_what_the_models_say(resource: Resource) -> None:
 def test_writes_into_the_folder_that_is_named(tmp_path: Path) -> None:
     assert main([str(tmp_path)]) == 0
     written = sorted(tmp_path.iterdir())
-    assert [path.name for path in written] == ["mooring.dev_nodeconfigs.yaml", "mooring.dev_virtualips.yaml"]
+    assert [path.name for path in written] == [
+        "mooring.dev_nodeconfigs.yaml",
+        "mooring.dev_virtualips.yaml",
+        "mooring.dev_virtualservers.yaml",
+    ]
     assert all(yaml.safe_load(path.read_text())["kind"] == "CustomResourceDefinition" for path in written)
 
 
@@ -92,24 +98,38 @@ def test_rules_stand_only_where_the_api_server_can_bound_their_cost(resource: Re
                 assert bound is None or bound in inside or "enum" in inside, place
 
 
-def test_lists_are_keyed_or_atomic() -> None:
-    kinds = {
-        path: (schema["x-kubernetes-list-type"], schema.get("x-kubernetes-list-map-keys"))
-        for path, schema, _ in _walk(structural_schema(VirtualIP))
-        if schema["type"] == "array"
-    }
-    assert {path: keys for path, (kind, keys) in kinds.items() if kind == "map"} == {
-        ".spec.addresses": ["address"],
-        ".spec.nodes.overrides": ["node"],
-        ".status.conditions": ["type"],
-        ".status.groups": ["name"],
-    }
-    for path, schema, _ in _walk(structural_schema(VirtualIP)):
-        if schema.get("x-kubernetes-list-type") == "map":
-            assert set(schema["x-kubernetes-list-map-keys"]) <= set(schema["items"]["required"]), path
-    node_config = structural_schema(NodeConfig)
-    lists = [schema for _, schema, _ in _walk(node_config) if schema["type"] == "array"]
-    assert {schema["x-kubernetes-list-type"] for schema in lists} == {"atomic"}
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (
+            VirtualIP,
+            {
+                ".spec.addresses": ["address"],
+                ".spec.nodes.overrides": ["node"],
+                ".spec.tracking": ["name"],
+                ".status.conditions": ["type"],
+                ".status.groups": ["name"],
+            },
+        ),
+        (
+            VirtualServer,
+            {
+                ".spec.ports": ["name"],
+                ".spec.healthChecks": ["name"],
+                ".status.conditions": ["type"],
+                ".status.ports": ["name"],
+            },
+        ),
+        (NodeConfig, {}),
+    ],
+)
+def test_lists_are_keyed_or_atomic(model: type[Wire], expected: dict[str, list[str]]) -> None:
+    lists = {path: schema for path, schema, _ in _walk(structural_schema(model)) if schema["type"] == "array"}
+    keyed = {path: schema for path, schema in lists.items() if schema["x-kubernetes-list-type"] == "map"}
+    assert {path: schema["x-kubernetes-list-map-keys"] for path, schema in keyed.items()} == expected
+    for path, schema in keyed.items():
+        assert set(schema["x-kubernetes-list-map-keys"]) <= set(schema["items"]["required"]), path
+    assert {lists[path]["x-kubernetes-list-type"] for path in lists.keys() - keyed.keys()} == {"atomic"}
 
 
 def test_nothing_secret_goes_through_the_api() -> None:
@@ -132,14 +152,18 @@ def test_defaults_and_limits_are_the_models() -> None:
 
 
 def test_names_columns_and_subresource() -> None:
-    virtual_ip, node_config = (definition(resource)["spec"] for resource in RESOURCES)
-    for spec, short in ((virtual_ip, "vip"), (node_config, "nc")):
-        assert spec["scope"] == "Cluster"
+    virtual_ip, virtual_server, node_config = (definition(resource)["spec"] for resource in RESOURCES)
+    expected = ((virtual_ip, "vip", "Cluster"), (virtual_server, "mvs", "Namespaced"), (node_config, "nc", "Cluster"))
+    for spec, short, scope in expected:
+        assert spec["scope"] == scope
         assert spec["names"]["shortNames"] == [short]
         assert spec["names"]["categories"] == ["mooring"]
         assert spec["versions"][0]["subresources"] == {"status": {}}
     columns = virtual_ip["versions"][0]["additionalPrinterColumns"]
     assert " ".join(column["name"].upper() for column in columns) == "ADDRESSES HOLDERS HELD SINCE ACCEPTED PLAN AGE"
+    columns = [each for each in virtual_server["versions"][0]["additionalPrinterColumns"] if "priority" not in each]
+    shown = " ".join(column["name"].upper() for column in columns)
+    assert shown == "VIRTUALIP PORTS BACKENDS HOLDERS READY ACCEPTED AGE"
 
 
 @each_resource

@@ -43,4 +43,8 @@ def test_says_what_a_person_needs_of_a_field() -> None:
 
 def test_writes_into_the_folder_that_is_named(tmp_path: Path) -> None:
     assert main([str(tmp_path)]) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["nodeconfig.md", "virtualip.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "nodeconfig.md",
+        "virtualip.md",
+        "virtualserver.md",
+    ]

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from mooring_api.nodeconfig import MAX_ADDRESSES, MAX_INSTANCES
+from mooring_api.health_check import MAX_CHECKS
+from mooring_api.nodeconfig import MAX_ADDRESSES, MAX_INSTANCES, NodeConfigSpec
+from mooring_api.virtualserver import MAX_PORTS, MAX_STATIC_SERVERS
 from mooring_kube.client import Client
 from mooring_kube.errors import Invalid, ServerError
-from mooring_kube.resources import NODE_CONFIGS, VIRTUAL_IPS
+from mooring_kube.resources import NODE_CONFIGS, VIRTUAL_IPS, VIRTUAL_SERVERS
 
 HEAD = {"apiVersion": "mooring.dev/v1alpha1", "metadata": {"name": "big"}}
 STRICT = {"fieldValidation": "Strict"}
@@ -58,6 +60,49 @@ def _node_config(instances: int, members: int, forms: int = 0) -> dict[str, Any]
     return HEAD | {"kind": "NodeConfig", "spec": {"instances": one}}
 
 
+def _health_check(number: int) -> dict[str, Any]:
+    """With everything that its rules look at."""
+    request = {"path": "/" + "p" * 1023, "digest": {"md5": "0" * 32}, "bodyPattern": "b" * 512}
+    https = {"requests": [request] * 8, "certificate": "Verify", "serverName": "s" * 253, "authorities": "a" * 8192}
+    return {"name": f"check-{number}", "connectAddress": "10.0.0.28", "interval": "500ms", "https": https}
+
+
+def _virtual_server() -> dict[str, Any]:
+    spec = {
+        "virtualIPRef": {"name": "web"},
+        "addresses": [f"10.0.0.{n}" for n in range(1, 65)],
+        "ports": [{"name": f"port-{n}", "port": n + 1} for n in range(MAX_PORTS)],
+        "forwarding": "DirectRoute",
+        "backends": {
+            "servers": [
+                {"address": f"10.0.{n // 200}.{n % 200 + 1}", "connectionLimits": {"upper": 9, "lower": 1}}
+                for n in range(MAX_STATIC_SERVERS)
+            ]
+        },
+        "healthChecks": [_health_check(n) for n in range(MAX_CHECKS)],
+    }
+    return HEAD | {"kind": "VirtualServer", "spec": spec}
+
+
+def _balancing(servers: int, backends: int) -> dict[str, Any]:
+    """As the operator writes it for so many VirtualServers of one port."""
+    one = [
+        {
+            "name": f"shop-{n}/shop:https",
+            "virtualServer": f"shop-{n}/shop",
+            "addresses": [f"10.1.{n // 256}.{n % 256}"],
+            "port": 443,
+            "backends": [
+                {"address": f"10.244.{n % 256}.{b}", "port": 8443, "host": f"shop-{n}-7c5ddbdf54-{b:05}"}
+                for b in range(backends)
+            ],
+            "healthChecks": [{"name": "page", "http": {}}],
+        }
+        for n in range(servers)
+    ]
+    return HEAD | {"kind": "NodeConfig", "spec": NodeConfigSpec.model_validate({"virtualServers": one}).to_wire()}
+
+
 def test_a_virtual_ip_of_the_most_addresses(client: Client) -> None:
     stored = client.request("POST", VIRTUAL_IPS.path(), query=STRICT, body=_virtual_ip(MAX_ADDRESSES))
     client.delete(VIRTUAL_IPS, "big")
@@ -76,6 +121,24 @@ def test_a_node_config_of_the_most_instances(
     size = len(json.dumps(stored, separators=(",", ":")))
     record_property("bytes", size)
     assert len(stored["spec"]["instances"]) == MAX_INSTANCES
+    assert size < 1.2 * MIB
+
+
+def test_a_virtual_server_of_the_most_of_everything(client: Client) -> None:
+    stored = client.create(VIRTUAL_SERVERS, _virtual_server(), "default")
+    client.delete(VIRTUAL_SERVERS, "big", "default")
+    assert len(stored["spec"]["backends"]["servers"]) == MAX_STATIC_SERVERS
+
+
+@pytest.mark.parametrize(("servers", "backends"), [(700, 10), (90, 100), (1700, 1)])
+def test_a_node_config_of_many_virtual_servers(
+    client: Client, servers: int, backends: int, record_property: Callable[[str, object], None]
+) -> None:
+    stored = client.apply(NODE_CONFIGS, _balancing(servers, backends), manager="mooring-operator")
+    client.delete(NODE_CONFIGS, "big")
+    size = len(json.dumps(stored, separators=(",", ":")))
+    record_property("bytes", size)
+    assert len(stored["spec"]["virtualServers"]) == servers
     assert size < 1.2 * MIB
 
 

@@ -17,13 +17,15 @@ from mooring_operator.plan.ranking import Ring
 from mooring_operator.plan.rendering import Made, instances_of, status_of, status_of_unreadable
 from mooring_operator.plan.segments import segments_of
 from mooring_operator.plan.selection import Selection
+from mooring_operator.plan.servers.plans import ServerPlans
 from mooring_operator.plan.snapshot import Node, Snapshot, age, virtual_ip_name
 
 
 @dataclass(frozen=True)
 class Plan:
     """The whole result. `reasons`: group name to node to a sentence, for all nodes that were looked at for it.
-    `remarks`: VirtualIP to what the pods that it asks for change, for those in which they change something."""
+    `remarks`: VirtualIP to what the pods that it asks for change, for those in which they change something.
+    `servers`: `namespace/name` to what is planned of each VirtualServer, and what is to be said of it."""
 
     node_configs: Mapping[str, NodeConfig]
     statuses: Mapping[str, VirtualIPStatus]
@@ -31,6 +33,7 @@ class Plan:
     allocations: Allocations
     reasons: Mapping[str, Mapping[str, str]]
     remarks: Mapping[str, str] = field(default_factory=dict)
+    servers: ServerPlans = field(default_factory=dict)
 
 
 @dataclass(slots=True)

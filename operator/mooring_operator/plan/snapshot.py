@@ -8,7 +8,11 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from mooring_api.nodeconfig import ForeignRouter, Instance, InterfaceReport
 from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIP
+from mooring_api.virtualserver import VirtualServer
+from mooring_operator.plan.endpoints import EndpointSlice
 from mooring_operator.plan.pods import PodNodes
+
+ZONE = "topology.kubernetes.io/zone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,10 @@ class Node:
         """The reported interfaces by name, without loopback; empty when nothing is reported."""
         return {r.name: link_of(r) for r in self.interfaces or () if r.name != "lo"}
 
+    @property
+    def zone(self) -> str | None:
+        return self.labels.get(ZONE)
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -66,7 +74,8 @@ class Snapshot:
 
     `unreadable` names VirtualIPs that are there and can't be used: their allocations stay theirs.
     `configured` is what stands in the NodeConfigs' specs, for adoption alone. `pod_nodes` says where the pods that
-    VirtualIPs ask for are Ready.
+    VirtualIPs ask for are Ready. `unreadable_servers` names VirtualServers, as `namespace/name`, that are there and
+    can't be used. `endpoints` is `namespace/service` to its slices, `namespaces` a namespace to its labels.
     """
 
     virtual_ips: tuple[VirtualIP, ...] = ()
@@ -75,6 +84,10 @@ class Snapshot:
     unreadable: frozenset[str] = frozenset()
     configured: Mapping[str, tuple[Instance, ...]] = field(default_factory=dict)
     pod_nodes: PodNodes = field(default_factory=dict)
+    virtual_servers: tuple[VirtualServer, ...] = ()
+    unreadable_servers: frozenset[str] = frozenset()
+    endpoints: Mapping[str, tuple[EndpointSlice, ...]] = field(default_factory=dict)
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def age(virtual_ip: VirtualIP) -> tuple[bool, str, str, str]:
@@ -84,9 +97,20 @@ def age(virtual_ip: VirtualIP) -> tuple[bool, str, str, str]:
     return (created is None, created or "", metadata.uid or "", metadata.name)
 
 
+def server_age(server: VirtualServer) -> tuple[bool, str, str]:
+    """A sorting key, oldest first; ties by namespace and name. What has no timestamp yet is the youngest."""
+    created = server.metadata.creation_timestamp
+    return (created is None, created or "", server.key)
+
+
 def virtual_ip_name(name: str) -> str:
     """How problems call a VirtualIP."""
     return f"VirtualIP/{name}"
+
+
+def virtual_server_name(key: str) -> str:
+    """How problems call a VirtualServer."""
+    return f"VirtualServer/{key}"
 
 
 def by_name(virtual_ips: Iterable[VirtualIP]) -> tuple[VirtualIP, ...]:

@@ -1,0 +1,76 @@
+"""What comes out for a VirtualServer and for a node: values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from mooring_api.balancing import Protocol
+from mooring_api.node_server import BackendAddress, ConnectionSync, NodeBackend, NodeVirtualServer, PortGuard
+from mooring_api.problems import Problem
+from mooring_operator.tell.server_reasons import ServerReason as ServerReason
+
+
+class ServerFinding(NamedTuple):
+    """What is to be said of a VirtualServer: a problem, and the reason that its condition gives."""
+
+    reason: ServerReason
+    problem: Problem
+
+
+class LeftOut(NamedTuple):
+    """A backend that gets no connections, and why."""
+
+    address: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortPlan:
+    """One port, or the firewall mark in one family, as the nodes are to run it.
+
+    `name` is the port's; `entry` what it is called on a node. `port` is 0 for a mark. `backends` are those of all
+    zones.
+    """
+
+    name: str
+    entry: str
+    port: int
+    protocol: Protocol
+    mark: int | None
+    addresses: tuple[str, ...]
+    """For a mark: the addresses whose nodes run it."""
+    backends: tuple[NodeBackend, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPlan:
+    """One VirtualServer. `ports` is empty where nothing of it is programmed.
+
+    `kept`: it, or its VirtualIP, can't be read, so its nodes keep what they run of it.
+    """
+
+    virtual_ip: str
+    findings: tuple[ServerFinding, ...] = ()
+    ports: tuple[PortPlan, ...] = ()
+    nodes: tuple[str, ...] = ()
+    """Those that are to run any of its ports."""
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodeServices:
+    """What a node runs beside its instances; the fields are those of a NodeConfig's spec."""
+
+    virtual_servers: tuple[NodeVirtualServer, ...] = ()
+    backend_addresses: tuple[BackendAddress, ...] = ()
+    port_guards: tuple[PortGuard, ...] = ()
+    connection_sync: ConnectionSync | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.virtual_servers or self.backend_addresses or self.port_guards or self.connection_sync)
+
+
+NOTHING = NodeServices()
+#: `namespace/name` to its plan.
+ServerPlans = Mapping[str, ServerPlan]

@@ -1,0 +1,212 @@
+"""Tries as coroutines that wait for one file descriptor at a time, driven by one epoll of their own.
+
+An asyncio task, its streams and transports cost some ten times as much as a TCP check needs; thousands of them
+run here each second. So a probe is `async def`, but it awaits only `readable`, `writable` and `breathe`, and
+this module resumes it. Whatever it opened through its attempt is closed when it ends, however it ends.
+"""
+
+import errno
+import select
+import socket
+from collections.abc import Callable, Coroutine, Generator
+from types import coroutine
+from typing import Any, TypeAlias
+
+from mooring_node.checks.verdict import Outcome, Reason, Withheld, outcome_of
+
+#: A file descriptor and what it is awaited for; None: the other tries go first.
+_Wait: TypeAlias = tuple[int, int] | None
+Probing: TypeAlias = Coroutine[Any, Any, Outcome]
+
+_READABLE = select.EPOLLIN | select.EPOLLRDHUP
+_WRITABLE = select.EPOLLOUT
+_MOST_EVENTS = 256
+
+
+@coroutine
+def _wait(what: _Wait) -> Generator[_Wait, None, None]:
+    yield what
+
+
+async def readable(descriptor: int) -> None:
+    """Until there is something to read, the end, or an error."""
+    await _wait((descriptor, _READABLE))
+
+
+async def writable(descriptor: int) -> None:
+    """Until it can be written to: a connection that is made, too."""
+    await _wait((descriptor, _WRITABLE))
+
+
+async def breathe() -> None:
+    """Let the others go on, in the middle of long work."""
+    await _wait(None)
+
+
+class Attempt:
+    """One try under way. `done` hears its outcome, or None where it was withheld; nothing after `cancel`.
+
+    `stage` is what the probe is doing, for the words of a timeout; `error` why there is no outcome, or the bug.
+    """
+
+    __slots__ = ("_closers", "_coroutine", "_descriptor", "_done", "_driver", "_mask", "error", "stage")
+
+    def __init__(self, driver: "Driver", done: "Done") -> None:
+        self._driver = driver
+        self._done = done
+        self._coroutine: Probing | None = None
+        self._descriptor = -1
+        self._mask = 0
+        self._closers: list[Callable[[], object]] = []
+        self.stage = "connecting"
+        self.error: Exception | None = None
+
+    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        """A new socket that does not block and ends with this attempt."""
+        sock = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
+        self._closers.append(sock.close)
+        return sock
+
+    def at_end(self, closer: Callable[[], object]) -> None:
+        """Call it when the attempt ends, before what was opened earlier is closed."""
+        self._closers.append(closer)
+
+    def run(self, coroutine: Probing) -> None:
+        """Begin."""
+        self._coroutine = coroutine
+        self.resume()
+
+    def resume(self) -> None:
+        """Go on: what was awaited is there."""
+        assert self._coroutine is not None
+        try:
+            wait = self._coroutine.send(None)
+        except StopIteration as end:
+            self._finish(end.value)
+        except Exception as error:  # noqa: BLE001  (a probe's bug ends the try, never the runner)
+            self._failed(error)
+        else:
+            self._await(wait)
+
+    def expire(self) -> None:
+        """Its time is up. The probe may say what that means; most let it be a Timeout."""
+        assert self._coroutine is not None
+        try:
+            self._coroutine.throw(TimeoutError(errno.ETIMEDOUT, f"timed out while {self.stage}"))
+        except StopIteration as end:
+            self._finish(end.value)
+        except Exception as error:  # noqa: BLE001
+            self._failed(error)
+        else:
+            self._failed(RuntimeError("a probe went on after its time was up"))
+
+    def cancel(self) -> None:
+        """End it without a word."""
+        self._close()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._coroutine is not None
+
+    def _failed(self, error: Exception) -> None:
+        try:
+            if isinstance(error, Withheld):
+                raise error
+            if isinstance(error, OSError) and error.errno is not None:
+                outcome = outcome_of(error)
+            else:
+                outcome = Outcome(Reason.INTERNAL, f"{type(error).__name__}: {error}")
+                self.error = error
+        except Withheld as withheld:
+            self.error = withheld
+            self._finish(None)
+        else:
+            self._finish(outcome)
+
+    def _finish(self, outcome: Outcome | None) -> None:
+        self._close()
+        self._done(self, outcome)
+
+    def _await(self, wait: _Wait) -> None:
+        if wait is None:
+            self._driver.later(self)
+            return
+        descriptor, mask = wait
+        if descriptor == self._descriptor:
+            if mask != self._mask:
+                self._driver.change(descriptor, mask)
+        else:
+            if self._descriptor >= 0:
+                self._driver.forget(self._descriptor)
+            self._driver.watch(descriptor, mask, self)
+            self._descriptor = descriptor
+        self._mask = mask
+
+    def _close(self) -> None:
+        # Out of the epoll first: a forked child may hold the same socket for a moment, and then closing it here
+        # would leave it there under a number that soon belongs to another.
+        if self._descriptor >= 0:
+            self._driver.forget(self._descriptor)
+            self._descriptor = -1
+        coroutine, self._coroutine = self._coroutine, None
+        if coroutine is not None:
+            coroutine.close()
+        while self._closers:
+            self._closers.pop()()
+
+
+Done: TypeAlias = Callable[[Attempt, Outcome | None], None]
+
+
+class Driver:
+    """The epoll and who waits in it."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._waiting: dict[int, Attempt] = {}
+        self._later: list[Attempt] = []
+
+    def fileno(self) -> int:
+        """Readable when `turn` has something to do."""
+        return self._epoll.fileno()
+
+    def close(self) -> None:
+        """After all attempts have ended."""
+        self._epoll.close()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an attempt wants another turn at once."""
+        return bool(self._later)
+
+    def turn(self) -> bool:
+        """Resume whoever has something to do, without waiting; True when there may be more."""
+        later, self._later = self._later, []
+        events = self._epoll.poll(0, _MOST_EVENTS)
+        for descriptor, _ in events:
+            attempt = self._waiting.get(descriptor)
+            if attempt is not None:
+                attempt.resume()
+        for attempt in later:
+            if attempt.running:
+                attempt.resume()
+        return len(events) == _MOST_EVENTS
+
+    def watch(self, descriptor: int, mask: int, attempt: Attempt) -> None:
+        """`attempt` waits for it."""
+        self._epoll.register(descriptor, mask)
+        self._waiting[descriptor] = attempt
+
+    def change(self, descriptor: int, mask: int) -> None:
+        """It waits for something else of the same one."""
+        self._epoll.modify(descriptor, mask)
+
+    def forget(self, descriptor: int) -> None:
+        """Nobody waits for it any more."""
+        del self._waiting[descriptor]
+        self._epoll.unregister(descriptor)
+
+    def later(self, attempt: Attempt) -> None:
+        """It goes on at the next turn."""
+        self._later.append(attempt)

@@ -1,0 +1,276 @@
+"""Runs the checks of thousands of targets in one asyncio loop: one heap of deadlines, one epoll, no task for each.
+
+Timers may fire up to a millisecond early, because epoll sleeps whole milliseconds: so no bound is passed. What
+comes from the network is heard before a deadline is; and what this process slept through (a stopped or starved
+process) is added to a try's time: our lateness is not the backend's fault.
+"""
+
+import asyncio
+import resource
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from mooring_node.checks.attempt import Attempt, Driver
+from mooring_node.checks.config import Target
+from mooring_node.checks.counters import Counters
+from mooring_node.checks.probes import kind_of, probing
+from mooring_node.checks.schedule import Deadlines, Spread, first_ns, next_ns, resumed_ns
+from mooring_node.checks.thresholds import Standing, forgotten, tried
+from mooring_node.checks.verdict import Outcome, Verdict
+
+#: A try under way costs a file descriptor and a few KiB; a dead rack must not delay the checks of all others.
+MOST_AT_ONCE = 4096
+_OTHER_DESCRIPTORS = 256
+_EARLY_NS = 1_000_000
+_STARTS_EACH_TURN = 64
+_HEARINGS_EACH_TURN = 8
+_STALL_NS = 100_000_000
+_COMPLAINT_NS = 10_000_000_000
+
+
+class _Watched:
+    """One target and all that is known of it."""
+
+    __slots__ = (
+        "attempt",
+        "began_ns",
+        "extended",
+        "kind",
+        "paused",
+        "planned_ns",
+        "queued",
+        "standing",
+        "target",
+        "verdict",
+    )
+
+    def __init__(self, target: Target, up: bool) -> None:
+        self.target = target
+        self.kind = kind_of(target.check.probe)
+        self.standing = Standing(up)
+        self.verdict: Verdict | None = None
+        self.attempt: Attempt | None = None
+        self.planned_ns = 0
+        self.began_ns = 0
+        self.extended = False
+        self.queued = False
+        self.paused = False
+
+
+class Runner:
+    """Checks targets and tells what becomes of them.
+
+    `told(target, verdict)` hears the first verdict, each change of good, weight or reason, and nothing of a target
+    that was taken out. `troubled(words)` hears what keeps this host from checking, at most every 10 s; verdicts
+    stay as they are meanwhile.
+    """
+
+    def __init__(
+        self,
+        told: Callable[[Target, Verdict], None],
+        troubled: Callable[[str], None] = lambda _: None,
+        *,
+        most_at_once: int | None = None,
+        start: float | None = None,
+        probe: Callable[[Attempt, Target], Any] = probing,
+    ) -> None:
+        self.counters = Counters()
+        self._told = told
+        self._troubled = troubled
+        self._probe = probe
+        self._most_at_once = most_at_once or _affordable()
+        self._spread = Spread(time.time() if start is None else start)
+        self._watched: dict[Target, _Watched] = {}
+        self._driver = Driver()
+        self._deadlines: Deadlines[_Watched] = Deadlines()
+        self._ready: deque[_Watched] = deque()
+        self._running = 0
+        self._complained_ns = -_COMPLAINT_NS
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped: asyncio.Event | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    # What the caller wants.
+
+    def set_targets(self, targets: Iterable[Target], starts_up: Callable[[Target], bool] = lambda _: True) -> None:
+        """Check exactly these. Those that were there keep their state and their beat; a new one counts as
+        `starts_up` says until its first verdict.
+        """
+        wanted = dict.fromkeys(targets)
+        now = time.monotonic_ns()
+        for target in [each for each in self._watched if each not in wanted]:
+            self._silence(self._watched.pop(target))
+        for target in wanted:
+            if target not in self._watched:
+                watched = self._watched[target] = _Watched(target, starts_up(target))
+                self._plan(watched, first_ns(target.check, now, self._spread.next()))
+        self._arm()
+
+    def pause(self, targets: Collection[Target]) -> None:
+        """Exactly these rest, and keep their state; one that goes on is checked within its interval."""
+        resting = frozenset(targets)
+        now = time.monotonic_ns()
+        for target, watched in self._watched.items():
+            rests = target in resting
+            if rests and not watched.paused:
+                self._silence(watched)
+                watched.standing = forgotten(watched.standing)
+            elif watched.paused and not rests:
+                self._plan(watched, resumed_ns(target.check, now, self._spread.next()))
+            watched.paused = rests
+        self._arm()
+
+    def verdict(self, target: Target) -> Verdict | None:
+        """The last word on it; None: none yet."""
+        watched = self._watched.get(target)
+        return watched.verdict if watched else None
+
+    async def run(self) -> None:
+        """Until `stop`; what is under way then is cancelled."""
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        self._loop.add_reader(self._driver.fileno(), self._turn)
+        self._arm()
+        try:
+            await self._stopped.wait()
+        finally:
+            self._loop.remove_reader(self._driver.fileno())
+            if self._timer is not None:
+                self._timer.cancel()
+            for watched in self._watched.values():
+                self._silence(watched)
+            self._watched.clear()
+            self._loop = None
+            self._driver.close()
+
+    def stop(self) -> None:
+        """Let `run` end."""
+        if self._stopped is not None:
+            self._stopped.set()
+
+    def to_wire(self) -> dict[str, Any]:
+        """Counters and gauges as JSON values."""
+        return self.counters.to_wire() | {
+            "targets": len(self._watched),
+            "running": self._running,
+            "waiting": len(self._ready),
+        }
+
+    # The turns of the loop.
+
+    def _turn(self) -> None:
+        try:
+            for _ in range(_HEARINGS_EACH_TURN):
+                if not self._driver.turn():
+                    break
+            self._pass_deadlines(time.monotonic_ns())
+            self._begin_some()
+        finally:
+            self._arm()
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        self._turn()
+
+    def _arm(self) -> None:
+        if self._loop is None:
+            return
+        now = time.monotonic_ns()
+        at = self._deadlines.soonest_ns()
+        if self._driver.busy or (self._ready and self._running < self._most_at_once):
+            at = now
+        if at is None:
+            return
+        when = max(0, at - now - _EARLY_NS) / 1e9 + self._loop.time()
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._timer_fired)
+
+    def _pass_deadlines(self, now: int) -> None:
+        for watched, at in self._deadlines.due(now + _EARLY_NS):
+            if watched.attempt is None:
+                watched.planned_ns = at if not watched.standing.retrying else watched.planned_ns
+                watched.began_ns = at
+                watched.queued = True
+                self._ready.append(watched)
+            elif now - at > _STALL_NS and not watched.extended:
+                watched.extended = True
+                self._deadlines.set(watched, now + min(now - at, watched.target.check.timeout_ns))
+            else:
+                watched.attempt.expire()
+
+    def _begin_some(self) -> None:
+        for _ in range(_STARTS_EACH_TURN):
+            if not self._ready or self._running >= self._most_at_once:
+                return
+            watched = self._ready.popleft()
+            if watched.queued:
+                watched.queued = False
+                self._begin(watched)
+
+    def _begin(self, watched: _Watched) -> None:
+        now = time.monotonic_ns()
+        self.counters.lateness.record(max(0, now - watched.began_ns))
+        watched.began_ns = now
+        watched.extended = False
+        self._running += 1
+        self._deadlines.set(watched, now + watched.target.check.timeout_ns)
+        attempt = watched.attempt = Attempt(
+            self._driver, lambda attempt, outcome: self._ended(watched, attempt, outcome)
+        )
+        attempt.run(self._probe(attempt, watched.target))
+
+    def _ended(self, watched: _Watched, attempt: Attempt, outcome: Outcome | None) -> None:
+        now = time.monotonic_ns()
+        self._running -= 1
+        watched.attempt = None
+        duration = now - watched.began_ns
+        check = watched.target.check
+        if outcome is None:
+            self.counters.withheld += 1
+            self._complain(now, str(attempt.error))
+            watched.standing = forgotten(watched.standing)
+        else:
+            self.counters.tried(watched.kind, outcome.reason, duration)
+            watched.standing = tried(watched.standing, check, outcome.good)
+        self._plan(watched, next_ns(check, watched.standing, watched.planned_ns, now))
+        if outcome is not None:
+            self._tell(watched, outcome, duration)
+
+    def _tell(self, watched: _Watched, outcome: Outcome, duration_ns: int) -> None:
+        standing, last = watched.standing, watched.verdict
+        if not standing.known or outcome.good is not standing.up:
+            return
+        if last and last.good is standing.up and last.reason is outcome.reason and last.weight == outcome.weight:
+            return
+        verdict = Verdict(standing.up, outcome.reason, outcome.words, outcome.weight, duration_ns, time.time_ns())
+        watched.verdict = verdict
+        self._told(watched.target, verdict)
+
+    def _complain(self, now: int, words: str) -> None:
+        if now - self._complained_ns >= _COMPLAINT_NS:
+            self._complained_ns = now
+            self._troubled(words)
+
+    def _plan(self, watched: _Watched, at: int) -> None:
+        if not watched.standing.retrying:
+            watched.planned_ns = at
+        self._deadlines.set(watched, at)
+
+    def _silence(self, watched: _Watched) -> None:
+        self._deadlines.drop(watched)
+        watched.queued = False
+        if watched.attempt is not None:
+            watched.attempt.cancel()
+            watched.attempt = None
+            self._running -= 1
+
+
+def _affordable() -> int:
+    """How many tries at once this process's limit of file descriptors allows."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(16, min(MOST_AT_ONCE, soft - _OTHER_DESCRIPTORS))

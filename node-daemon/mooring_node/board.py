@@ -1,8 +1,9 @@
 """The shared memory between the daemon's processes: a few numbers that outlive a process that dies.
 
 The supervisor makes it before it forks; children write their progress, the VRRP process also what a
-successor needs to adopt its addresses. Each slot has one writer at a time; a reader may see a slot in the
-middle of a write, which it would notice by a time that is not plausible, at worst once.
+successor needs to adopt its addresses, the checks process since when its results are not looked after. Each slot
+has one writer at a time; a reader may see a slot in the middle of a write, which it would notice by a time that is
+not plausible, at worst once.
 """
 
 import mmap
@@ -10,14 +11,15 @@ import struct
 from dataclasses import dataclass
 from typing import Self
 
-_CHILDREN = 4
+_CHILDREN = 3
+_RESULTS = _CHILDREN
 #: Twice what a configuration may have: while it is replaced, its groups keep their slots and the new ones take theirs.
 _GROUPS = 2048
 #: Names of groups are at most 80 bytes long.
 _KEY_BYTES = 80
 _PROGRESS = struct.Struct("=q")
 _SLOT = struct.Struct(f"={_KEY_BYTES}sqq")
-_SLOTS_AT = _CHILDREN * _PROGRESS.size
+_SLOTS_AT = (_CHILDREN + 1) * _PROGRESS.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,14 @@ class Board:
     def last_progress(self, child: int) -> int:
         value: int = _PROGRESS.unpack_from(self._memory, child * _PROGRESS.size)[0]
         return value
+
+    def vouch(self, now_ns: int) -> None:
+        """The checks process says that what its results file holds is true at `now_ns`."""
+        _PROGRESS.pack_into(self._memory, _RESULTS * _PROGRESS.size, now_ns)
+
+    def vouched_ns(self) -> int:
+        """When it last said so; 0: never."""
+        return self.last_progress(_RESULTS)
 
     def slot(self, group: str) -> Slot:
         """The group's slot, taken if it has none; LookupError when all are taken."""

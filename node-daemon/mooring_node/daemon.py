@@ -29,6 +29,7 @@ REAL_TIME_PRIORITY = 50
 LOCK_PATIENCE_S = 30.0
 VRRP_STALL_NS = 3 * SECOND_NS
 AGENT_STALL_NS = 60 * SECOND_NS
+CHECKS_STALL_NS = 30 * SECOND_NS
 AGENT_PATIENCE_NS = 3 * SECOND_NS
 
 
@@ -68,11 +69,23 @@ def take_lock(state: StateFolder, log: Log) -> tuple[int, socket.socket]:
 class AgentRun(Protocol):
     """How the agent is run in its child."""
 
-    def __call__(self, state: StateFolder, board: Board, child: int, vrrp: Channel, supervisor: Channel) -> None: ...
+    def __call__(
+        self, state: StateFolder, board: Board, child: int, vrrp: Channel, supervisor: Channel, checks: Channel, /
+    ) -> None: ...
 
 
-def run(state: StateFolder, agent_run: AgentRun, log: Log, *, priority: int = REAL_TIME_PRIORITY) -> int:
-    """Everything from the lock to the last undone setting; the exit code."""
+def run(
+    state: StateFolder,
+    agent_run: AgentRun,
+    log: Log,
+    *,
+    priority: int = REAL_TIME_PRIORITY,
+    checks_only: bool = False,
+) -> int:
+    """Everything from the lock to the last undone setting; the exit code.
+
+    With `checks_only` there is no VRRP process: nothing is held, and what is balanced is balanced all the same.
+    """
     state.create()
     lock = take_lock(state, log)
     ledger = Ledger(state.ledger)
@@ -91,30 +104,47 @@ def run(state: StateFolder, agent_run: AgentRun, log: Log, *, priority: int = RE
     entries = ledger.read()
     ledger.write(Entries(entries.addresses | addresses_of(_groups(state)), entries.settings))
     state.kept.unlink(missing_ok=True)
+    # Results outlive the checks process, not the daemon.
+    state.results.unlink(missing_ok=True)
     to_vrrp, vrrp_supervisor = Channel.pair()
     to_agent, agent_supervisor = Channel.pair()
+    to_checks, checks_supervisor = Channel.pair()
     vrrp_agent, agent_vrrp = Channel.pair()
+    checks_agent, agent_checks = Channel.pair()
+    checks_vrrp, vrrp_checks = Channel.pair()
 
     def vrrp(restarted: bool) -> None:
-        run_vrrp(state, board, vrrp_supervisor, vrrp_agent, restarted=restarted, priority=priority)
+        run_vrrp(state, board, vrrp_supervisor, vrrp_agent, vrrp_checks, restarted=restarted, priority=priority)
 
     def agent(_restarted: bool) -> None:
-        agent_run(state, board, int(ChildNumber.AGENT), agent_vrrp, agent_supervisor)
+        agent_run(state, board, int(ChildNumber.AGENT), agent_vrrp, agent_supervisor, agent_checks)
+
+    def checks(restarted: bool) -> None:
+        # Only here: the other processes must not carry what it imports.
+        from mooring_node.balance.process import run_checks
+
+        run_checks(state, board, int(ChildNumber.CHECKS), (checks_supervisor, checks_agent, checks_vrrp), restarted)
+
+    def balances() -> bool:
+        # By what is on disk, so that no lost message and no crash can make it forget to start or to clear away.
+        return state.balance.exists() or state.balancing.exists()
 
     def undo() -> None:
         with Rtnetlink() as rtnetlink:
             undo_addresses(rtnetlink, ledger.read().addresses)
 
     duties = (
-        Duty(ChildNumber.VRRP, "vrrp", vrrp, VRRP_STALL_NS),
+        *(() if checks_only else (Duty(ChildNumber.VRRP, "vrrp", vrrp, VRRP_STALL_NS),)),
         Duty(ChildNumber.AGENT, "agent", agent, AGENT_STALL_NS),
+        Duty(ChildNumber.CHECKS, "checks", checks, CHECKS_STALL_NS, balances),
     )
+    channels = {ChildNumber.VRRP: to_vrrp, ChildNumber.AGENT: to_agent, ChildNumber.CHECKS: to_checks}
     set_name("mooring-node")
     # What the children share stays shared only while nobody writes to it; the collector would.
     gc.collect()
     gc.freeze()
     gc.disable()
-    code = Supervisor(state, board, duties, (to_vrrp, to_agent), undo, log).run()
+    code = Supervisor(state, board, duties, channels, undo, log).run()
     _finish(state, board, ledger)
     os.close(lock[0])
     lock[1].close()
@@ -122,10 +152,17 @@ def run(state: StateFolder, agent_run: AgentRun, log: Log, *, priority: int = RE
 
 
 def run_vrrp(
-    state: StateFolder, board: Board, supervisor: Channel, agent: Channel, *, restarted: bool, priority: int
+    state: StateFolder,
+    board: Board,
+    supervisor: Channel,
+    agent: Channel,
+    checks: Channel,
+    *,
+    restarted: bool,
+    priority: int,
 ) -> None:
     """The VRRP process, from its rights to its end."""
-    process = Process(board, int(ChildNumber.VRRP), supervisor, agent, state.accepted)
+    process = Process(board, int(ChildNumber.VRRP), supervisor, agent, checks, state.accepted)
     signal.signal(signal.SIGTERM, lambda *_: process.ask_to_stop())
     process.maintenance = state.maintenance.exists()
     scheduling = real_time(priority) if priority else Scheduling.NORMAL

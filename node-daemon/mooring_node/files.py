@@ -43,6 +43,10 @@ class StateFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.accepted = path / "accepted.json"
+        self.balance = path / "balance.json"
+        self.results = path / "results.jsonl"
+        self.balancing = path / "balancing"
+        self.ipvs_owned = path / "ipvs-owned.json"
         self.origin = path / "origin.json"
         self.keys = path / "keys.json"
         self.ledger = path / "ledger.json"

@@ -114,7 +114,9 @@ def _run(options: argparse.Namespace) -> int:
     if not host or not port.isdecimal() or int(port) > 65535:
         return _complain(f"--metrics-address {options.metrics_address}: write HOST:PORT, such as {DEFAULT_METRICS}", 2)
 
-    def agent(state: StateFolder, board: Board, child: int, vrrp: Channel, supervisor: Channel) -> None:
+    def agent(
+        state: StateFolder, board: Board, child: int, vrrp: Channel, supervisor: Channel, _checks: Channel
+    ) -> None:
         # Only here: what the agent imports, the other processes must not carry.
         import asyncio
 

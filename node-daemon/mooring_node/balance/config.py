@@ -4,10 +4,14 @@ The agent compiles a NodeConfig into this form once it is accepted. The same for
 on disk (balance.json). Times in nanoseconds.
 """
 
+import json
 from dataclasses import dataclass
 
 from mooring_node.checks.config import CheckConfig
 from mooring_node.ipvs.table import Method, ServiceFlag, TunnelFlag, TunnelKind
+from mooring_node.records import from_plain, to_plain
+
+FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +135,15 @@ class BalanceConfig:
     def empty(self) -> bool:
         """Whether there is nothing to run."""
         return not (self.servers or self.backend_addresses or self.port_guards or self.sync)
+
+
+def to_json(config: BalanceConfig) -> str:
+    return json.dumps({"format": FORMAT, **to_plain(config)}, separators=(",", ":"))
+
+
+def from_json(text: str) -> BalanceConfig:
+    """Read what `to_json` wrote; ValueError when it is anything else (another version's file, a torn one)."""
+    raw = json.loads(text)
+    if not isinstance(raw, dict) or raw.pop("format", None) != FORMAT:
+        raise ValueError("not a configuration of this daemon, or written by another version")
+    return from_plain(BalanceConfig, raw)

@@ -23,17 +23,20 @@ class ChildNumber(IntEnum):
 
     VRRP = 0
     AGENT = 1
+    CHECKS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """What a child does; `restarted` tells it that it replaces one that died."""
+    """What a child does; `run` is told whether it replaces one that died."""
 
     number: ChildNumber
     name: str
     run: Callable[[bool], None]
     stall_ns: int
     """So long without progress means that it hangs."""
+    wanted: Callable[[], bool] = lambda: True
+    """Whether there is anything for it to do now; asked before each start, and when it has ended."""
 
 
 class Child:
@@ -52,6 +55,10 @@ class Child:
     @property
     def running(self) -> bool:
         return self.pid != 0
+
+    def due(self, now: int) -> bool:
+        """Whether it is time to start it."""
+        return self.start_at_ns is not None and now >= self.start_at_ns and self.duty.wanted()
 
     def start(self, now: int) -> None:
         """Fork; the child never returns."""
@@ -77,6 +84,10 @@ class Child:
         self.pid, self.pidfd = 0, -1
         code = os.waitstatus_to_exitcode(status)
         self.last_exit = f"signal {-code}" if code < 0 else f"exit code {code}"
+        if code == 0 and not self.duty.wanted():
+            # It found nothing left to do: the next one replaces nobody.
+            self._quick_deaths, self.restarts, self.start_at_ns = 0, 0, now
+            return code
         self._quick_deaths = 0 if now - self.started_ns > GOOD_LIFE_NS else self._quick_deaths + 1
         # The first death is answered at once: a VRRP process that is back within 3 intervals keeps its role.
         wait = 0 if self._quick_deaths <= 1 else min(FIRST_WAIT_NS << (self._quick_deaths - 2), LONGEST_WAIT_NS)

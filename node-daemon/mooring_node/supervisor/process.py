@@ -6,7 +6,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mooring_node.board import Board
@@ -23,8 +23,14 @@ TURN_S = 0.5
 #: When this loop itself was stopped for so long, it cannot tell who else was.
 OWN_LATENESS_NS = SECOND_NS
 INQUIRY_NS = 2 * SECOND_NS
-#: Beyond the hand-over's own bound, which the VRRP process keeps: 3.3 of the longest interval.
-LONGEST_STOP_NS = 150 * SECOND_NS
+#: The order in which they end, and how long each may take: what is held is handed over first (beyond the hand-over's
+#: own bound, which the VRRP process keeps: 3.3 of the longest interval), then tables are taken away, and the agent
+#: tells of it all.
+LONGEST_END_NS = {
+    ChildNumber.VRRP: 150 * SECOND_NS,
+    ChildNumber.CHECKS: 20 * SECOND_NS,
+    ChildNumber.AGENT: 10 * SECOND_NS,
+}
 
 
 class Supervisor:
@@ -35,7 +41,7 @@ class Supervisor:
         state: StateFolder,
         board: Board,
         duties: tuple[Duty, ...],
-        channels: tuple[Channel, Channel],
+        channels: Mapping[ChildNumber, Channel],
         undo: Callable[[], None],
         log: Log,
     ) -> None:
@@ -43,13 +49,15 @@ class Supervisor:
         self._state = state
         self._board = board
         self._children = {duty.number: Child(duty) for duty in duties}
-        self._vrrp, self._agent = channels
+        self._channels = channels
         self._undo = undo
         self._control = ControlSocket(state.control)
         self._clients: list[Client] = []
         self._inquiries: dict[int, Inquiry] = {}
         self._numbers = 0
-        self._stop_by_ns: int | None = None
+        self._stopping = False
+        self._ending: ChildNumber | None = None
+        self._end_by_ns = 0
         self._exit_code = 0
         self._wakeup, self._signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._last_turn_ns = now_ns()
@@ -62,9 +70,9 @@ class Supervisor:
             while True:
                 now = now_ns()
                 self._look_after_children(now)
-                if self._stop_by_ns is not None and not any(child.running for child in self._children.values()):
+                if self._stopping and not any(child.running for child in self._children.values()):
                     return self._exit_code
-                watched: list[Any] = [self._wakeup, self._control, self._vrrp, self._agent, *self._clients]
+                watched: list[Any] = [self._wakeup, self._control, *self._channels.values(), *self._clients]
                 pidfds = {child.pidfd: child for child in self._children.values() if child.running}
                 self._last_turn_ns = now_ns()
                 ready = select.select([*watched, *pidfds], [], [], self._sleep_s(now))[0]
@@ -73,9 +81,8 @@ class Supervisor:
             self._control.close()
 
     def _sleep_s(self, now: int) -> float:
-        starts = [child.start_at_ns for child in self._children.values() if child.start_at_ns is not None]
-        soonest = min((at - now for at in starts), default=SECOND_NS)
-        return 0.0 if self._stop_by_ns is None and soonest <= 0 else TURN_S
+        due = any(child.due(now) for child in self._children.values())
+        return 0.0 if due and not self._stopping else TURN_S
 
     def _turn(self, ready: list[Any], pidfds: dict[int, Child]) -> None:
         now = now_ns()
@@ -109,41 +116,42 @@ class Supervisor:
             self.stop(now)
         elif number == signal.SIGHUP:
             self._log.write("info", "SIGHUP: the configuration is read again")
-            self._agent.send({"do": "reload"})
+            self._channels[ChildNumber.AGENT].send({"do": "reload"})
         elif number == signal.SIGUSR1:
             self._inquire(now, self._write_dump)
 
     def stop(self, now: int) -> None:
-        """Let the VRRP process hand over, then end the rest. A second time changes nothing."""
-        if self._stop_by_ns is not None:
+        """Let the VRRP process hand over, then end the others. A second time changes nothing."""
+        if self._stopping:
             return
         self._log.write("info", "stopping: what is held is handed over")
-        self._stop_by_ns = now + LONGEST_STOP_NS
+        self._stopping = True
         for child in self._children.values():
             child.start_at_ns = None
-        if self._children[ChildNumber.VRRP].running:
-            self._vrrp.send({"do": "stop"})
-        else:
-            self._end_agent()
+        self._end_next(now)
 
-    def _end_agent(self) -> None:
-        agent = self._children.get(ChildNumber.AGENT)
-        if agent is not None and agent.running:
-            agent.terminate()
+    def _end_next(self, now: int) -> None:
+        """Ask the first that still runs to end, once."""
+        running = [number for number in LONGEST_END_NS if number in self._children and self._children[number].running]
+        if not running or running[0] is self._ending:
+            return
+        self._ending = running[0]
+        self._end_by_ns = now + LONGEST_END_NS[self._ending]
+        if self._ending is ChildNumber.VRRP:
+            self._channels[self._ending].send({"do": "stop"})
+        else:
+            self._children[self._ending].terminate()
 
     # Children.
 
     def _look_after_children(self, now: int) -> None:
-        stopping = self._stop_by_ns is not None
-        if self._stop_by_ns is not None and now > self._stop_by_ns:
-            for child in self._children.values():
-                if child.running:
-                    child.kill()
+        if self._ending is not None and now > self._end_by_ns and self._children[self._ending].running:
+            self._children[self._ending].kill()
         if now - self._last_turn_ns > OWN_LATENESS_NS:
             # What stopped us has stopped them too, and they need not have woken before us.
             self._excused_ns = now
         for child in self._children.values():
-            if child.start_at_ns is not None and now >= child.start_at_ns and not stopping:
+            if not self._stopping and not child.running and child.due(now):
                 self._board.progress(child.duty.number, now)
                 child.start(now)
             elif child.running and now - self._progress(child) > child.duty.stall_ns:
@@ -159,10 +167,12 @@ class Supervisor:
 
     def _died(self, child: Child, now: int) -> None:
         code = child.reap(now)
-        if self._stop_by_ns is not None:
+        if self._stopping:
             child.start_at_ns = None
-            if child.duty.number is ChildNumber.VRRP:
-                self._end_agent()
+            self._end_next(now)
+            return
+        if code == 0 and not child.duty.wanted():
+            self._log.write("info", f"the {child.duty.name} process has nothing left to do")
             return
         self._log.write("error", f"the {child.duty.name} process ended ({child.last_exit}); it is started again")
         if child.duty.number is ChildNumber.VRRP and child.dies_often:
@@ -209,14 +219,19 @@ class Supervisor:
         except OSError as error:
             return {"error": f"nothing has changed: {self._state.maintenance}: {error}"}
         self._log.write("info", f"maintenance is {'on' if on else 'off'}")
-        self._vrrp.send({"do": "maintenance", "on": on})
+        if ChildNumber.VRRP in self._children:
+            self._channels[ChildNumber.VRRP].send({"do": "maintenance", "on": on})
         return {"maintenance": on}
 
     def _inquire(self, now: int, done: Callable[[dict[str, Any]], None]) -> None:
         self._numbers += 1
-        self._inquiries[self._numbers] = Inquiry(self._numbers, now + INQUIRY_NS, done)
-        for channel in (self._vrrp, self._agent):
-            channel.send({"do": "snapshot", "id": self._numbers})
+        # One that is about to be started again is missed, too; one that has nothing to do is not.
+        asked = [child for child in self._children.values() if child.running or child.duty.wanted()]
+        self._inquiries[self._numbers] = Inquiry(
+            self._numbers, now + INQUIRY_NS, done, [child.duty.name for child in asked]
+        )
+        for child in asked:
+            self._channels[child.duty.number].send({"do": "snapshot", "id": self._numbers})
 
     def _expire(self, now: int) -> None:
         for number, inquiry in tuple(self._inquiries.items()):
@@ -231,7 +246,7 @@ class Supervisor:
         return {
             "pid": os.getpid(),
             "maintenance": self._state.maintenance.exists(),
-            "stopping": self._stop_by_ns is not None,
+            "stopping": self._stopping,
             "processes": [
                 {
                     "name": child.duty.name,
@@ -241,6 +256,7 @@ class Supervisor:
                     "forSeconds": (now - child.started_ns) // SECOND_NS,
                 }
                 for child in self._children.values()
+                if child.running or child.duty.wanted()
             ],
         }
 

@@ -98,7 +98,7 @@ class Started:
                 pass
 
         def run(state: Any, agent: Callable[..., None], *_: Any, **__: Any) -> int:
-            agent(state, None, 1, None, None)
+            agent(state, None, 1, None, None, None)
             return 0
 
         monkeypatch.setattr(module, "missing_right", lambda: None)

@@ -26,6 +26,7 @@ def test_all_that_belongs_to_it_is_put_together() -> None:
             "groups": [{"name": "a"}, {"name": "b"}],
             "vrrp": {"generation": 3},
             "agent": {"version": "1"},
+            "checks": {},
         }
     ]
 
@@ -38,6 +39,18 @@ def test_another_inquiry_s_answer_is_not_its_own() -> None:
     inquiry.finish({})
     assert replies[0]["groups"] == []
     assert replies[0]["silent"] == ["vrrp", "agent"]
+
+
+def test_only_who_was_asked_is_waited_for() -> None:
+    replies: list[dict[str, Any]] = []
+    inquiry = Inquiry(7, 100, replies.append, ["agent", "checks"])
+    inquiry.take({"id": 7, "agent": {"version": "1"}})
+    assert not inquiry.complete
+    inquiry.take({"id": 7, "checks": {"servers": 3}})
+    assert inquiry.complete
+    inquiry.finish({})
+    assert replies[0]["silent"] == []
+    assert replies[0]["checks"] == {"servers": 3}
 
 
 def test_who_did_not_answer_is_named() -> None:

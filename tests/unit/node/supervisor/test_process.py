@@ -23,11 +23,19 @@ class Bench:
 
     def __init__(self, folder: Path, board: Board) -> None:
         self.state = StateFolder(folder)
-        here, self.vrrp = Channel.pair()
-        there, self.agent = Channel.pair()
-        duties = tuple(Duty(number, number.name.lower(), lambda _: None, 10**9) for number in ChildNumber)
-        self.supervisor = Supervisor(self.state, board, duties, (here, there), lambda: None, Log(as_json=True))
-        self._channels = (here, there, self.vrrp, self.agent)
+        pairs = {number: Channel.pair() for number in ChildNumber}
+        ours = {number: pair[0] for number, pair in pairs.items()}
+        self.vrrp, self.agent, self.checks = (pair[1] for pair in pairs.values())
+        self.balances = False
+        duties = tuple(
+            Duty(number, number.name.lower(), lambda _: None, 10**9, lambda number=number: self.wanted(number))
+            for number in ChildNumber
+        )
+        self.supervisor = Supervisor(self.state, board, duties, ours, lambda: None, Log(as_json=True))
+        self._channels = [end for pair in pairs.values() for end in pair]
+
+    def wanted(self, number: ChildNumber) -> bool:
+        return number is not ChildNumber.CHECKS or self.balances
 
     def connect(self) -> socket.socket:
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -113,7 +121,7 @@ def test_a_question_that_the_children_leave_open_is_answered_in_time(bench: Benc
     (asked,) = bench.vrrp.receive()
     assert asked["do"] == "snapshot"
     bench.vrrp.send({"id": asked["id"], "end": {"generation": 1}})
-    bench.supervisor._turn([bench.supervisor._vrrp], {})
+    bench.supervisor._turn([bench.supervisor._channels[ChildNumber.VRRP]], {})
     bench.supervisor._expire(now_ns() + INQUIRY_NS)
     reply = client.recv(1 << 16)
     assert b'"silent": ["agent"]' in reply

@@ -74,6 +74,18 @@ class MemberConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackerConfig:
+    """A virtual server's quorum and what it does to the role: `weight` None is a fault while it is lost.
+
+    `server` is a server's name, or a VirtualServer's `namespace/name`.
+    """
+
+    name: str
+    server: str
+    weight: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GroupConfig:
     """Instances that share one state and one timer; most groups have one member. Times in nanoseconds."""
 
@@ -91,6 +103,8 @@ class GroupConfig:
     damping_transitions: int = 6
     damping_window_ns: int = 60_000_000_000
     damping_hold_down_ns: int = 30_000_000_000
+    trackers: tuple[TrackerConfig, ...] = ()
+    """Not in the file where there are none, like a member's `accepted`."""
 
     @property
     def version(self) -> int:
@@ -109,11 +123,11 @@ class NodeRuntime:
 
 
 def to_json(runtime: NodeRuntime) -> str:
-    return json.dumps({"format": FORMAT, **asdict(runtime, dict_factory=_without_empty_forms)}, indent=1)
+    return json.dumps({"format": FORMAT, **asdict(runtime, dict_factory=_without_empty_lists)}, indent=1)
 
 
-def _without_empty_forms(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: value for name, value in pairs if name != "accepted" or value}
+def _without_empty_lists(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in pairs if name not in ("accepted", "trackers") or value}
 
 
 def from_json(text: str) -> NodeRuntime:
@@ -130,6 +144,7 @@ def from_json(text: str) -> NodeRuntime:
 
 def _group(raw: dict[str, Any]) -> GroupConfig:
     raw["members"] = tuple(_member(member) for member in raw["members"])
+    raw["trackers"] = tuple(TrackerConfig(**_known(TrackerConfig, each)) for each in raw.get("trackers", ()))
     return GroupConfig(**_known(GroupConfig, raw))
 
 

@@ -40,6 +40,11 @@ class FaultReason(StrEnum):
         "GroupRefused",
         "the kernel refused the multicast group; raise net.ipv4.igmp_max_memberships, or share one group",
     )
+    TRACKED = (
+        "Tracked",
+        "a virtual server that it depends on is below its quorum, or nothing is heard of it; bring its backends back,"
+        " or correct its health checks",
+    )
     KERNEL_REFUSED = "KernelRefused", "the kernel refused an address; the log has its words"
 
 
@@ -57,6 +62,8 @@ class Faults:
 
     def __init__(self) -> None:
         self.present: frozenset[FaultReason] = frozenset()
+        self.details: dict[FaultReason, str] = {}
+        """What exactly a reason is about, where it is about one thing of several."""
         self._cooling: dict[FaultReason, int] = {}
 
     def saw(self, seen: frozenset[FaultReason]) -> bool:
@@ -73,5 +80,10 @@ class Faults:
         """Forget what has cooled down; the next look tells whether it is there again."""
         self._cooling = {reason: until for reason, until in self._cooling.items() if now_ns < until}
 
+    def remedy(self, reason: FaultReason) -> str:
+        """What to do about it, and about what."""
+        detail = self.details.get(reason)
+        return f"{detail}: {reason.remedy}" if detail else reason.remedy
+
     def text(self) -> str:
-        return "; ".join(f"{reason}: {reason.remedy}" for reason in sorted(self.present)) or "no fault any more"
+        return "; ".join(f"{reason}: {self.remedy(reason)}" for reason in sorted(self.present)) or "no fault any more"

@@ -1,14 +1,14 @@
 """One group at work: feeds the machine, does what it says, and watches over the addresses."""
 
-from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import astuple, dataclass, replace
 from typing import Protocol
 
 from mooring_node.board import Slot
 from mooring_node.kernel.addresses import LeasedAddress, delete_batch
 from mooring_node.kernel.rtnetlink import Rtnetlink, is_ours
 from mooring_node.vrrp import machine, timing
-from mooring_node.vrrp.config import GroupConfig
+from mooring_node.vrrp.config import GroupConfig, TrackerConfig
 from mooring_node.vrrp.faults import FaultReason, Faults
 from mooring_node.vrrp.holdings import AddressInUse, Holdings, KernelRefused
 from mooring_node.vrrp.losses import Losses
@@ -40,6 +40,7 @@ from mooring_node.vrrp.states import (
     Tick,
 )
 from mooring_node.vrrp.text import address_text
+from mooring_node.vrrp.tracking import counting, effective_priority, faulty
 from mooring_node.vrrp.translation import LastHeard, settings_of, visible_state, why_heard, why_now
 
 SECOND_NS = 1_000_000_000
@@ -53,6 +54,8 @@ class Reporter(Protocol):
     """Where a group tells what happened to it; must not block."""
 
     def transition(self, group: str, before: str, after: str, reason: str) -> None: ...
+
+    def priority(self, group: str, priority: int) -> None: ...
 
     def log(self, level: str, message: str, group: str) -> None: ...
 
@@ -72,8 +75,11 @@ class Group:
 
     def __init__(self, config: GroupConfig, services: Services, slot: Slot, *, maintenance: bool) -> None:
         self.config = config
-        self.router = Router(settings_of(config, maintenance))
-        self.members = tuple(Member(config, member, services.network) for member in config.members)
+        self.bad: frozenset[str] = frozenset()
+        """Tracked servers that are bad."""
+        self._effective = self._weighed()
+        self.router = Router(settings_of(self._effective, maintenance))
+        self.members = tuple(Member(self._effective, member, services.network) for member in config.members)
         self.holdings = Holdings(services.rtnetlink, config.lease_s)
         self.since_ns = 0
         self._shown = visible_state(self.router)
@@ -91,6 +97,16 @@ class Group:
     def faults(self) -> frozenset[FaultReason]:
         """Why the group cannot hold its addresses; empty: it can."""
         return self._faults.present
+
+    @property
+    def remedies(self) -> list[str]:
+        """What to do about each of the faults, in their order."""
+        return [self._faults.remedy(reason) for reason in sorted(self.faults)]
+
+    @property
+    def priority(self) -> int:
+        """The priority that it speaks and judges by, with what trackers add to it and take from it."""
+        return self._effective.priority
 
     # What happens to the group.
 
@@ -199,14 +215,15 @@ class Group:
         if unchanged and not isinstance(self.router.state, Leaving):
             return
         self._maintenance = maintenance
-        self.config = config
+        self.config, told = config, self.priority
+        self._effective = self._weighed()
         places = members_continued([member.config for member in self.members], config.members)
         members = []
         for each in config.members:
             place = places.get(each.name)
-            member = Member(config, each, self._services.network) if place is None else self.members[place]
+            member = Member(self._effective, each, self._services.network) if place is None else self.members[place]
             refresh_differs = member.config.announcements.refresh_ns != each.announcements.refresh_ns
-            member.reconfigure(config, each)
+            member.reconfigure(self._effective, each)
             if refresh_differs and isinstance(self.router.state, Active | Doubting):
                 member.follow_refresh(now_ns)
             members.append(member)
@@ -217,9 +234,29 @@ class Group:
         else:
             self.holdings.prepare(self._addresses(), config.lease_s)
         self._feed(
-            Reconfigured(settings_of(config, maintenance)), now_ns, "maintenance" if maintenance else "configured"
+            Reconfigured(settings_of(self._effective, maintenance)),
+            now_ns,
+            "maintenance" if maintenance else "configured",
         )
+        self._tell_priority(told)
         self.refresh(now_ns)
+
+    def tracked(self, bad: frozenset[str], now_ns: int) -> None:
+        """These tracked servers are bad now, of all that anybody tracks."""
+        if bad == self.bad:
+            return
+        told, self.bad = self.priority, bad
+        self._effective = self._weighed()
+        for member in self.members:
+            member.reconfigure(self._effective, member.config)
+        if self.priority != told:
+            self._look()
+            why = f"priority {told} -> {self.priority}: {_weights(self.config.trackers, bad)}"
+            self._services.report.log("info", why, self.config.name)
+            self._feed(Reconfigured(settings_of(self._effective, self._maintenance)), now_ns, why)
+            self._tell_priority(told)
+        if self.started:
+            self.refresh(now_ns)
 
     def go_on(self, config: GroupConfig, slot: Slot) -> None:
         """This group goes on as `config`: let go of addresses that it lacks, so that another group may take them."""
@@ -265,6 +302,16 @@ class Group:
 
     # How it is done.
 
+    def _weighed(self) -> GroupConfig:
+        """The configuration with the priority that counts now."""
+        config = self.config
+        priority = effective_priority(config.priority, config.trackers, self.bad)
+        return config if priority == config.priority else replace(config, priority=priority)
+
+    def _tell_priority(self, told: int) -> None:
+        if self.priority != told:
+            self._services.report.priority(self.config.name, self.priority)
+
     def _addresses(self) -> tuple[LeasedAddress, ...]:
         return tuple(address for member in self.members for address in member.addresses)
 
@@ -273,6 +320,10 @@ class Group:
         # The kernel refuses a second add only for the same prefix on the same interface; the rest is found here.
         if not self._services.network.foreign_addresses().isdisjoint(each.address for each in self._addresses()):
             seen |= {FaultReason.ADDRESS_IN_USE}
+        lost = faulty(self.config.trackers, self.bad)
+        if lost:
+            seen |= {FaultReason.TRACKED}
+            self._faults.details[FaultReason.TRACKED] = ", ".join(each.server for each in lost)
         return self._faults.saw(seen)
 
     def _fault(self, reason: FaultReason, now_ns: int, *, taken: bool = True) -> None:
@@ -349,3 +400,13 @@ class Group:
             self._slot.write(self._last_advert_ns, self.holdings.lease_end_ns)
         elif not self.stopped:
             self._slot.write(0, 0)
+
+
+def _weights(trackers: Iterable[TrackerConfig], bad: frozenset[str]) -> str:
+    """What counts, for the log."""
+    said = (f"{each.weight:+} as {each.server} is {_condition(each, bad)}" for each in counting(trackers, bad))
+    return ", ".join(said) or "no weight counts"
+
+
+def _condition(tracker: TrackerConfig, bad: frozenset[str]) -> str:
+    return "below its quorum" if tracker.server in bad else "good"

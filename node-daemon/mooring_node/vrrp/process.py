@@ -26,6 +26,7 @@ from mooring_node.vrrp.refusals import Refusal, Refusals, Refused
 from mooring_node.vrrp.reports import Outbox, Reports
 from mooring_node.vrrp.text import address_text
 from mooring_node.vrrp.timers import Timers
+from mooring_node.vrrp.tracking import Words, tracked_names
 
 SECOND_NS = 1_000_000_000
 #: The supervisor sees progress at least this often, also when there is nothing to do.
@@ -37,21 +38,32 @@ PACKETS_AFTER_SLEEP = 16_384
 OVERDUE_NS = 20_000_000
 BLOCKED_NS = 100_000
 BREATHE_EVERY_NS = SECOND_NS // 4
+#: Places among the channels.
+AGENT, CHECKS = 1, 2
 
 
 class Process:
     """All groups of one node.
 
-    `supervisor` and `agent` carry requests: configure, maintenance, snapshot, stop. `accepted` is the last good
-    configuration on disk, read when a request says that it has changed.
+    `supervisor` and `agent` carry requests: configure, maintenance, snapshot, stop. `checks` brings the state of
+    the virtual servers that are tracked. `accepted` is the last good configuration on disk, read when a request says
+    that it has changed.
     """
 
-    def __init__(self, board: Board, child: int, supervisor: Channel, agent: Channel, accepted: Path) -> None:
+    def __init__(
+        self,
+        board: Board,
+        child: int,
+        supervisor: Channel,
+        agent: Channel,
+        checks: Channel,
+        accepted: Path,
+    ) -> None:
         self._board = board
         self._child = child
-        self._channels = ((supervisor, Outbox(supervisor)), (agent, Outbox(agent)))
+        self._channels = tuple((each, Outbox(each)) for each in (supervisor, agent, checks))
         self._accepted = accepted
-        self._reports = Reports(self._channels[1][1])
+        self._reports = Reports(self._channels[AGENT][1])
         self._rtnetlink = Rtnetlink()
         self._monitor = Monitor()
         self.network = Network(self._rtnetlink)
@@ -69,6 +81,8 @@ class Process:
         self._blocked_at_ns = now_ns()
         self._configure_by_ns: int | None = None
         self._timers: Timers[Group] = Timers()
+        self._words = Words()
+        self._bad = frozenset[str]()
         self.facts: dict[str, Any] = {}
 
     def say(self, level: str, message: str) -> None:
@@ -125,6 +139,7 @@ class Process:
             self._touch(group, now, group.on_time)
             self._touch(group, now, group.drained)
         self._listen(ready, now)
+        self._track(now)
         self._fire(now)
         for _, outbox in self._channels:
             outbox.flush()
@@ -225,6 +240,8 @@ class Process:
     # Requests.
 
     def _answer(self, outbox: Outbox, request: dict[str, Any], now: int) -> None:
+        if isinstance(said := request.get("tracked"), dict):
+            self._words.hear(said, now)
         match request.get("do"):
             case "configure":
                 self.configure(now)
@@ -237,9 +254,19 @@ class Process:
             case "stop":
                 self.stop(now)
 
+    def _track(self, now: int) -> None:
+        """What is tracked may have changed, or have been silent for too long."""
+        bad = self._words.bad(now)
+        if bad != self._bad:
+            self._bad = bad
+            for group in self.groups.values():
+                if group.config.trackers:
+                    group.tracked(bad, now)
+                    self._timers.plan(group)
+
     def _tell_what_runs(self) -> None:
         """To the agent; a configuration runs as it says once everything that it lacks has been handed over."""
-        _, outbox = self._channels[1]
+        _, outbox = self._channels[AGENT]
         outbox.put({"configured": self.runtime.generation, "leaving": len(self._leaving)})
 
     def _about(self) -> dict[str, Any]:
@@ -279,6 +306,7 @@ class Process:
         self._withdraw([group for group in running if group not in going_on.values()], runtime.groups, now)
         self._leaving = [group for group in self._leaving if group not in going_on.values()]
         self.groups = {}
+        self._want(runtime.groups, now)
         for config in runtime.groups:
             group = going_on.get(config.name)
             slot = self._board.slot(config.name)
@@ -289,6 +317,7 @@ class Process:
             self.groups[config.name] = group
         for config in runtime.groups:
             group = self.groups[config.name]
+            group.tracked(self._bad, now)
             group.reconfigure(config, now, maintenance=self.maintenance)
             if not group.started:
                 group.start(now)
@@ -296,6 +325,13 @@ class Process:
         self.runtime = runtime
         self._route()
         self._board.forget_all_but(frozenset(group.config.name for group in self._all()))
+
+    def _want(self, groups: Sequence[GroupConfig], now: int) -> None:
+        """Track what these groups name, and ask for what nobody has spoken of: it counts as good meanwhile."""
+        unheard = self._words.want(tracked_names(groups), now)
+        self._bad = self._words.bad(now)
+        if unheard:
+            self._channels[CHECKS][1].put({"do": "tracked"})
 
     def _withdraw(self, groups: list[Group], wanted: Sequence[GroupConfig], now: int) -> None:
         """Hand groups over; at once where another group of this node takes over an address of theirs."""

@@ -36,5 +36,9 @@ class Reports:
         wall = time.time()
         self._outbox.put({"transition": {"group": group, "from": before, "to": after, "reason": reason, "time": wall}})
 
+    def priority(self, group: str, priority: int) -> None:
+        """It is another one than before."""
+        self._outbox.put({"priority": {"group": group, "priority": priority}})
+
     def log(self, level: str, message: str, group: str = "") -> None:
         self._outbox.put({"log": {"level": level, "message": message, "group": group}})

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from mooring_node.kernel.addresses import AddressKey
+from mooring_node.vrrp.config import TrackerConfig
 from mooring_node.vrrp.foreign import ForeignRouter
 from mooring_node.vrrp.group import Group
 from mooring_node.vrrp.lateness import Lateness
@@ -67,10 +68,12 @@ def _group(group: Group, now_ns: int) -> dict[str, Any]:
         "state": visible_state(router),
         "detail": _detail(group, now_ns),
         "forSeconds": (now_ns - group.since_ns) // 1_000_000_000,
-        "priority": group.config.priority,
+        "priority": group.priority,
+        "configuredPriority": group.config.priority,
         "transitions": group.transitions,
         "faults": sorted(group.faults),
-        "remedies": [reason.remedy for reason in sorted(group.faults)],
+        "remedies": group.remedies,
+        "tracked": [_tracker(each, group) for each in group.config.trackers],
         "lastHeard": None
         if group.last_heard is None
         else {"source": group.last_heard.source, "priority": group.last_heard.priority},
@@ -78,6 +81,11 @@ def _group(group: Group, now_ns: int) -> dict[str, Any]:
         "leaseSeconds": group.config.lease_s,
         "members": [_member(member) for member in group.members],
     }
+
+
+def _tracker(tracker: TrackerConfig, group: Group) -> dict[str, Any]:
+    good = tracker.server not in group.bad
+    return {"name": tracker.name, "server": tracker.server, "weight": tracker.weight, "good": good}
 
 
 def _detail(group: Group, now_ns: int) -> str:
@@ -90,6 +98,8 @@ def _condition(group: Group, now_ns: int) -> str:
         return "handing over"
     if isinstance(router.state, Observing):
         return "not eligible, listens only"
+    if group.priority != group.config.priority:
+        return f"priority {group.config.priority} by configuration, {group.priority} by what is tracked"
     if now_ns < router.hold_down_until:
         left = (router.hold_down_until - now_ns) // 1_000_000_000
         return f"flapped: will not preempt for {left}s"

@@ -15,6 +15,7 @@ from mooring_node.vrrp.config import (
     GroupConfig,
     MemberConfig,
     NodeRuntime,
+    TrackerConfig,
     from_json,
     to_json,
 )
@@ -74,6 +75,9 @@ groups = st.builds(
     damping_transitions=naturals,
     damping_window_ns=naturals,
     damping_hold_down_ns=naturals,
+    trackers=st.lists(st.builds(TrackerConfig, texts, texts, st.none() | st.integers(-253, 253)), max_size=2).map(
+        tuple
+    ),
 )
 runtimes = st.builds(NodeRuntime, generation=naturals, groups=st.lists(groups, max_size=2).map(tuple))
 
@@ -150,3 +154,9 @@ def test_no_password_is_shown() -> None:
     form = replace(FORM, password=canary)
     assert canary not in repr(replace(MEMBER, password=canary, accepted=(form,)))
     assert canary not in repr(form)
+
+
+def test_a_version_without_trackers_reads_what_has_none() -> None:
+    assert "trackers" not in to_json(RUNTIME)
+    tracking = NodeRuntime(7, (GroupConfig("web-0", (MEMBER,), trackers=(TrackerConfig("db", "shop/db", -50),)),))
+    assert from_json(to_json(tracking)) == tracking

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Any
@@ -12,7 +12,14 @@ import pytest
 from mooring_node.board import Board, Standing
 from mooring_node.kernel.addresses import PROTOCOL, KernelAddress
 from mooring_node.kernel.links import Link
-from mooring_node.vrrp.config import AddressConfig, AnnouncementConfig, FormConfig, GroupConfig, MemberConfig
+from mooring_node.vrrp.config import (
+    AddressConfig,
+    AnnouncementConfig,
+    FormConfig,
+    GroupConfig,
+    MemberConfig,
+    TrackerConfig,
+)
 from mooring_node.vrrp.faults import COOLING_NS, FaultReason
 from mooring_node.vrrp.group import Group, Services
 from mooring_node.vrrp.losses import INCIDENT_NS, LIMIT
@@ -118,9 +125,13 @@ class Reports:
     def __init__(self) -> None:
         self.transitions: list[tuple[str, str, str]] = []
         self.logs: list[tuple[str, str]] = []
+        self.priorities: list[int] = []
 
     def transition(self, _group: str, before: str, after: str, reason: str) -> None:
         self.transitions.append((before, after, reason))
+
+    def priority(self, _group: str, priority: int) -> None:
+        self.priorities.append(priority)
 
     def log(self, level: str, message: str, _group: str) -> None:
         self.logs.append((level, message))
@@ -628,3 +639,134 @@ def test_status_says_that_a_change_is_under_way(active: Bench) -> None:
     assert shown()["members"][0]["alsoAccepts"] == [form]
     active.group.reconfigure(replace(GENERATIONS[0], eligible=False), active.now, maintenance=False)
     assert shown()["detail"] == f"handing over; {text}"
+
+
+# What is tracked.
+
+BenchOf = Callable[[GroupConfig], Bench]
+
+
+@pytest.fixture
+def bench_of(kernel: Any, board: Board) -> Iterator[BenchOf]:
+    """Makes a bench of another configuration."""
+    made: list[Bench] = []
+
+    def make(config: GroupConfig) -> Bench:
+        made.append(Bench(kernel, board, config))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.wire.close()
+
+
+def spoken(bench: Bench) -> int:
+    """The priority of the last advert."""
+    assert bench.wire.last_sent is not None
+    return bench.wire.last_sent.priority
+
+
+WEIGHED = replace(CONFIG, trackers=(TrackerConfig("db", "shop/db", -50), TrackerConfig("web", "shop/web", 20)))
+BOUND = replace(CONFIG, trackers=(TrackerConfig("db", "shop/db"), TrackerConfig("web", "shop/web")))
+
+
+def test_a_lower_priority_is_said_at_once(bench_of: BenchOf) -> None:
+    group = bench_of(WEIGHED)
+    group.start()
+    group.run(NOW + 4 * S)
+    assert isinstance(group.group.router.state, Active)
+    assert spoken(group) == 148
+    state = group.group.router.state
+    group.wire.frames()
+    group.group.tracked(frozenset({"shop/db"}), group.now)
+    assert spoken(group) == 98
+    assert group.reports.priorities == [98]
+    assert group.reports.logs[-1] == ("info", "priority 148 -> 98: -50 as shop/db is below its quorum, +20 as shop/web"
+                                      " is good")  # fmt: skip
+    assert isinstance(group.group.router.state, Active)
+    assert group.group.router.state.since == state.since
+    assert group.wire.frames() == 0, "whose the addresses are has not changed"
+    # An equal of the old priority is now a better one.
+    group.hear(148)
+    assert isinstance(group.group.router.state, Backup)
+    assert group.reports.transitions[-1][:2] == ("Active", "Backup")
+
+
+def test_a_backup_judges_by_the_priority_that_counts(bench_of: BenchOf) -> None:
+    group = bench_of(WEIGHED)
+    group.group.tracked(frozenset({"shop/db"}), group.now)
+    assert group.wire.sent == [], "nothing is said before it starts"
+    group.start()
+    for second in range(1, 6):
+        group.run(NOW + second * S)
+        group.hear(120)
+    assert isinstance(group.group.router.state, Backup)
+    group.group.tracked(frozenset(), group.now)
+    for second in range(6, 11):
+        group.run(NOW + second * S)
+        if not isinstance(group.group.router.state, Active):
+            group.hear(120)
+    assert isinstance(group.group.router.state, Active)
+    assert spoken(group) == 148
+
+
+def test_a_lost_quorum_is_a_fault_by_name(bench_of: BenchOf) -> None:
+    group = bench_of(BOUND)
+    group.start()
+    group.run(NOW + 4 * S)
+    group.group.tracked(frozenset({"shop/web", "nobody/here"}), group.now)
+    assert group.group.faults == {FaultReason.TRACKED}
+    assert group.wire.sent[-1] == 0, "the others need not wait"
+    assert not group.kernel.addresses
+    assert group.reports.transitions[-1] == (
+        "Active",
+        "Fault",
+        f"Tracked: shop/web: {FaultReason.TRACKED.remedy}",
+    )
+    assert group.group.remedies == [f"shop/web: {FaultReason.TRACKED.remedy}"]
+    group.run(group.now + 10 * S)
+    assert visible_state(group.group.router) == "Fault"
+    group.group.tracked(frozenset({"nobody/here"}), group.now)
+    assert visible_state(group.group.router) == "Fault", "one interval of quiet first"
+    group.run(group.now + S)
+    assert visible_state(group.group.router) == "Backup"
+    assert group.group.faults == frozenset()
+
+
+def test_a_group_begins_in_fault_where_the_quorum_is_lost_already(bench_of: BenchOf) -> None:
+    group = bench_of(BOUND)
+    group.group.tracked(frozenset({"shop/db"}), group.now)
+    group.start()
+    assert visible_state(group.group.router) == "Fault"
+    assert group.wire.sent == []
+
+
+def test_trackers_come_and_go_with_the_configuration(bench_of: BenchOf) -> None:
+    group = bench_of(CONFIG)
+    group.group.tracked(frozenset({"shop/db"}), group.now)
+    group.start()
+    group.run(NOW + 4 * S)
+    group.group.reconfigure(WEIGHED, group.now, maintenance=False)
+    assert spoken(group) == 98
+    assert group.reports.priorities == [98]
+    group.group.reconfigure(BOUND, group.now, maintenance=False)
+    assert group.group.faults == {FaultReason.TRACKED}
+    group.group.reconfigure(CONFIG, group.now, maintenance=False)
+    assert group.group.faults == frozenset()
+    group.run(group.now + 5 * S)
+    assert isinstance(group.group.router.state, Active)
+    assert spoken(group) == 128
+
+
+def test_what_is_tracked_is_told(bench_of: BenchOf) -> None:
+    group = bench_of(WEIGHED)
+    group.group.tracked(frozenset({"shop/db"}), group.now)
+    group.start()
+    (part, _end) = parts([group.group], {}, group.now)
+    (told,) = part["part"]
+    assert (told["priority"], told["configuredPriority"]) == (98, 128)
+    assert told["detail"] == "priority 128 by configuration, 98 by what is tracked"
+    assert told["tracked"] == [
+        {"name": "db", "server": "shop/db", "weight": -50, "good": False},
+        {"name": "web", "server": "shop/web", "weight": 20, "good": True},
+    ]

@@ -12,7 +12,8 @@ from tests.cluster.conversations import Send
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "lab/mooring_lab/api/embedded/builtin.json"
 WANTED = {
-    "": ("namespaces", "nodes", "secrets", "configmaps", "serviceaccounts", "pods", "events"),
+    "": ("namespaces", "nodes", "secrets", "configmaps", "serviceaccounts", "pods", "services", "events"),
+    "discovery.k8s.io": ("endpointslices",),
     "events.k8s.io": ("events",),
     "coordination.k8s.io": ("leases",),
     "apiextensions.k8s.io": ("customresourcedefinitions",),
@@ -39,6 +40,7 @@ SELECTABLE = {
     "nodes": "spec.unschedulable",
     "secrets": "type",
     "namespaces": "status.phase",
+    "services": "spec.clusterIP spec.type",
     "events": "involvedObject.kind involvedObject.namespace involvedObject.name involvedObject.uid "
     "involvedObject.apiVersion involvedObject.resourceVersion involvedObject.fieldPath reason reportingComponent "
     "source type",
@@ -81,6 +83,18 @@ CELLS: dict[str, dict[str, str]] = {
         "Nominated Node": "none .status.nominatedNodeName",
         "Readiness Gates": "none .spec.nothing",
     },
+    "services": {
+        "Type": "first .spec.type",
+        "Cluster-IP": "none .spec.clusterIP",
+        "External-IP": "service-external",
+        "Port(s)": "service-ports",
+        "Selector": "service-selector",
+    },
+    "endpointslices": {
+        "AddressType": "first .addressType",
+        "Ports": "slice-ports",
+        "Endpoints": "slice-endpoints",
+    },
     "events": {
         "Last Seen": "age .series.lastObservedTime .lastTimestamp .eventTime .firstTimestamp",
         "Type": "first .type",
@@ -120,6 +134,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "core.v1.Event": dict.fromkeys(("eventTime", "firstTimestamp", "lastTimestamp")),
     "events.v1.Event": dict.fromkeys(("eventTime", "deprecatedFirstTimestamp", "deprecatedLastTimestamp")),
     "core.v1.NodeCondition": dict.fromkeys(("lastHeartbeatTime", "lastTransitionTime")),
+    "core.v1.ServiceSpec": {"sessionAffinity": "None", "type": "ClusterIP", "internalTrafficPolicy": "Cluster"},
+    "discovery.v1.EndpointPort": {"name": "", "protocol": "TCP"},
     "core.v1.PodCondition": dict.fromkeys(("lastProbeTime", "lastTransitionTime")),
     "core.v1.ContainerStateRunning": {"startedAt": None},
     "core.v1.Container": {

@@ -4,7 +4,9 @@ import base64
 import binascii
 import json
 import re
+import zlib
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 from typing import Any
 
 from mooring_lab.api.embedded.errors import Cause, Object
@@ -50,6 +52,9 @@ def normal(kind: Kind, body: Object) -> Object:
         plain = {key: base64.b64encode(text.encode()).decode() for key, text in body["stringData"].items()}
         rest = {key: value for key, value in body.items() if key != "stringData"}
         return {**rest, "data": {**(body.get("data") or {}), **plain}}
+    if kind.well_known == "services":
+        ports = [{**one, "targetPort": one.get("targetPort", one["port"])} for one in body["spec"].get("ports") or ()]
+        return {**body, "spec": {**body["spec"], **({"ports": ports} if ports else {})}}
     return body
 
 
@@ -66,7 +71,20 @@ def admitted(kind: Kind, body: Object) -> Object:
         asking = any(one.get("resources") for one in body["spec"].get("containers", ()))
         status = {"phase": "Pending", "qosClass": "Burstable" if asking else "BestEffort"}
         return {**body, "spec": {**added, "serviceAccountName": account, **body["spec"]}, "status": status}
+    if kind.well_known == "services" and body["spec"]["type"] != "ExternalName":
+        address = body["spec"].get("clusterIP") or _cluster_ip(body["metadata"])
+        given = {"clusterIP": address, "clusterIPs": [address]}
+        families: Object = {"ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}
+        if address == "None" and not body["spec"].get("selector"):
+            families = {"ipFamilies": ["IPv4", "IPv6"], "ipFamilyPolicy": "RequireDualStack"}
+        return {**body, "spec": {**families, **body["spec"], **given}}
     return body
+
+
+def _cluster_ip(meta: Object) -> str:
+    """One of 10.96.0.0/12 that goes with the name: nothing here leads there."""
+    number = zlib.crc32(f"{meta.get('namespace')}/{meta.get('name')}".encode()) % (1 << 20)
+    return str(IPv4Address("10.96.0.0") + number)
 
 
 def unasked(definition: Object) -> list[str]:

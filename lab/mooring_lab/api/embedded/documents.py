@@ -13,7 +13,13 @@ from mooring_lab.api.embedded.schema import default, drop_empty, has_rules, prun
 from mooring_lab.api.embedded.store import encode
 
 _KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "namespace")
-_COUNTED = ("customresourcedefinitions", "pods", "validatingadmissionpolicies", "validatingadmissionpolicybindings")
+_COUNTED = (
+    "customresourcedefinitions",
+    "endpointslices",
+    "pods",
+    "validatingadmissionpolicies",
+    "validatingadmissionpolicybindings",
+)
 _BLOCKING = (
     "FieldValueNotSupported",
     "FieldValueRequired",

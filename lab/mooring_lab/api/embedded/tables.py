@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -105,6 +105,29 @@ def _event_source(body: Object) -> str:
     return ", ".join(filter(None, names))
 
 
+def _joined(found: Iterable[Any], empty: str, most: int | None = None) -> str:
+    """At most so many, then how many more, as kubectl writes it."""
+    items = list(map(str, found))
+    more = f" + {len(items) - most} more..." if most is not None and len(items) > most else ""
+    return ",".join(items[:most]) + more or empty
+
+
+def _service_external(body: Object) -> str:
+    given = [*find(body, ".status.loadBalancer.ingress[*].ip"), *find(body, ".spec.externalIPs[*]")]
+    return _joined(given, "<pending>" if body.get("spec", {}).get("type") == "LoadBalancer" else "<none>")
+
+
+def _service_ports(body: Object) -> str:
+    ports = body.get("spec", {}).get("ports") or ()
+    node = (f":{one['nodePort']}" if one.get("nodePort") else "" for one in ports)
+    return _joined((f"{one['port']}{at}/{one['protocol']}" for one, at in zip(ports, node, strict=True)), "<none>")
+
+
+def _service_selector(body: Object) -> str:
+    selector = body.get("spec", {}).get("selector") or {}
+    return _joined((f"{key}={value}" for key, value in sorted(selector.items())), "<none>")
+
+
 def _versions(body: Object) -> str:
     return ",".join(
         one["name"] + ("(storage)" if one.get("storage") else "") for one in find(body, ".spec.versions[*]")
@@ -130,6 +153,11 @@ SPECIAL: dict[str, Callable[[Object], Any]] = {
     "event-object": lambda body: _about(body.get("involvedObject", {})),
     "event-count": lambda body: (body.get("series") or {}).get("count") or body.get("count") or 1,
     "definition-versions": _versions,
+    "service-external": _service_external,
+    "service-ports": _service_ports,
+    "service-selector": _service_selector,
+    "slice-ports": lambda body: _joined((one.get("port", "*") for one in body.get("ports") or ()), "<unset>", 3),
+    "slice-endpoints": lambda body: _joined(find(body, ".endpoints[*].addresses[*]"), "<unset>", 3),
     "role": lambda body: "/".join(str(body.get("roleRef", {}).get(key, "")) for key in ("kind", "name")),
 }
 #: Their ways from what the paths find.

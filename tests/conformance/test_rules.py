@@ -5,7 +5,7 @@ trace has a line for each step that changes the state or has effects, and there 
 """
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ import yaml
 
 from mooring_node.vrrp import states
 from mooring_node.vrrp.machine import step
-from mooring_node.vrrp.states import Event, Heard, Pace, Router, Settings, Tick
+from mooring_node.vrrp.states import Event, Heard, Pace, Reconfigured, Router, Settings, Tick
 from mooring_node.vrrp.timing import deadline
 
 CASES = Path(__file__).parent
 UNITS_NS = {"ms": 1_000_000, "s": 1_000_000_000}
-RULES = range(17, 31)
+RULES = range(17, 32)
 
 Line = tuple[int, str, str]
 
@@ -48,6 +48,8 @@ def event_of(name: str, arguments: dict[str, Any], settings: Settings) -> Event:
         interval_ns = nanoseconds(told) if told else settings.interval_ns
         pace = Pace(arguments.get("version", settings.version), interval_ns)
         return Heard(arguments["priority"], pace, arguments.get("wins_tie", False))
+    if name == "Priority":
+        return Reconfigured(replace(settings, **arguments))
     event: Event = getattr(states, name)(**arguments)
     return event
 

@@ -2,21 +2,23 @@
 
 An asyncio task, its streams and transports cost some ten times as much as a TCP check needs; thousands of them
 run here each second. So a probe is `async def`, but it awaits only `readable`, `writable` and `breathe`, and
-this module resumes it. Whatever it opened through its attempt is closed when it ends, however it ends.
+this module resumes it. Whatever it opened through its scope is closed when it ends, however it ends.
 """
 
+import asyncio
 import errno
 import select
 import socket
 from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from mooring_node.checks.verdict import Outcome, Reason, Withheld, outcome_of
 
 #: A file descriptor and what it is awaited for; None: the other tries go first.
 _Wait: TypeAlias = tuple[int, int] | None
 Probing: TypeAlias = Coroutine[Any, Any, Outcome]
+ResultT = TypeVar("ResultT")
 
 _READABLE = select.EPOLLIN | select.EPOLLRDHUP
 _WRITABLE = select.EPOLLOUT
@@ -43,33 +45,56 @@ async def breathe() -> None:
     await _wait(None)
 
 
-class Attempt:
-    """One try under way. `done` hears its outcome, or None where it was withheld; nothing after `cancel`.
+class Scope:
+    """What a try has opened; all of it is closed at its end. `stage` is what it does, for the words of a timeout."""
 
-    `stage` is what the probe is doing, for the words of a timeout; `error` why there is no outcome, or the bug.
-    """
+    __slots__ = ("_closers", "stage")
 
-    __slots__ = ("_closers", "_coroutine", "_descriptor", "_done", "_driver", "_mask", "error", "stage")
-
-    def __init__(self, driver: "Driver", done: "Done") -> None:
-        self._driver = driver
-        self._done = done
-        self._coroutine: Probing | None = None
-        self._descriptor = -1
-        self._mask = 0
+    def __init__(self) -> None:
         self._closers: list[Callable[[], object]] = []
         self.stage = "connecting"
-        self.error: Exception | None = None
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
-        """A new socket that does not block and ends with this attempt."""
+        """A new socket that does not block."""
         sock = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
         self._closers.append(sock.close)
         return sock
 
     def at_end(self, closer: Callable[[], object]) -> None:
-        """Call it when the attempt ends, before what was opened earlier is closed."""
+        """Call it at the end, before what was opened earlier is closed."""
         self._closers.append(closer)
+
+    def close(self) -> None:
+        """The end."""
+        while self._closers:
+            self._closers.pop()()
+
+    def time_is_up(self) -> TimeoutError:
+        """What a coroutine is told then."""
+        return TimeoutError(errno.ETIMEDOUT, f"timed out while {self.stage}")
+
+
+class Attempt(Scope):
+    """One try under way. `done` hears its outcome, or None where it was withheld; nothing after `cancel`.
+
+    `error` is why there is no outcome, or the bug.
+    """
+
+    __slots__ = ("_coroutine", "_descriptor", "_done", "_driver", "_mask", "error")
+
+    def __init__(self, driver: "Driver", done: "Done") -> None:
+        super().__init__()
+        self._driver = driver
+        self._done = done
+        self._coroutine: Probing | None = None
+        self._descriptor = -1
+        self._mask = 0
+        self.error: Exception | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._coroutine is not None
 
     def run(self, coroutine: Probing) -> None:
         """Begin."""
@@ -92,7 +117,7 @@ class Attempt:
         """Its time is up. The probe may say what that means; most let it be a Timeout."""
         assert self._coroutine is not None
         try:
-            self._coroutine.throw(TimeoutError(errno.ETIMEDOUT, f"timed out while {self.stage}"))
+            self._coroutine.throw(self.time_is_up())
         except StopIteration as end:
             self._finish(end.value)
         except Exception as error:  # noqa: BLE001
@@ -102,14 +127,18 @@ class Attempt:
 
     def cancel(self) -> None:
         """End it without a word."""
-        self._close()
-
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended."""
-        return self._coroutine is not None
+        # Out of the epoll first: a forked child may hold the same socket for a moment, and then closing it here
+        # would leave it there under a number that soon belongs to another.
+        if self._descriptor >= 0:
+            self._driver.forget(self._descriptor)
+            self._descriptor = -1
+        coroutine, self._coroutine = self._coroutine, None
+        if coroutine is not None:
+            coroutine.close()
+        self.close()
 
     def _failed(self, error: Exception) -> None:
+        outcome: Outcome | None = None
         try:
             if isinstance(error, Withheld):
                 raise error
@@ -120,12 +149,10 @@ class Attempt:
                 self.error = error
         except Withheld as withheld:
             self.error = withheld
-            self._finish(None)
-        else:
-            self._finish(outcome)
+        self._finish(outcome)
 
     def _finish(self, outcome: Outcome | None) -> None:
-        self._close()
+        self.cancel()
         self._done(self, outcome)
 
     def _await(self, wait: _Wait) -> None:
@@ -142,18 +169,6 @@ class Attempt:
             self._driver.watch(descriptor, mask, self)
             self._descriptor = descriptor
         self._mask = mask
-
-    def _close(self) -> None:
-        # Out of the epoll first: a forked child may hold the same socket for a moment, and then closing it here
-        # would leave it there under a number that soon belongs to another.
-        if self._descriptor >= 0:
-            self._driver.forget(self._descriptor)
-            self._descriptor = -1
-        coroutine, self._coroutine = self._coroutine, None
-        if coroutine is not None:
-            coroutine.close()
-        while self._closers:
-            self._closers.pop()()
 
 
 Done: TypeAlias = Callable[[Attempt, Outcome | None], None]
@@ -210,3 +225,38 @@ class Driver:
     def later(self, attempt: Attempt) -> None:
         """It goes on at the next turn."""
         self._later.append(attempt)
+
+
+async def in_asyncio(scope: Scope, work: Coroutine[Any, Any, ResultT], timeout_s: float) -> ResultT:
+    """Run one such coroutine as a part of an asyncio program; what it raises is raised."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + timeout_s
+    try:
+        wait = work.send(None)
+        while True:
+            if wait is None:
+                await asyncio.sleep(0)
+                wait = work.send(None)
+            elif await _ready(loop, wait[0], wait[1], until):
+                wait = work.send(None)
+            else:
+                wait = work.throw(scope.time_is_up())
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    finally:
+        work.close()
+        scope.close()
+
+
+async def _ready(loop: asyncio.AbstractEventLoop, descriptor: int, mask: int, until: float) -> bool:
+    happened = asyncio.Event()
+    add, remove = (loop.add_writer, loop.remove_writer) if mask & _WRITABLE else (loop.add_reader, loop.remove_reader)
+    add(descriptor, happened.set)
+    try:
+        async with asyncio.timeout_at(until):
+            await happened.wait()
+    except TimeoutError:
+        return False
+    finally:
+        remove(descriptor)
+    return True

@@ -4,7 +4,7 @@ import errno
 import os
 import socket
 
-from mooring_node.checks.attempt import Attempt, writable
+from mooring_node.checks.attempt import Scope, writable
 from mooring_node.checks.config import Target
 from mooring_node.checks.verdict import Withheld
 
@@ -37,10 +37,10 @@ def socket_address(address: str, port: int) -> SocketAddress:
         raise OSError(errno.ENODEV, f"there is no interface {zone}") from error
 
 
-def prepared(attempt: Attempt, target: Target, kind: int, protocol: int = 0) -> socket.socket:
+def prepared(scope: Scope, target: Target, kind: int, protocol: int = 0) -> socket.socket:
     """A socket with the check's mark and source."""
     check = target.check
-    sock = attempt.socket(family_of(destination(target)[0]), kind, protocol)
+    sock = scope.socket(family_of(destination(target)[0]), kind, protocol)
     if check.firewall_mark is not None:
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, check.firewall_mark)
@@ -67,9 +67,9 @@ def _bind(sock: socket.socket, address: str | None, port: int, kind: int) -> Non
         raise Withheld(f"connections cannot come from {address or anywhere} port {port}: {why}") from error
 
 
-async def connect(attempt: Attempt, target: Target) -> socket.socket:
+async def connect(scope: Scope, target: Target) -> socket.socket:
     """A TCP connection; OSError where there is none."""
-    sock = prepared(attempt, target, socket.SOCK_STREAM)
+    sock = prepared(scope, target, socket.SOCK_STREAM)
     failure = sock.connect_ex(socket_address(*destination(target)))
     if failure == errno.EINPROGRESS:
         await writable(sock.fileno())
@@ -81,9 +81,9 @@ async def connect(attempt: Attempt, target: Target) -> socket.socket:
     return sock
 
 
-def datagrams(attempt: Attempt, target: Target, kind: int = socket.SOCK_DGRAM, protocol: int = 0) -> socket.socket:
+def datagrams(scope: Scope, target: Target, kind: int = socket.SOCK_DGRAM, protocol: int = 0) -> socket.socket:
     """A socket that exchanges datagrams with the backend alone, and is told of every ICMP error."""
-    sock = prepared(attempt, target, kind, protocol)
+    sock = prepared(scope, target, kind, protocol)
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
     else:

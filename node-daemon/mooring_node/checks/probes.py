@@ -2,28 +2,11 @@
 
 from collections.abc import Callable
 
-from mooring_node.checks.attempt import Attempt, Probing
-from mooring_node.checks.config import HTTPProbe, Probe, Target, TCPProbe
+from mooring_node.checks.attempt import Probing, Scope
+from mooring_node.checks.config import HTTPProbe, Probe, ScriptProbe, Target, TCPProbe
 from mooring_node.checks.connecting import connect
-from mooring_node.checks.verdict import GOOD, Outcome
-
-
-async def tcp(attempt: Attempt, target: Target) -> Outcome:
-    """A connection that is accepted."""
-    await connect(attempt, target)
-    return GOOD
-
-
-async def _unknown(_attempt: Attempt, target: Target) -> Outcome:
-    raise NotImplementedError(type(target.check.probe).__name__)
-
-
-_BY_TYPE: dict[type, Callable[[Attempt, Target], Probing]] = {TCPProbe: tcp}
-
-
-def probing(attempt: Attempt, target: Target) -> Probing:
-    """The try that this target's kind of check wants."""
-    return _BY_TYPE.get(type(target.check.probe), _unknown)(attempt, target)
+from mooring_node.checks.scripts import Ended, ScriptError, Scripts
+from mooring_node.checks.verdict import GOOD, Outcome, Reason
 
 
 def kind_of(probe: Probe) -> str:
@@ -31,3 +14,45 @@ def kind_of(probe: Probe) -> str:
     if isinstance(probe, HTTPProbe):
         return "http" if probe.tls is None else "https"
     return type(probe).__name__.removesuffix("Probe").lower()
+
+
+async def tcp(scope: Scope, target: Target) -> Outcome:
+    """A connection that is accepted."""
+    await connect(scope, target)
+    return GOOD
+
+
+class Probes:
+    """Tries of every kind. `scripts` is where those of kind script come from."""
+
+    def __init__(self, scripts: Scripts | None = None) -> None:
+        self._scripts = scripts or Scripts()
+        self._by_type: dict[type, Callable[[Scope, Target], Probing]] = {TCPProbe: tcp, ScriptProbe: self._script}
+
+    def __call__(self, scope: Scope, target: Target) -> Probing:
+        """The try that this target's kind of check wants."""
+        return self._by_type.get(type(target.check.probe), _unknown)(scope, target)
+
+    async def _script(self, scope: Scope, target: Target) -> Outcome:
+        probe = target.check.probe
+        assert isinstance(probe, ScriptProbe)
+        more = {"MOORING_ADDRESS": target.address, "MOORING_PORT": str(target.port)}
+        try:
+            ended = await self._scripts.execute(scope, probe.file, probe.arguments, more)
+        except ScriptError as error:
+            return Outcome(Reason.SCRIPT_UNUSABLE, str(error))
+        return judged(ended, probe.dynamic_weight)
+
+
+def judged(ended: Ended, dynamic_weight: bool) -> Outcome:
+    """0 is good; with a dynamic weight 2 to 255 are, too, and mean the weight code - 2."""
+    if ended.code == 0:
+        return GOOD
+    if dynamic_weight and ended.code >= 2:
+        return Outcome(Reason.SUCCESS, weight=ended.code - 2)
+    how = f"exit code {ended.code}" if ended.code > 0 else f"ended by signal {-ended.code}"
+    return Outcome(Reason.EXIT_CODE, f"{how}: {ended.first_line}" if ended.first_line else how)
+
+
+async def _unknown(_scope: Scope, target: Target) -> Outcome:
+    raise NotImplementedError(type(target.check.probe).__name__)

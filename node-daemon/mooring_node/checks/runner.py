@@ -12,19 +12,22 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from mooring_node.checks.attempt import Attempt, Driver
-from mooring_node.checks.config import Target
+from mooring_node.checks.attempt import Attempt, Driver, Probing, Scope
+from mooring_node.checks.config import ScriptProbe, Target
 from mooring_node.checks.counters import Counters
-from mooring_node.checks.probes import kind_of, probing
+from mooring_node.checks.probes import Probes, kind_of
 from mooring_node.checks.schedule import Deadlines, Spread, first_ns, next_ns, resumed_ns
 from mooring_node.checks.thresholds import Standing, forgotten, tried
 from mooring_node.checks.verdict import Outcome, Verdict
 
 #: A try under way costs a file descriptor and a few KiB; a dead rack must not delay the checks of all others.
 MOST_AT_ONCE = 4096
-_OTHER_DESCRIPTORS = 256
+#: Each is a process of its own.
+MOST_SCRIPTS = 64
+_OTHER_DESCRIPTORS = 512
 _EARLY_NS = 1_000_000
 _STARTS_EACH_TURN = 64
+_SCRIPTS_EACH_TURN = 1
 _HEARINGS_EACH_TURN = 8
 _STALL_NS = 100_000_000
 _COMPLAINT_NS = 10_000_000_000
@@ -38,6 +41,7 @@ class _Watched:
         "began_ns",
         "extended",
         "kind",
+        "lane",
         "paused",
         "planned_ns",
         "queued",
@@ -46,8 +50,9 @@ class _Watched:
         "verdict",
     )
 
-    def __init__(self, target: Target, up: bool) -> None:
+    def __init__(self, target: Target, lane: "_Lane", up: bool) -> None:
         self.target = target
+        self.lane = lane
         self.kind = kind_of(target.check.probe)
         self.standing = Standing(up)
         self.verdict: Verdict | None = None
@@ -57,6 +62,22 @@ class _Watched:
         self.extended = False
         self.queued = False
         self.paused = False
+
+
+class _Lane:
+    """Tries that may be under way at once, and those that wait for their turn, first come, first served."""
+
+    __slots__ = ("most", "ready", "running")
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.running = 0
+        self.ready: deque[_Watched] = deque()
+
+    @property
+    def free(self) -> bool:
+        """Whether one that waits may begin."""
+        return bool(self.ready) and self.running < self.most
 
 
 class Runner:
@@ -74,19 +95,18 @@ class Runner:
         *,
         most_at_once: int | None = None,
         start: float | None = None,
-        probe: Callable[[Attempt, Target], Any] = probing,
+        probes: Callable[[Scope, Target], Probing] | None = None,
     ) -> None:
         self.counters = Counters()
         self._told = told
         self._troubled = troubled
-        self._probe = probe
-        self._most_at_once = most_at_once or _affordable()
+        self._probes = probes or Probes()
+        self._light = _Lane(most_at_once or _affordable())
+        self._scripts = _Lane(MOST_SCRIPTS)
         self._spread = Spread(time.time() if start is None else start)
         self._watched: dict[Target, _Watched] = {}
         self._driver = Driver()
         self._deadlines: Deadlines[_Watched] = Deadlines()
-        self._ready: deque[_Watched] = deque()
-        self._running = 0
         self._complained_ns = -_COMPLAINT_NS
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
@@ -104,7 +124,7 @@ class Runner:
             self._silence(self._watched.pop(target))
         for target in wanted:
             if target not in self._watched:
-                watched = self._watched[target] = _Watched(target, starts_up(target))
+                watched = self._watched[target] = _Watched(target, self._lane(target), starts_up(target))
                 self._plan(watched, first_ns(target.check, now, self._spread.next()))
         self._arm()
 
@@ -154,9 +174,12 @@ class Runner:
         """Counters and gauges as JSON values."""
         return self.counters.to_wire() | {
             "targets": len(self._watched),
-            "running": self._running,
-            "waiting": len(self._ready),
+            "running": self._light.running + self._scripts.running,
+            "waiting": len(self._light.ready) + len(self._scripts.ready),
         }
+
+    def _lane(self, target: Target) -> _Lane:
+        return self._scripts if isinstance(target.check.probe, ScriptProbe) else self._light
 
     # The turns of the loop.
 
@@ -179,7 +202,7 @@ class Runner:
             return
         now = time.monotonic_ns()
         at = self._deadlines.soonest_ns()
-        if self._driver.busy or (self._ready and self._running < self._most_at_once):
+        if self._driver.busy or self._light.free or self._scripts.free:
             at = now
         if at is None:
             return
@@ -196,7 +219,7 @@ class Runner:
                 watched.planned_ns = at if not watched.standing.retrying else watched.planned_ns
                 watched.began_ns = at
                 watched.queued = True
-                self._ready.append(watched)
+                watched.lane.ready.append(watched)
             elif now - at > _STALL_NS and not watched.extended:
                 watched.extended = True
                 self._deadlines.set(watched, now + min(now - at, watched.target.check.timeout_ns))
@@ -204,29 +227,30 @@ class Runner:
                 watched.attempt.expire()
 
     def _begin_some(self) -> None:
-        for _ in range(_STARTS_EACH_TURN):
-            if not self._ready or self._running >= self._most_at_once:
-                return
-            watched = self._ready.popleft()
-            if watched.queued:
-                watched.queued = False
-                self._begin(watched)
+        for lane, most in ((self._light, _STARTS_EACH_TURN), (self._scripts, _SCRIPTS_EACH_TURN)):
+            for _ in range(most):
+                if not lane.free:
+                    break
+                watched = lane.ready.popleft()
+                if watched.queued:
+                    watched.queued = False
+                    self._begin(watched)
 
     def _begin(self, watched: _Watched) -> None:
         now = time.monotonic_ns()
         self.counters.lateness.record(max(0, now - watched.began_ns))
         watched.began_ns = now
         watched.extended = False
-        self._running += 1
+        watched.lane.running += 1
         self._deadlines.set(watched, now + watched.target.check.timeout_ns)
         attempt = watched.attempt = Attempt(
             self._driver, lambda attempt, outcome: self._ended(watched, attempt, outcome)
         )
-        attempt.run(self._probe(attempt, watched.target))
+        attempt.run(self._probes(attempt, watched.target))
 
     def _ended(self, watched: _Watched, attempt: Attempt, outcome: Outcome | None) -> None:
         now = time.monotonic_ns()
-        self._running -= 1
+        watched.lane.running -= 1
         watched.attempt = None
         duration = now - watched.began_ns
         check = watched.target.check
@@ -267,7 +291,7 @@ class Runner:
         if watched.attempt is not None:
             watched.attempt.cancel()
             watched.attempt = None
-            self._running -= 1
+            watched.lane.running -= 1
 
 
 def _affordable() -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mooring_node.checks.attempt import Attempt, readable
+from mooring_node.checks.attempt import Scope, readable
 from mooring_node.checks.config import CheckConfig, Target, TCPProbe
 from mooring_node.checks.runner import Runner
 from mooring_node.checks.verdict import GOOD, Outcome, Reason, Verdict, Withheld
@@ -99,7 +99,7 @@ def test_ipv6() -> None:
 def test_nothing_is_told_twice(server: socket.socket) -> None:
     asked = 0
 
-    async def probe(_attempt: Attempt, _target: Target) -> Outcome:
+    async def probe(_scope: Scope, _target: Target) -> Outcome:
         nonlocal asked
         asked += 1
         return GOOD
@@ -110,11 +110,11 @@ def test_nothing_is_told_twice(server: socket.socket) -> None:
         while asked < 5:
             await asyncio.sleep(0.01)
 
-    assert len(running(test, probe=probe).heard) == 1
+    assert len(running(test, probes=probe).heard) == 1
 
 
 def test_a_probe_with_a_bug_is_bad_and_ends_nothing() -> None:
-    async def probe(_attempt: Attempt, _target: Target) -> Outcome:
+    async def probe(_scope: Scope, _target: Target) -> Outcome:
         raise ZeroDivisionError("a bug")
 
     async def test(runner: Runner, ear: Ear) -> None:
@@ -124,14 +124,14 @@ def test_a_probe_with_a_bug_is_bad_and_ends_nothing() -> None:
         runner.set_targets([Target(QUICK, "192.0.2.2", 80)])
         await ear.next()
 
-    running(test, probe=probe)
+    running(test, probes=probe)
 
 
 @pytest.mark.parametrize("error", [OSError(24, "Too many open files"), OSError(105, "No buffer space"), Withheld("no")])
 def test_what_this_host_lacks_is_no_verdict(error: Exception) -> None:
     tried = asyncio.Event()
 
-    async def probe(_attempt: Attempt, _target: Target) -> Outcome:
+    async def probe(_scope: Scope, _target: Target) -> Outcome:
         tried.set()
         raise error
 
@@ -142,14 +142,14 @@ def test_what_this_host_lacks_is_no_verdict(error: Exception) -> None:
             await asyncio.sleep(0.01)
         assert not ear.heard
 
-    assert len(running(test, probe=probe).troubles) == 1
+    assert len(running(test, probes=probe).troubles) == 1
 
 
 def test_a_removed_target_is_cancelled_and_never_tells(server: socket.socket) -> None:
     opened: list[socket.socket] = []
 
-    async def probe(attempt: Attempt, _target: Target) -> Outcome:
-        sock = attempt.socket(socket.AF_INET, socket.SOCK_STREAM)
+    async def probe(scope: Scope, _target: Target) -> Outcome:
+        sock = scope.socket(socket.AF_INET, socket.SOCK_STREAM)
         opened.append(sock)
         sock.connect_ex(("127.0.0.1", port_of(server)))
         await readable(sock.fileno())
@@ -165,12 +165,12 @@ def test_a_removed_target_is_cancelled_and_never_tells(server: socket.socket) ->
         await asyncio.sleep(0.05)
         assert not ear.heard
 
-    running(test, probe=probe)
+    running(test, probes=probe)
 
 
 def test_a_try_that_takes_too_long_is_a_timeout(server: socket.socket) -> None:
-    async def probe(attempt: Attempt, _target: Target) -> Outcome:
-        sock = attempt.socket(socket.AF_INET, socket.SOCK_STREAM)
+    async def probe(scope: Scope, _target: Target) -> Outcome:
+        sock = scope.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.connect_ex(("127.0.0.1", port_of(server)))
         while True:
             await readable(sock.fileno())
@@ -180,4 +180,4 @@ def test_a_try_that_takes_too_long_is_a_timeout(server: socket.socket) -> None:
         _, verdict = await ear.next()
         assert (verdict.good, verdict.reason) == (False, Reason.TIMEOUT)
 
-    running(test, probe=probe)
+    running(test, probes=probe)

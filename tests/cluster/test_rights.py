@@ -13,6 +13,7 @@ from mooring_kube.connection import from_kubeconfig
 from mooring_kube.errors import ApiError, Conflict, Forbidden, NotFound, Unauthorized
 from mooring_kube.resources import (
     CUSTOM_RESOURCE_DEFINITIONS,
+    ENDPOINT_SLICES,
     EVENTS,
     LEASES,
     NAMESPACES,
@@ -22,6 +23,7 @@ from mooring_kube.resources import (
     SECRETS,
     SERVICE_ACCOUNTS,
     VIRTUAL_IPS,
+    VIRTUAL_SERVERS,
     Resource,
 )
 from mooring_lab.api import NAMESPACE
@@ -36,7 +38,8 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 RESOURCES = {
     resource.plural: resource
     for resource in (
-        CUSTOM_RESOURCE_DEFINITIONS, EVENTS, LEASES, NAMESPACES, NODE_CONFIGS, NODES, PODS, SECRETS, VIRTUAL_IPS
+        CUSTOM_RESOURCE_DEFINITIONS, ENDPOINT_SLICES, EVENTS, LEASES, NAMESPACES, NODE_CONFIGS, NODES, PODS, SECRETS,
+        VIRTUAL_IPS, VIRTUAL_SERVERS,
     )
 }  # fmt: skip
 OPERATOR, NODE = "mooring-operator", "mooring-node"
@@ -83,7 +86,7 @@ def _rights() -> list[Right]:
 
 @pytest.fixture(scope="module")
 def deployed(real_api: RealApi, kubectl: Kubectl) -> Iterator[RealApi]:
-    """The manifests as they are in deploy/, two nodes with their NodeConfigs, and a VirtualIP."""
+    """The manifests as they are in deploy/, two nodes with their NodeConfigs, a VirtualIP and a VirtualServer."""
     assert kubectl("apply", "-f", str(DEPLOY)).returncode == 0
     admin = Client(from_kubeconfig(real_api.kubeconfig))
     for name in ("rights-1", "rights-2"):
@@ -91,7 +94,15 @@ def deployed(real_api: RealApi, kubectl: Kubectl) -> Iterator[RealApi]:
         admin.apply(NODE_CONFIGS, {"metadata": {"name": name}, "spec": {}}, manager="test")
     spec = {"addresses": [{"address": "10.0.0.100/24"}]}
     admin.apply(VIRTUAL_IPS, {"metadata": {"name": "rights"}, "spec": spec}, manager="test")
+    balanced: dict[str, Any] = {
+        "virtualIPRef": {"name": "rights"},
+        "ports": [{"name": "http", "port": 80}],
+        "backends": {"servers": [{"address": "10.0.0.28"}]},
+    }
+    server = {"metadata": {"name": "rights", "namespace": "default"}, "spec": balanced}
+    admin.apply(VIRTUAL_SERVERS, server, manager="test", namespace="default")
     yield real_api
+    admin.delete(VIRTUAL_SERVERS, "rights", "default")
     admin.delete(VIRTUAL_IPS, "rights")
     for name in ("rights-1", "rights-2"):
         admin.delete(NODE_CONFIGS, name)
@@ -258,7 +269,11 @@ NOTHING = {
         (lambda c: c.get(LEASES, "another", NAMESPACE), "leases"),
         (lambda c: c.replace(LEASES, {"metadata": {"name": "another"}}, NAMESPACE), "leases"),
         (lambda c: c.get(NODES, "rights-1"), "nodes"),
-        (lambda c: c.create(EVENTS, {"metadata": {"name": "No Name"}}, "kube-system"), "events"),
+        (lambda c: c.list(EVENTS, "default"), "events"),
+        (lambda c: c.delete(EVENTS, "any", "default"), "events"),
+        (lambda c: c.merge_patch(VIRTUAL_SERVERS, "rights", {"spec": {}}, "default"), "virtualservers"),
+        (lambda c: c.get(ENDPOINT_SLICES, "any", "default"), "endpointslices"),
+        (lambda c: c.merge_patch(NAMESPACES, "default", {"metadata": {}}), "namespaces"),
     ],
     NODE: [
         (lambda c: c.list(SECRETS, "default"), "secrets"),
@@ -267,6 +282,8 @@ NOTHING = {
         (lambda c: c.list(VIRTUAL_IPS), "virtualips"),
         (lambda c: c.list(NODES), "nodes"),
         (lambda c: c.list(PODS), "pods"),
+        (lambda c: c.list(VIRTUAL_SERVERS), "virtualservers"),
+        (lambda c: c.list(ENDPOINT_SLICES), "endpointslices"),
         (lambda c: c.create(NODE_CONFIGS, {"metadata": {"name": "a"}, "spec": {}}), "nodeconfigs"),
         (lambda c: c.delete(NODE_CONFIGS, "rights-1"), "nodeconfigs"),
         (lambda c: c.create(EVENTS, {"metadata": {"name": "No Name"}}, "default"), "events"),

@@ -5,15 +5,26 @@ from typing import Any, Protocol, assert_never
 
 from mooring_kube.client import Client, Listing
 from mooring_kube.errors import NotFound
-from mooring_kube.resources import EVENTS, LEASES, NODE_CONFIGS, NODES, VIRTUAL_IPS, Resource
+from mooring_kube.resources import (
+    EVENTS,
+    LEASES,
+    NAMESPACES,
+    NODE_CONFIGS,
+    NODES,
+    VIRTUAL_IPS,
+    VIRTUAL_SERVERS,
+    Resource,
+)
 from mooring_operator.cluster.slim import MANAGER, lean
+from mooring_operator.cluster.view import parts_of
 from mooring_operator.cluster.writes import Verb, Write
 
 Document = dict[str, Any]
 
-RESOURCES: Mapping[str, Resource] = {each.kind: each for each in (VIRTUAL_IPS, NODE_CONFIGS, NODES)}
-#: Where `kubectl describe` looks for the events of cluster-scoped objects.
-EVENTS_NAMESPACE = "default"
+#: What is followed, by kind.
+RESOURCES: Mapping[str, Resource] = {
+    each.kind: each for each in (VIRTUAL_IPS, VIRTUAL_SERVERS, NODE_CONFIGS, NODES, NAMESPACES)
+}
 #: A Node with all its images is 20 KiB and more.
 _PAGE = 100
 
@@ -25,7 +36,7 @@ class Cluster(Protocol):
         """All objects of a kind as they are at this moment."""
 
     def read(self, kind: str, name: str) -> Document | None:
-        """One object as it is at this moment; None when there is none."""
+        """One object as it is at this moment, a namespaced one by `namespace/name`; None when there is none."""
 
     def write(self, write: Write) -> Document | None:
         """Do it and give the object as it now is, None for a deleted one.
@@ -34,7 +45,7 @@ class Cluster(Protocol):
         """
 
     def event(self, document: Mapping[str, Any]) -> None:
-        """Create or add to an event."""
+        """Create or add to an event, in the namespace that it names."""
 
 
 class ApiCluster:
@@ -48,27 +59,30 @@ class ApiCluster:
         return self._lister.list(RESOURCES[kind], page=_PAGE, keep=lean)
 
     def read(self, kind: str, name: str) -> Document | None:
+        namespace, own = parts_of(name)
         try:
-            return self._client.get(RESOURCES[kind], name)
+            return self._client.get(RESOURCES[kind], own, namespace)
         except NotFound:
             return None
 
     def write(self, write: Write) -> Document | None:
-        resource = RESOURCES[write.kind]
+        resource, (namespace, name) = RESOURCES[write.kind], parts_of(write.name)
         match write.verb:
             case Verb.CREATE:
                 # Not an apply, which would write over what another leader has created meanwhile.
                 head = {"apiVersion": resource.api_version, "kind": resource.kind}
                 query = {"fieldManager": MANAGER}
-                return self._client.request("POST", resource.path(), query=query, body=head | dict(write.document))
+                path = resource.path(namespace)
+                return self._client.request("POST", path, query=query, body=head | dict(write.document))
             case Verb.APPLY | Verb.STATUS:
                 subresource = "status" if write.verb is Verb.STATUS else None
                 # By force: who else owns the field was told before, and the version keeps us from what is newer.
+                document = _versioned(write)
                 return self._client.apply(
-                    resource, _versioned(write), manager=MANAGER, force=True, subresource=subresource
+                    resource, document, manager=MANAGER, force=True, subresource=subresource, namespace=namespace
                 )
             case Verb.DELETE:
-                self._client.delete(resource, write.name, uid=write.uid)
+                self._client.delete(resource, name, namespace, uid=write.uid)
                 return None
             case Verb.LOOK:
                 return self.read(write.kind, write.name)
@@ -76,7 +90,7 @@ class ApiCluster:
                 assert_never(write.verb)
 
     def event(self, document: Mapping[str, Any]) -> None:
-        namespace = EVENTS_NAMESPACE
+        namespace = document["metadata"]["namespace"]
         self._client.apply(EVENTS, document, manager=MANAGER, force=True, namespace=namespace)
 
 

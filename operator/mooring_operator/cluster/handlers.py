@@ -1,4 +1,4 @@
-"""kopf's part: raw events of VirtualIP, NodeConfig and Node, handed on; and kopf told to do no more than that."""
+"""kopf's part: raw events of the kinds that are followed, handed on; and kopf told to do no more than that."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -58,7 +58,7 @@ class Patience:
 
 
 def kopf_settings() -> kopf.OperatorSettings:
-    """Watch three kinds and do nothing else."""
+    """Watch some kinds and do nothing else."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.peering.standalone = True

@@ -6,11 +6,32 @@ kopf waits for ever, and without a word, for what it is not allowed to see.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mooring_api.balancing import TunnelType
+from mooring_api.health_check import HealthCheck, HTTPSCheck
+from mooring_api.node_server import (
+    BackendAddress,
+    ConnectionSync,
+    GuardedPort,
+    NodeBackend,
+    NodeVirtualServer,
+    PortGuard,
+)
 from mooring_api.nodeconfig import AcceptedForm, HeldAddress, Instance, Metadata, NodeConfig, NodeConfigSpec
+from mooring_api.tracking import TrackedServer, Tracking
 from mooring_kube.client import Client
 from mooring_kube.errors import BadRequest, Forbidden, Invalid, NotFound
-from mooring_kube.resources import EVENTS, LEASES, NODE_CONFIGS, NODES, PODS, VIRTUAL_IPS, Resource
-from mooring_operator.cluster.api import EVENTS_NAMESPACE
+from mooring_kube.resources import (
+    ENDPOINT_SLICES,
+    EVENTS,
+    LEASES,
+    NAMESPACES,
+    NODE_CONFIGS,
+    NODES,
+    PODS,
+    VIRTUAL_IPS,
+    VIRTUAL_SERVERS,
+    Resource,
+)
 
 #: A NodeConfig with what the planner writes.
 SAMPLE = NodeConfig(
@@ -25,8 +46,23 @@ SAMPLE = NodeConfig(
                 virtual_router_id=1,
                 also_accept=(AcceptedForm(virtual_router_id=2),),
                 addresses=(HeldAddress(address="192.0.2.1/24", interface="eth0", label="eth0:0"),),
+                tracking=(Tracking(name="shop", virtual_server=TrackedServer(name="shop/shop")),),
             ),
-        )
+        ),
+        virtual_servers=(
+            NodeVirtualServer(
+                name="shop/shop:https",
+                virtual_server="shop/shop",
+                addresses=("192.0.2.1",),
+                port=443,
+                backends=(NodeBackend(address="192.0.2.2", port=8443, host="shop-1"),),
+                health_checks=(HealthCheck(name="page", https=HTTPSCheck()),),
+                other_directors=("02:00:00:00:00:01",),
+            ),
+        ),
+        backend_addresses=(BackendAddress(address="192.0.2.1", interfaces=("eth0",), tunnel=TunnelType.IPIP),),
+        port_guards=(PortGuard(addresses=("192.0.2.1",), mode="Monitor", ports=(GuardedPort(port=443),)),),
+        connection_sync=ConnectionSync(interface="eth0"),
     ),
 )
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -54,20 +90,21 @@ class Right:
 def needed(namespace: str, lease: str) -> tuple[Right, ...]:
     """All rights that the operator uses; `lease` is its Lease in `namespace`."""
     return (
-        *(Right(verb, VIRTUAL_IPS) for verb in ("get", "list", "watch")),
-        Right("patch", VIRTUAL_IPS, "status"),
+        *(Right(verb, kind) for kind in (VIRTUAL_IPS, VIRTUAL_SERVERS) for verb in ("get", "list", "watch")),
+        *(Right("patch", kind, "status") for kind in (VIRTUAL_IPS, VIRTUAL_SERVERS)),
         *(Right(verb, NODE_CONFIGS) for verb in ("get", "list", "watch", "create", "patch", "delete")),
-        *(Right(verb, NODES) for verb in ("list", "watch")),
-        *(Right(verb, PODS) for verb in ("list", "watch")),
+        *(Right(verb, kind) for kind in (NODES, NAMESPACES, PODS, ENDPOINT_SLICES) for verb in ("list", "watch")),
         Right("create", LEASES, namespace=namespace),
         *(Right(verb, LEASES, namespace=namespace, name=lease) for verb in ("get", "update")),
-        *(Right(verb, EVENTS, namespace=EVENTS_NAMESPACE) for verb in ("create", "patch")),
+        *(Right(verb, EVENTS) for verb in ("create", "patch")),
     )
 
 
 def lacking(client: Client, namespace: str, lease: str) -> str:
     """What is missing, in words with the remedy; "" when nothing is. Raises a KubeError when nobody can tell."""
-    absent = [resource.plural for resource in (VIRTUAL_IPS, NODE_CONFIGS) if not _served(client, resource)]
+    absent = [
+        resource.plural for resource in (VIRTUAL_IPS, VIRTUAL_SERVERS, NODE_CONFIGS) if not _served(client, resource)
+    ]
     if absent:
         return f"the API server does not know {' and '.join(absent)} of mooring.dev/v1alpha1: kubectl apply -f crds/"
     refused = [str(right) for right in _refused(client, namespace, lease)]

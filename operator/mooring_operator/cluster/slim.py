@@ -29,6 +29,10 @@ def slim(document: Mapping[str, Any]) -> Document:
     kept["metadata"] = _metadata(_mapping(document.get("metadata")))
     if document.get("kind") == "Node":
         return kept | {"spec": _node_spec(_mapping(document.get("spec"))), "status": _node_status(document)}
+    if document.get("kind") == "Namespace":
+        return kept | {
+            "metadata": {key: kept["metadata"][key] for key in ("name", "labels") if key in kept["metadata"]}
+        }
     return kept | {key: document[key] for key in ("spec", "status") if key in document}
 
 
@@ -63,7 +67,8 @@ def _paths(fields: Mapping[str, Any], prefix: str) -> Iterator[str]:
 
 
 def _metadata(metadata: Mapping[str, Any]) -> Document:
-    kept = {key: metadata[key] for key in ("name", "uid", "generation", "creationTimestamp") if key in metadata}
+    names = ("name", "namespace", "uid", "generation", "creationTimestamp")
+    kept = {key: metadata[key] for key in names if key in metadata}
     labels, annotations = metadata.get("labels"), metadata.get("annotations")
     if labels:
         kept["labels"] = labels

@@ -1,4 +1,7 @@
-"""What the operator knows of the cluster: objects by kind and name, never older than what it knew before."""
+"""What the operator knows of the cluster: objects by kind and name, never older than what it knew before.
+
+What is namespaced is named `namespace/name`.
+"""
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -6,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mooring_operator.cluster.slim import foreign_owners, slim
-from mooring_operator.cluster.view import KINDS, Changed, Listed, News, Removed, Stored, View
+from mooring_operator.cluster.view import KINDS, Changed, Listed, News, Removed, Stored, View, name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +162,8 @@ def _differ(before: Stored | None, now: Stored) -> bool:
 
 
 def _identity(document: Mapping[str, Any]) -> tuple[str, str] | None:
-    metadata = document.get("metadata")
-    kind = document.get("kind")
-    name = metadata.get("name") if isinstance(metadata, Mapping) else None
-    return (kind, name) if kind in KINDS and isinstance(kind, str) and isinstance(name, str) else None
+    kind, name = document.get("kind"), name_of(document)
+    return (kind, name) if kind in KINDS and isinstance(kind, str) and name is not None else None
 
 
 def version_of(document: Mapping[str, Any]) -> int:

@@ -9,7 +9,7 @@ from mooring_operator.cluster.slim import Ownership
 Document = dict[str, Any]
 
 #: The kinds that must be listed once before anything is written.
-KINDS = ("VirtualIP", "NodeConfig", "Node")
+KINDS = ("VirtualIP", "VirtualServer", "NodeConfig", "Node", "Namespace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,22 @@ class Stored:
     @property
     def uid(self) -> str:
         return str(self.document["metadata"].get("uid") or "")
+
+
+def name_of(document: Mapping[str, Any]) -> str | None:
+    """How an object is called here: `namespace/name`, or its name where it has no namespace; None: it has no name."""
+    metadata = document.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    if not isinstance(metadata, Mapping) or not isinstance(name, str):
+        return None
+    namespace = metadata.get("namespace")
+    return f"{namespace}/{name}" if namespace else name
+
+
+def parts_of(name: str) -> tuple[str | None, str]:
+    """Namespace, None where there is none, and name."""
+    namespace, _, own = name.rpartition("/")
+    return namespace or None, own
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class Write:
     verb: Verb
     kind: str
     name: str
+    """`namespace/name` of what is namespaced."""
     reason: str
     """What changes, in words for the log."""
     document: Mapping[str, Any] = field(default_factory=dict)

@@ -34,11 +34,17 @@ ALL_OBJECTS = Limit(250, 0.2)
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The object that an event is about."""
+    """The object that an event is about; its name is `namespace/name` where it is namespaced."""
 
     name: str
     uid: str
     kind: str = "VirtualIP"
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Namespace, "" where there is none, and name."""
+        namespace, _, name = self.name.rpartition("/")
+        return namespace, name
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +60,17 @@ class Posting:
 
     def document(self, instance: str) -> dict[str, Any]:
         """The Event (core/v1), whole, so that it can be applied; `instance` is this process, as its pod's name."""
+        namespace, name = self.subject.place
         return {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": self.name, "namespace": NAMESPACE},
+            "metadata": {"name": self.name, "namespace": namespace or NAMESPACE},
             "involvedObject": {
                 "apiVersion": API_VERSION,
                 "kind": self.subject.kind,
-                "name": self.subject.name,
+                "name": name,
                 "uid": self.subject.uid,
+                **({"namespace": namespace} if namespace else {}),
             },
             "type": str(self.news.type),
             "reason": str(self.news.reason),
@@ -150,7 +158,7 @@ class EventBudget:
 
 def _name(subject: Subject, key: tuple[str, str, str], now: datetime) -> str:
     digest = blake2b("\0".join((*key, now.isoformat())).encode(), digest_size=8).hexdigest()
-    return f"{subject.name[:_NAME_LENGTH].rstrip('.-')}.{digest}"
+    return f"{subject.place[1][:_NAME_LENGTH].rstrip('.-')}.{digest}"
 
 
 def _text(time: datetime) -> str:

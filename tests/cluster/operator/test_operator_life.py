@@ -233,16 +233,25 @@ def test_without_the_definitions_it_waits_and_says_what_to_do(own_api: RealApi, 
     assert operator.end() == 0
 
 
-def test_without_a_right_it_waits_and_names_it(cluster: Cluster, real_api: RealApi) -> None:
+@pytest.mark.parametrize(
+    ("resource", "named"),
+    [
+        ("virtualips/status", "patch virtualips.mooring.dev --subresource=status"),
+        ("virtualservers/status", "patch virtualservers.mooring.dev --subresource=status"),
+        ("endpointslices", "list endpointslices.discovery.k8s.io"),
+        ("namespaces", "watch namespaces"),
+    ],
+)
+def test_without_a_right_it_waits_and_names_it(cluster: Cluster, real_api: RealApi, resource: str, named: str) -> None:
     admin = Client(from_kubeconfig(real_api.kubeconfig))
     path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/mooring-operator"
     role = admin.request("GET", path)
-    rules = [rule for rule in role["rules"] if "virtualips/status" not in rule["resources"]]
+    rules = [rule for rule in role["rules"] if resource not in rule["resources"]]
     try:
         admin.request("PUT", path, body=role | {"rules": rules})
         operator = cluster.operator()
         wait_until(
-            lambda: "patch virtualips.mooring.dev --subresource=status" in operator.ask("/readyz")[1],
+            lambda: named in operator.ask("/readyz")[1],
             SOON_S,
             "the missing right to be named",
         )

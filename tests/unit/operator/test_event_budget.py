@@ -49,6 +49,15 @@ def test_an_event_as_kubectl_reads_it():
     }
 
 
+def test_an_event_of_a_namespaced_object_is_in_its_namespace():
+    posting = admit(EventBudget(), subject=Subject("shop/web", "u1", "VirtualServer"))
+    document = posting.document("mooring-operator-0")
+    assert document["metadata"]["namespace"] == "shop"
+    assert document["metadata"]["name"].startswith("web.")
+    involved = document["involvedObject"]
+    assert (involved["namespace"], involved["name"], involved["kind"]) == ("shop", "web", "VirtualServer")
+
+
 def test_times_are_written_in_utc():
     there = NOON.astimezone(timezone(timedelta(hours=5)))
     assert EventBudget().admit(WEB, LOST, 0.0, there).document("x")["lastTimestamp"] == "2026-01-01T12:00:00Z"

@@ -1,4 +1,4 @@
-"""kopf is told to watch three kinds and to do nothing else."""
+"""kopf is told to watch some kinds and to do nothing else."""
 
 import asyncio
 import itertools
@@ -34,7 +34,7 @@ def test_its_patience_has_no_end_and_begins_anew_each_time() -> None:
         assert 7.5 <= pauses[-1] <= 15.0
 
 
-def test_kopf_writes_nothing_and_needs_no_right_to_see_namespaces() -> None:
+def test_kopf_writes_nothing_and_looks_for_no_kinds_of_its_own() -> None:
     settings = kopf_settings()
     assert not settings.posting.enabled
     assert settings.peering.standalone
@@ -48,8 +48,10 @@ def test_events_are_handed_on_as_they_come() -> None:
     handlers = made._watching.get_all_handlers()
     assert {handler.selector.plural for handler in handlers if handler.selector} == {
         "virtualips",
+        "virtualservers",
         "nodeconfigs",
         "nodes",
+        "namespaces",
     }
     body = {"kind": "Node", "metadata": {"name": "a"}}
     result = asyncio.run(handlers[0].fn(event={"type": "ADDED", "object": body}, name="a", body={}))  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ import pytest
 
 from mooring_operator.cluster.slim import Ownership, foreign_owners, lean, slim
 from mooring_operator.cluster.store import Store
+from mooring_operator.cluster.view import KINDS
 
 
 def test_of_a_node_only_what_is_read_is_kept() -> None:
@@ -42,6 +43,12 @@ def test_of_a_node_only_what_is_read_is_kept() -> None:
     }
 
 
+def test_of_a_namespace_its_labels_are_kept() -> None:
+    metadata = {"name": "shop", "uid": "u", "labels": {"team": "shop"}, "annotations": {"mooring.dev/x": "y"}}
+    document = {"kind": "Namespace", "metadata": metadata, "spec": {"finalizers": ["kubernetes"]}, "status": {}}
+    assert slim(document) == {"kind": "Namespace", "metadata": {"name": "shop", "labels": {"team": "shop"}}}
+
+
 def test_of_our_own_kinds_spec_and_status_are_kept_whole() -> None:
     document = {
         "apiVersion": "mooring.dev/v1alpha1",
@@ -62,7 +69,7 @@ def test_of_our_own_kinds_spec_and_status_are_kept_whole() -> None:
     assert (kept["spec"], kept["status"]) == (document["spec"], document["status"])
 
 
-@pytest.mark.parametrize("kind", ["Node", "VirtualIP", "NodeConfig"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_lean_document_is_stored_as_the_whole_one_would_be(kind: str) -> None:
     fields = {"f:spec": {"f:instances": {}}}
     metadata = {
@@ -82,7 +89,7 @@ def test_a_lean_document_is_stored_as_the_whole_one_would_be(kind: str) -> None:
 
 @pytest.mark.parametrize("part", ["metadata", "spec", "status"])
 @pytest.mark.parametrize("value", [None, 7, "x", ["y"], {"conditions": "x", "addresses": [7], "annotations": []}])
-@pytest.mark.parametrize("kind", ["Node", "VirtualIP", "NodeConfig"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_nothing_that_stands_in_an_object_makes_it_fail(kind: str, part: str, value: Any) -> None:
     document = {"kind": kind, "metadata": {"name": "a", "managedFields": [7, None, {"fieldsV1": 3}]}, part: value}
     slim(document)

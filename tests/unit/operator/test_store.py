@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mooring_operator.cluster.store import Store
-from mooring_operator.cluster.view import Changed, Listed, Removed
+from mooring_operator.cluster.view import KINDS, Changed, Listed, Removed, parts_of
 
 Document = dict[str, Any]
 
@@ -98,11 +98,23 @@ def test_a_rewound_history_is_found_out_though_the_list_is_newer_than_the_last_o
 
 def test_it_is_complete_when_every_kind_was_listed_once() -> None:
     store = Store()
-    for kind in ("Node", "VirtualIP"):
-        store.replace(kind, [], "1")
+    for kind in KINDS:
         assert not store.complete
-    store.replace("NodeConfig", [], "1")
+        store.replace(kind, [], "1")
     assert store.complete
+
+
+def test_of_two_namespaces_each_has_its_own_object_of_a_name() -> None:
+    store = Store()
+    for version, namespace in enumerate(("shop", "mail"), start=1):
+        metadata = {"name": "web", "namespace": namespace, "uid": namespace, "resourceVersion": str(version)}
+        assert store.put({"kind": "VirtualServer", "metadata": metadata, "spec": {}})
+    objects = store.view().objects["VirtualServer"]
+    assert {name: stored.uid for name, stored in objects.items()} == {"shop/web": "shop", "mail/web": "mail"}
+    assert [parts_of(name) for name in ("shop/web", "web")] == [("shop", "web"), (None, "web")]
+    store.remove({"kind": "VirtualServer", "metadata": {"name": "web", "namespace": "shop", "resourceVersion": "3"}})
+    store.forget("VirtualServer", "mail/web")
+    assert store.view().objects["VirtualServer"] == {}
 
 
 def test_a_heartbeat_wakes_nobody_and_its_version_is_known() -> None:

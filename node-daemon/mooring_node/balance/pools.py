@@ -1,0 +1,307 @@
+"""The backends of one server and family, and what becomes of them: an event in, the next state and happenings out.
+
+Pure; times are nanoseconds of CLOCK_BOOTTIME. The rules:
+
+- A backend is up while every check of it says good. A check that has not spoken yet changes nothing: a backend that
+  comes is up, or down where the server starts its backends as down, and one whose check was replaced stays as it was.
+- Its weight is the configured one, or the smallest that its checks say; a configured 0 is 0 (it drains).
+- The quorum is gained when the weight of all that are up reaches `quorum_up + quorum_hysteresis`, and lost when it
+  falls below `quorum_up - quorum_hysteresis`. A pool begins without; that is not told as a loss.
+- Without a quorum the sorry server answers, if there is one: healthy backends are then out as failed ones are.
+  Without a sorry server nothing but the event comes of a lost quorum: those that are up go on.
+- Who is out is removed, or has weight 0 where `inhibit` says so.
+- A backend that leaves the list keeps its connections for `drain_ns`, with weight 0 and unchecked; one that has none
+  left (it was removed as down) goes at once. One that comes back meanwhile is as it was when it left. A server that
+  is taken out of the configuration goes at once with all its backends: its port may be somebody else's now.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TypeAlias, assert_never
+
+from mooring_node.balance.config import BackendConfig, ServerConfig, SorryConfig
+from mooring_node.checks.config import CheckConfig, Target
+from mooring_node.ipvs.table import DestinationKey, Method
+
+
+class Event(StrEnum):
+    """What is told; ServerEvent's words."""
+
+    BACKEND_UP = "BackendUp"
+    BACKEND_DOWN = "BackendDown"
+    QUORUM_UP = "QuorumUp"
+    QUORUM_DOWN = "QuorumDown"
+
+
+class State(StrEnum):
+    """BackendState's words."""
+
+    UP = "Up"
+    DOWN = "Down"
+    DRAINING = "Draining"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check says of a backend, and why."""
+
+    good: bool
+    reason: str = ""
+    weight: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One backend. `findings` are those of the server's checks, in their order; `leaves_ns`: it is no longer listed."""
+
+    config: BackendConfig
+    up: bool
+    findings: tuple[Finding | None, ...]
+    since_ns: int
+    reason: str = ""
+    leaves_ns: int | None = None
+
+    @property
+    def weight(self) -> int:
+        """What it gets while it is up."""
+        said = [each.weight for each in self.findings if each is not None and each.weight is not None]
+        return min(said) if said and self.config.weight else self.config.weight
+
+    @property
+    def state(self) -> State:
+        if self.leaves_ns is not None:
+            return State.DRAINING
+        if not self.up:
+            return State.DOWN
+        return State.UP if self.weight else State.DRAINING
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The backends of `family` (4 or 6). `weight` is that of all which are up."""
+
+    config: ServerConfig
+    family: int
+    backends: Mapping[DestinationKey, Backend] = field(default_factory=dict)
+    weight: int = 0
+    quorum: bool = False
+
+    @property
+    def sorry(self) -> SorryConfig | None:
+        """The sorry server, while it answers."""
+        sorry = self.config.sorry
+        return sorry if sorry is not None and not self.quorum and serves(sorry, self.family) else None
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """When the next one has drained."""
+        return min((each.leaves_ns for each in self.backends.values() if each.leaves_ns is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """For logs, notifications and the operator; a backend's where it has a key."""
+
+    event: Event
+    server: str
+    family: int
+    backend: DestinationKey | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The server is this from now on. `known`: what is known of targets already."""
+
+    config: ServerConfig
+    known: Mapping[Target, Finding] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A check spoke of a backend."""
+
+    check: CheckConfig
+    backend: DestinationKey
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Time has passed: what has drained goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The daemon ends as it was told to."""
+
+
+PoolEvent: TypeAlias = Configured | Found | Passed | Ended
+Result: TypeAlias = tuple[Pool, tuple[Happening, ...]]
+
+
+def serves(one: BackendConfig | SorryConfig, family: int) -> bool:
+    """Whether packets of a family can be handed to it: of its own, and of any through a tunnel."""
+    return (6 if ":" in one.address else 4) == family or one.way.method is Method.TUNNEL
+
+
+def families(config: ServerConfig) -> tuple[int, ...]:
+    """For which it has services: 4, 6 or both."""
+    if config.mark:
+        return config.families
+    return tuple(sorted({6 if ":" in address else 4 for address in config.addresses}))
+
+
+def listed(config: ServerConfig, family: int) -> dict[DestinationKey, BackendConfig]:
+    """The backends of a family. One of the other family is reached through its tunnel only where nothing is nearer."""
+    mine = families(config)
+    return {
+        DestinationKey(each.address, each.port): each
+        for each in config.backends
+        if (own := 6 if ":" in each.address else 4) == family or (own not in mine and serves(each, family))
+    }
+
+
+def targets(config: ServerConfig) -> Iterable[Target]:
+    """Everything that is checked for a server; what is in no pool of it is not."""
+    for key in {key: None for family in families(config) for key in listed(config, family)}:
+        for _, check in config.checks:
+            yield Target(check, key.address, key.port)
+
+
+def step(pool: Pool, event: PoolEvent, now_ns: int) -> Result:
+    """What comes of an event."""
+    match event:
+        case Configured():
+            return _configured(pool, event, now_ns)
+        case Found():
+            return _found(pool, event, now_ns)
+        case Passed():
+            left = {
+                key: each for key, each in pool.backends.items() if each.leaves_ns is None or each.leaves_ns > now_ns
+            }
+            return (pool if len(left) == len(pool.backends) else replace(pool, backends=left)), ()
+        case Ended():
+            return pool, _ended(pool)
+    assert_never(event)
+
+
+def _configured(pool: Pool, event: Configured, now_ns: int) -> Result:
+    config = event.config
+    wanted = listed(config, pool.family)
+    places = {check: place for place, (_, check) in enumerate(pool.config.checks)}
+    backends: dict[DestinationKey, Backend] = {}
+    happenings: list[Happening] = []
+    for key, each in wanted.items():
+        before = pool.backends.get(key)
+        after = _listed(each, key, before, places, event, now_ns)
+        backends[key] = after
+        if before is not None and before.up is not after.up:
+            happenings.append(_backend_event(replace(pool, config=config), key, after))
+    for key, left in pool.backends.items():
+        if key not in wanted:
+            going = _leaving(left, config, now_ns)
+            if going is not None:
+                backends[key] = going
+    return _weighed(replace(pool, config=config, backends=backends), happenings)
+
+
+def _listed(
+    config: BackendConfig,
+    key: DestinationKey,
+    before: Backend | None,
+    places: Mapping[CheckConfig, int],
+    event: Configured,
+    now_ns: int,
+) -> Backend:
+    """A backend of the new list; what a check that it keeps has said is kept with it."""
+    findings = []
+    for _, check in event.config.checks:
+        found = event.known.get(Target(check, key.address, key.port))
+        if found is None and before is not None and before.findings and check in places:
+            found = before.findings[places[check]]
+        findings.append(found)
+    if before is None:
+        up = not event.config.starts_down
+        new = Backend(config, up, tuple(findings), now_ns, "" if up else "not checked yet")
+        return _judged(new, event.config, now_ns)
+    since_ns = now_ns if before.leaves_ns is not None else before.since_ns
+    kept = Backend(config, before.up, tuple(findings), since_ns, before.reason)
+    return _judged(kept, event.config, now_ns)
+
+
+def _leaving(left: Backend, config: ServerConfig, now_ns: int) -> Backend | None:
+    """A backend that is no longer listed; None: it has nothing to drain, or no time."""
+    if not config.drain_ns or not (left.up or left.config.inhibit):
+        return None
+    until_ns = now_ns + config.drain_ns
+    if left.leaves_ns is not None:
+        return left if left.leaves_ns <= until_ns else replace(left, leaves_ns=until_ns)
+    return replace(left, findings=(), since_ns=now_ns, leaves_ns=until_ns)
+
+
+def _found(pool: Pool, event: Found, now_ns: int) -> Result:
+    before = pool.backends.get(event.backend)
+    if before is None or before.leaves_ns is not None:
+        return pool, ()
+    findings = tuple(
+        event.finding if check == event.check else found
+        for (_, check), found in zip(pool.config.checks, before.findings, strict=True)
+    )
+    after = _judged(replace(before, findings=findings), pool.config, now_ns)
+    if after == before:
+        return pool, ()
+    happenings = [_backend_event(pool, event.backend, after)] if after.up is not before.up else []
+    return _weighed(replace(pool, backends={**pool.backends, event.backend: after}), happenings)
+
+
+def _judged(backend: Backend, config: ServerConfig, now_ns: int) -> Backend:
+    """Up or down by all of its findings."""
+    bad = [
+        f"{name}: {found.reason}"
+        for (name, _), found in zip(config.checks, backend.findings, strict=True)
+        if found is not None and not found.good
+    ]
+    if bad:
+        up, reason = False, "; ".join(bad)
+    elif None in backend.findings:
+        up, reason = backend.up, backend.reason
+    else:
+        up, reason = True, ""
+    if up is backend.up and reason == backend.reason:
+        return backend
+    return replace(backend, up=up, reason=reason, since_ns=backend.since_ns if up is backend.up else now_ns)
+
+
+def _weighed(pool: Pool, happenings: list[Happening]) -> Result:
+    """With its weight and what follows for the quorum."""
+    weight = sum(each.weight for each in pool.backends.values() if each.up and each.leaves_ns is None)
+    needed = pool.config.quorum_up + (-pool.config.quorum_hysteresis if pool.quorum else pool.config.quorum_hysteresis)
+    after = replace(pool, weight=weight, quorum=weight >= needed)
+    if after.quorum is not pool.quorum:
+        happenings.append(_quorum_event(after))
+    return after, tuple(happenings)
+
+
+def _ended(pool: Pool) -> tuple[Happening, ...]:
+    """For the programs that are told of an end: all that is up goes down."""
+    if not pool.config.notify_at_end:
+        return ()
+    reason = "the daemon ends"
+    ups = [key for key, each in pool.backends.items() if each.up and each.leaves_ns is None]
+    told = [Happening(Event.BACKEND_DOWN, pool.config.name, pool.family, key, reason) for key in ups]
+    if pool.quorum:
+        told.append(Happening(Event.QUORUM_DOWN, pool.config.name, pool.family, None, reason))
+    return tuple(told)
+
+
+def _backend_event(pool: Pool, key: DestinationKey, backend: Backend) -> Happening:
+    event = Event.BACKEND_UP if backend.up else Event.BACKEND_DOWN
+    return Happening(event, pool.config.name, pool.family, key, backend.reason)
+
+
+def _quorum_event(pool: Pool) -> Happening:
+    event = Event.QUORUM_UP if pool.quorum else Event.QUORUM_DOWN
+    weight, nominal = pool.weight, pool.config.quorum_up
+    return Happening(event, pool.config.name, pool.family, None, f"weight {weight}, quorum {nominal}")

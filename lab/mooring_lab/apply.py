@@ -12,7 +12,7 @@ from mooring_api.nodeconfig import InterfaceReport, NodeConfig
 from mooring_api.problems import Problem, Severity
 from mooring_lab.keepalived import configuration
 from mooring_lab.lab import Lab
-from mooring_lab.layout import MANAGEMENT_LINK, SERVICE_LINK, Member
+from mooring_lab.layout import MANAGEMENT_LINK, POD_BRIDGE, SERVICE_LINK, Member
 from mooring_lab.manifests import LabNode, passwords, planner_documents, with_passwords
 from mooring_lab.node import KEEPALIVED, Node
 from mooring_lab.rights import LabError
@@ -95,7 +95,7 @@ def _report(node: Node) -> LabNode:
 
 def _seen(node: Node) -> Iterator[InterfaceReport]:
     for link in json.loads(node.exec("ip", "-json", "addr", "show").stdout):
-        if link.get("link_type") == "loopback":
+        if link.get("link_type") == "loopback" or POD_BRIDGE in (link["ifname"], link.get("master")):
             continue
         own = [
             str(ip_interface(f"{a['local']}/{a['prefixlen']}"))

@@ -11,12 +11,17 @@ from types import TracebackType
 
 from mooring_lab import namespace, rights
 from mooring_lab.cluster import ApiKind, Cluster
-from mooring_lab.layout import Layout, switch_commands
+from mooring_lab.layout import Layout, Member, switch_commands
 from mooring_lab.machine import Machine
 from mooring_lab.node import Node
 from mooring_lab.rights import LabError
+from mooring_lab.servers import WebServer, place_of
 from mooring_lab.store import Record, Store, leftover
 from mooring_lab.wait import wait_until
+
+
+def _numbered(word: str, count: int) -> list[str]:
+    return [f"{word}-{i + 1}" for i in range(count)]
 
 
 def default_daemon_command() -> tuple[str, ...]:
@@ -30,7 +35,8 @@ class Lab:
 
     With `api` it has an API server and an operator, and each node's daemon runs and watches its NodeConfig; without,
     the daemons are started by hand and read files. `server_flags` are for kube-apiserver (`api` real). All addresses
-    that it gives back are without prefix.
+    that it gives back are without prefix. HTTP servers: `servers` on machines of their own beside the cluster
+    (server-1, ...), `pods` behind the nodes in turn (web-1, ...), `host_servers` on the nodes themselves (edge-1, ...).
     """
 
     def __init__(
@@ -42,11 +48,20 @@ class Lab:
         keepalived: Sequence[str] = (),
         api: ApiKind | None = None,
         server_flags: Sequence[str] = (),
+        *,
+        servers: int = 0,
+        pods: int = 0,
+        host_servers: int = 0,
     ) -> None:
-        names = [f"lb-{i + 1}" for i in range(nodes)] if isinstance(nodes, int) else list(nodes)
-        layout = Layout.named(name, names, [f"client-{i + 1}" for i in range(clients)])
+        names = _numbered("lb", nodes) if isinstance(nodes, int) else list(nodes)
+        layout = Layout.named(
+            name, names, _numbered("client", clients), _numbered("server", servers), _numbered("web", pods)
+        )
+        if host_servers > len(names):
+            raise ValueError(f"a node runs one server of its own at most; there are {len(names)} nodes")
         command = tuple(daemon_command) or default_daemon_command()
-        self._attach(Record(layout, command, tuple(keepalived), api), server_flags)
+        on_hosts = dict(zip(_numbered("edge", host_servers), names, strict=False))
+        self._attach(Record(layout, command, tuple(keepalived), api, on_hosts), server_flags)
         for node in keepalived:
             self.node(node)
 
@@ -63,10 +78,24 @@ class Lab:
         self.name = record.layout.lab
         self.keepalived = record.keepalived
         self.store = Store(self.name)
-        self.nodes = tuple(Node(self.layout, member, self.store) for member in self.layout.nodes)
-        self.clients = tuple(Machine(self.layout, member, self.store) for member in self.layout.clients)
+        self.pods = self._machines(self.layout.pods)
+        self.nodes = tuple(
+            Node(self.layout, node, self.store, [pod for pod in self.pods if pod.member.host == node.index])
+            for node in self.layout.nodes
+        )
+        self.clients = self._machines(self.layout.clients)
+        beside = self._machines(self.layout.servers)
+        hosts = {name: self.node(node) for name, node in record.host_servers.items()}
+        self.servers = tuple(
+            WebServer(name, machine, place_of(machine))
+            for name, machine in [*((each.name, each) for each in (*self.pods, *beside)), *hosts.items()]
+        )
+        self._beside = beside
         kind = ApiKind(record.api) if record.api else None
         self._cluster = Cluster(self.layout, self.store, kind, server_flags) if kind else None
+
+    def _machines(self, members: Sequence[Member]) -> tuple[Machine, ...]:
+        return tuple(Machine(self.layout, member, self.store) for member in members)
 
     @property
     def cluster(self) -> Cluster:
@@ -92,8 +121,10 @@ class Lab:
             self.store.create(self._record)
             namespace.add(self.layout.switch)
             namespace.batch(self.layout.switch, switch_commands())
-            for machine in self.machines:
+            for machine in (*self.nodes, *self.clients, *self._beside):  # nodes bring their pods
                 machine.power_on()
+            for server in self.servers:
+                server.start()
             if self._cluster is not None:
                 self._cluster.up()
                 for node in self.nodes:
@@ -126,7 +157,7 @@ class Lab:
 
     @property
     def machines(self) -> tuple[Machine, ...]:
-        return (*self.nodes, *self.clients)
+        return (*self.nodes, *self.clients, *self._beside, *self.pods)
 
     @property
     def client(self) -> Machine:
@@ -140,11 +171,19 @@ class Lab:
         raise LabError(f"no node is called {name}; there are {', '.join(n.name for n in self.nodes)}")
 
     def machine(self, name: str) -> Machine:
-        """A node or a client."""
+        """A node, a client, a server's or a pod."""
         for machine in self.machines:
             if machine.name == name:
                 return machine
         raise LabError(f"nobody is called {name}; there are {', '.join(m.name for m in self.machines)}")
+
+    def server(self, name: str) -> WebServer:
+        """An HTTP server."""
+        for server in self.servers:
+            if server.name == name:
+                return server
+        there = ", ".join(s.name for s in self.servers) or "none; start some with: mooring lab up --servers 3"
+        raise LabError(f"no HTTP server is called {name}; there are {there}")
 
     # -- who holds what
 

@@ -1,6 +1,7 @@
 """A machine of the lab: a namespace, its links, and what runs in it."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -9,12 +10,25 @@ from pathlib import Path
 
 from mooring_lab import namespace
 from mooring_lab.kernel import KernelAddresses
-from mooring_lab.layout import CLIENT_SETTINGS, SERVICE_LINK, SETTINGS, Layout, Member, member_commands, plug_commands
+from mooring_lab.layout import (
+    CLIENT_SETTINGS,
+    SERVICE_LINK,
+    SETTINGS,
+    Layout,
+    Member,
+    Role,
+    member_commands,
+    plug_commands,
+    pod_member_commands,
+)
 from mooring_lab.measurement import Measurement
 from mooring_lab.probe import UNANSWERED
 from mooring_lab.processes import Identity
 from mooring_lab.rights import LabError
-from mooring_lab.store import Store
+from mooring_lab.store import Started, Store
+from mooring_lab.wait import wait_until
+
+_STOP_SECONDS = 30.0
 
 
 def spawn(command: Sequence[str], output: int) -> Identity:
@@ -39,7 +53,7 @@ def spawn(command: Sequence[str], output: int) -> Identity:
 
 
 class Machine:
-    """A node or a client. Everything here works on a lab that another process started."""
+    """A node, a client, a server or a pod. Everything here works on a lab that another process started."""
 
     def __init__(self, layout: Layout, member: Member, store: Store) -> None:
         self.name = member.name
@@ -47,6 +61,9 @@ class Machine:
         self.namespace = layout.namespace(member.name)
         self.folder: Path = store.node_folder(member.name)
         self._switch = layout.switch
+        #: Where the other end of its cable is.
+        self._plug = layout.namespace(layout.nodes[member.host].name) if member.role is Role.POD else layout.switch
+        self._gateway = layout.nodes[member.host]
         self._store = store
         self._kernel: KernelAddresses | None = None
 
@@ -63,10 +80,17 @@ class Machine:
         """Make the namespace and plug its links in."""
         namespace.add(self.namespace)
         namespace.configure(self.namespace, SETTINGS)
-        namespace.batch(self._switch, plug_commands(self.member, self.namespace))
+        namespace.batch(self._plug, plug_commands(self.member, self.namespace))
         namespace.batch(self.namespace, member_commands(self.member))
-        if self.member.is_client:
+        if self.member.role is Role.CLIENT:
             namespace.configure(self.namespace, CLIENT_SETTINGS)
+        if self.member.role is Role.POD:
+            namespace.batch(self.namespace, pod_member_commands(self._gateway))
+
+    def power_off(self) -> None:
+        """Its processes and its namespace are gone at once; nothing happens where it has none."""
+        self.close()
+        namespace.remove(self.namespace)
 
     def command(self, *command: str) -> list[str]:
         """The command line that runs `command` in this machine."""
@@ -115,6 +139,37 @@ class Machine:
         if self._kernel:
             self._kernel.close()
             self._kernel = None
+
+    # -- what runs here
+
+    def running(self, role: str) -> Identity | None:
+        """The process that was started in this role; None when it does not run."""
+        started = self._store.load().processes.get(self.name, {}).get(role)
+        return started.identity if started and started.identity.alive() else None
+
+    def start_program(self, role: str, command: Sequence[str], log: Path) -> Identity:
+        """Start a process in this machine and remember it by its role, so that it can be started again."""
+        self._require_power()
+        with self._store.edit() as record:
+            output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try:
+                identity = spawn(self.command(*command), output)
+            finally:
+                os.close(output)
+            record.processes.setdefault(self.name, {})[role] = Started(identity, tuple(command), str(log))
+        return identity
+
+    def start_again(self, role: str, started: Started) -> None:
+        """What was started in this role, as it was started the first time."""
+        self.start_program(role, started.command, Path(started.log))
+
+    def stop_program(self, role: str, number: signal.Signals = signal.SIGTERM, *, forget: bool = True) -> None:
+        """End what was started in this role, and wait for its end; what is not forgotten starts again when healed."""
+        with self._store.edit() as record:
+            roles = record.processes.get(self.name, {})
+            started = roles.pop(role, None) if forget else roles.get(role)
+        if started and started.identity.send(number):
+            wait_until(lambda: not started.identity.alive(), _STOP_SECONDS, f"{role} of {self.name} to end")
 
     def _require_power(self) -> None:
         if not self.powered:

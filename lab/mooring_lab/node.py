@@ -15,11 +15,11 @@ from mooring_api.problems import InvalidObject
 from mooring_api.wire import parse_object
 from mooring_lab import faults, namespace
 from mooring_lab.faults import Direction
-from mooring_lab.layout import SERVICE_LINK
+from mooring_lab.layout import ROUTER_SETTINGS, SERVICE_LINK, Layout, Member, router_commands
 from mooring_lab.machine import Machine, spawn
 from mooring_lab.processes import Identity, kernel_name
 from mooring_lab.rights import LabError
-from mooring_lab.store import Started, write_atomically
+from mooring_lab.store import Started, Store, write_atomically
 from mooring_lab.wait import wait_until
 from mooring_node.files import StateFolder
 from mooring_node.status import transitions
@@ -32,7 +32,22 @@ _START_SECONDS = 30.0
 
 
 class Node(Machine):
-    """One node of a lab."""
+    """One node of a lab, with the pods that are behind it."""
+
+    def __init__(self, layout: Layout, member: Member, store: Store, pods: Sequence[Machine] = ()) -> None:
+        super().__init__(layout, member, store)
+        self.pods = tuple(pods)
+        #: With pods anywhere every node has a network for them.
+        self._other_routers = [each for each in layout.nodes if each != member] if layout.pods else None
+
+    def power_on(self) -> None:
+        """Make the namespace, plug its links in, and then its pods'."""
+        super().power_on()
+        if self._other_routers is not None:
+            namespace.configure(self.namespace, ROUTER_SETTINGS)
+            namespace.batch(self.namespace, router_commands(self.member, self._other_routers))
+        for pod in self.pods:
+            pod.power_on()
 
     # -- what runs here
 
@@ -57,11 +72,6 @@ class Node(Machine):
     def daemon(self) -> Identity | None:
         """The daemon's first process; None when it does not run."""
         return self.running(DAEMON)
-
-    def running(self, role: str) -> Identity | None:
-        """The process that was started in this role, `daemon` or `keepalived`; None when it does not run."""
-        started = self._store.load().processes.get(self.name, {}).get(role)
-        return started.identity if started and started.identity.alive() else None
 
     def read_config(self) -> NodeConfig | None:
         """The configuration that stands in its file; None when there is none, or it can't be read."""
@@ -113,7 +123,7 @@ class Node(Machine):
 
     def stop_daemon(self) -> None:
         """Stop the daemon as a service manager does (SIGTERM) and wait until it has handed over."""
-        self._stop(DAEMON)
+        self.stop_program(DAEMON)
 
     def daemon_status(self, timeout: float = 10.0) -> dict[str, Any] | None:
         """What the daemon says of itself, as `mooring-node status -o json`; None when it does not answer."""
@@ -154,7 +164,7 @@ class Node(Machine):
         return self.folder / "keepalived.conf"
 
     def stop_keepalived(self) -> None:
-        self._stop(KEEPALIVED)
+        self.stop_program(KEEPALIVED)
 
     def processes(self, name: str | None = None) -> list[Identity]:
         """All processes of the node, or those whose kernel name (comm) contains `name`."""
@@ -167,8 +177,9 @@ class Node(Machine):
         """Pull the power cord: links cut, every process killed, nothing of the kernel's state survives."""
         self._require_power()
         namespace.batch(self._switch, [f"link set dev {port} down" for port in self.member.ports])
-        self.close()
-        namespace.remove(self.namespace)
+        for pod in self.pods:
+            pod.power_off()
+        self.power_off()
         # Asynchronous as it is, the namespace's end would leave the ports there for a while.
         for port in self.member.ports:
             self._ip_switch(f"link del {port}", missing_is_fine=True)
@@ -225,9 +236,15 @@ class Node(Machine):
         self._nft(faults.restore(self.member.port))
         for identity in self.processes():
             identity.send(signal.SIGCONT)
-        for role, started in self._store.load().processes.get(self.name, {}).items():
-            if not started.identity.alive():
-                self._start(role, started.command, Path(started.log))
+        processes = self._store.load().processes
+        for machine in (self, *self.pods):
+            for role, started in processes.get(machine.name, {}).items():
+                if not started.identity.alive():
+                    machine.start_again(role, started)
+
+    def start_again(self, role: str, started: Started) -> None:
+        """As it was started the first time."""
+        self._start(role, started.command, Path(started.log))
 
     # -- the shell around it
 
@@ -237,13 +254,7 @@ class Node(Machine):
             # A keepalived that was killed left them, and the next one would take itself for the second.
             for file in _KEEPALIVED_PIDS.values():
                 (self.folder / file).unlink(missing_ok=True)
-        with self._store.edit() as record:
-            output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            try:
-                identity = spawn(self.command(*command), output)
-            finally:
-                os.close(output)
-            record.processes.setdefault(self.name, {})[role] = Started(identity, tuple(command), str(log))
+        identity = self.start_program(role, command, log)
         if role == DAEMON:
             self._wait_for_daemon(identity)
 
@@ -257,12 +268,6 @@ class Node(Machine):
         if not identity.alive():
             last = "\n".join(self.log.splitlines()[-5:])
             raise LabError(f"the daemon of {self.name} ended at once; {self.log_file} says:\n{last}")
-
-    def _stop(self, role: str) -> None:
-        with self._store.edit() as record:
-            started = record.processes.get(self.name, {}).pop(role, None)
-        if started and started.identity.send(signal.SIGTERM):
-            wait_until(lambda: not started.identity.alive(), _STOP_SECONDS, f"{role} of {self.name} to end")
 
     def _chosen(self, name: str | None) -> list[Identity]:
         chosen = self.processes(name)

@@ -39,6 +39,8 @@ class Record:
     """The nodes that run keepalived instead of our daemon."""
     api: str | None = None
     """Which API server the lab has, `embedded` or `real`; None: its daemons read files."""
+    host_servers: dict[str, str] = field(default_factory=dict)
+    """The HTTP servers that run on nodes themselves, by name: their nodes."""
     processes: dict[str, dict[str, Started]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -46,6 +48,9 @@ class Record:
             "name": self.layout.lab,
             "nodes": {m.name: {"address": m.ipv4, "management": m.management} for m in self.layout.nodes},
             "clients": {m.name: {"address": m.ipv4} for m in self.layout.clients},
+            "servers": {m.name: {"address": m.ipv4} for m in self.layout.servers},
+            "pods": {m.name: {"address": m.ipv4, "node": self.layout.nodes[m.host].name} for m in self.layout.pods},
+            "hostServers": dict(self.host_servers),
             "daemonCommand": list(self.daemon_command),
             "keepalived": list(self.keepalived),
             "api": self.api,
@@ -58,10 +63,13 @@ class Record:
     @classmethod
     def of_json(cls, data: dict[str, Any]) -> "Record":
         return cls(
-            Layout.named(data["name"], list(data["nodes"]), list(data["clients"])),
+            Layout.named(
+                data["name"], list(data["nodes"]), list(data["clients"]), list(data["servers"]), list(data["pods"])
+            ),
             tuple(data["daemonCommand"]),
             tuple(data["keepalived"]),
             data.get("api"),
+            dict(data["hostServers"]),
             {
                 node: {
                     role: Started(Identity(**s["identity"]), tuple(s["command"]), s["log"]) for role, s in roles.items()

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from mooring_lab.layout import Layout, Member, member_commands, plug_commands, switch_commands
+from mooring_lab.layout import Layout, Member, Role, member_commands, plug_commands, switch_commands
 
 
 def layout(nodes: int = 2, clients: int = 1, name: str = "demo") -> Layout:
@@ -19,7 +19,7 @@ def test_the_default_lab_has_the_addresses_of_the_documentation() -> None:
 
 def test_no_two_members_of_the_largest_lab_share_anything() -> None:
     members = layout(48, 48).members
-    nodes = [m for m in members if not m.is_client]
+    nodes = [m for m in members if m.role is Role.NODE]
     for values in (
         [m.ipv4 for m in members],
         [m.ipv6 for m in members],
@@ -63,7 +63,7 @@ def test_doubles_and_empty_labs_are_refused() -> None:
 
 
 def test_a_client_has_no_management_link() -> None:
-    client = Member("client-1", 0, is_client=True)
+    client = Member("client-1", 0, Role.CLIENT)
     assert not any("mgmt" in command for command in (*plug_commands(client, "ns"), *member_commands(client)))
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from mooring_api.duration import Duration
 from mooring_api.wire import Check, Checked, Flag, Integer, Location, Rule, UnicastAddress, Wire, duration, wire_name
+from mooring_pattern.grammar import parse
 
 Port = Annotated[Integer, Field(ge=1, le=65535)]
 CheckName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
@@ -28,16 +29,15 @@ def _read_statuses(text: str) -> str:
 
 
 def _read_pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"{text!r} is no regular expression: {error}; correct it") from error
+    """The text itself; ValueError (PatternError) with the place where it is no pattern that checks can match."""
+    parse(text)
     return text
 
 
 StatusRange = Annotated[str, Field(min_length=3, max_length=7, pattern=r"^[1-5][0-9]{2}(-[1-5][0-9]{2})?$")]
 CheckedStatusRange = Annotated[StatusRange, Checked(_read_statuses)]
-#: A regular expression without back references and look-arounds: matched in time linear in the text.
+#: A regular expression in Python's syntax without back references, look-arounds and named groups; words, digits and
+#: blanks are ASCII's. It is matched in time linear in the text.
 Pattern = Annotated[str, Field(min_length=1, max_length=512), Checked(_read_pattern)]
 
 
@@ -90,7 +90,7 @@ class HTTPRequest(Wire):
     virtual_host: HostName | None = None
     """The Host header; left out: that of the check, else the backend's address."""
     digest: Digest | None = None
-    """Of the body, at most 1 MiB of it."""
+    """Of the whole body; one of more than 1 MiB is a failure."""
     body_pattern: Pattern | None = None
     """Searched for in the body's first 256 KiB."""
 
@@ -221,7 +221,7 @@ class HealthCheck(Wire):
     interval: Annotated[Duration, duration("10ms", "24h")] = Duration.of(s=5)
     """From the beginning of one check to that of the next; keepalived's delay_loop."""
     interval_down: Annotated[Duration, duration("10ms", "24h")] | None = None
-    """The same while it fails; left out: interval."""
+    """The same while it is down; left out: interval."""
     timeout: Annotated[Duration, duration("10ms", "1h")] = Duration.of(s=3)
     """So long may one try take, from the connection to the last byte."""
     retries: Annotated[Integer, Field(ge=0, le=100)] = 1

@@ -1,0 +1,172 @@
+"""The engine says what Python's `re` says, and never takes more than linear time."""
+
+import re
+import warnings
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mooring_pattern import Automaton, PatternError
+
+LETTERS = "abB1_ -\n\té{"
+SETS = ("[ab]", "[^a]", "[a-z]", "[]a]", "[^]\\n]", "[-b]", "[\\w-]", "[\\D1]", "[\\b\\x61]", "[^\\s]")
+ATOMS = (
+    "a",
+    "b",
+    "B",
+    "1",
+    "_",
+    " ",
+    "é",
+    "\\n",
+    "\\t",
+    ".",
+    "\\d",
+    "\\D",
+    "\\w",
+    "\\W",
+    "\\s",
+    "\\S",
+    "\\x61",
+    "\\{",
+    *SETS,
+)
+PLACES = ("^", "$", "\\A", "\\Z", "\\b", "\\B")
+COUNTS = ("*", "+", "?", "*?", "+?", "??", "{2}", "{1,}", "{,2}", "{0,2}", "{1,2}?", "{0}")
+
+
+def groups(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    group = st.builds("({}{})".format, st.sampled_from(("", "?:")), inner)
+    return st.one_of(
+        st.lists(inner, max_size=4).map("".join),
+        st.lists(inner, min_size=2, max_size=3).map("|".join),
+        st.builds("{}{}".format, group, st.sampled_from(COUNTS)),
+        group,
+    )
+
+
+piece = st.one_of(
+    st.sampled_from(ATOMS),
+    st.builds("{}{}".format, st.sampled_from(ATOMS), st.sampled_from(COUNTS)),
+    st.sampled_from(PLACES),
+)
+patterns = st.builds(
+    "{}{}".format,
+    st.sampled_from(("", "", "", "(?i)", "(?s)", "(?m)", "(?ims)")),
+    st.recursive(piece, groups, max_leaves=8),
+)
+texts = st.text(LETTERS, max_size=10)
+
+
+def agrees(pattern: str, text: str) -> None:
+    """What we accept Python accepts, and both find the same."""
+    try:
+        ours = Automaton(pattern)
+    except PatternError:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = re.compile(pattern, re.ASCII)
+    if "\\B" in pattern and not text:
+        return  # Python's versions differ
+    assert ours.search(text) == bool(theirs.search(text))
+    assert ours.search(text) == bool(theirs.search(text)), "what was remembered differs"
+
+
+@given(patterns, texts)
+@example("^$", "\n")
+@example("(?m)^$", "a\n")
+@example("a$\\n", "a\n")
+@example("(a*)*b", "aaaa")
+@example("(|a)+$", "aa\n")
+@example("\\bab\\b", "-ab ")
+@example("a{0}", "")
+@example("x|^", "a")
+def test_what_python_finds_is_found(pattern: str, text: str) -> None:
+    agrees(pattern, text)
+
+
+@given(st.text("ab(|)[]^$*+?{},12\\dwbAZ.-:P<>i\n", max_size=12), texts)
+@example("{", "{")
+@example("a{,}", "aaa")
+@example("[]-a]", "_")
+@example("[a-]", "-")
+@example("}{]", "}{]")
+def test_no_text_as_a_pattern_breaks_it(pattern: str, text: str) -> None:
+    agrees(pattern, text)
+
+
+@pytest.mark.parametrize("atom", [*ATOMS, *PLACES])
+def test_every_atom_is_accepted(atom: str) -> None:
+    Automaton(atom)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        (r"(a)\1", "back references are not supported at character 4"),
+        (r"(?P<a>x)(?P=a)", "of groups that begin with"),
+        ("(?=a)", "of groups that begin with"),
+        ("(?!a)", "of groups that begin with"),
+        ("(?<=a)b", "of groups that begin with"),
+        ("(?>a)", "of groups that begin with"),
+        ("a++", "possessive"),
+        ("a**", "a repeat of a repeat"),
+        ("*a", "nothing to repeat at character 1"),
+        ("a|+", "nothing to repeat"),
+        ("^*", "nothing to repeat"),
+        ("(a", "a group is not closed"),
+        ("a)", "no group to close at character 2"),
+        ("[a", "not closed at character 1"),
+        ("[b-a]", "no order"),
+        ("[a-\\d]", "no order"),
+        ("a{3,2}", "more to less"),
+        (r"\q", "without a meaning"),
+        ("\\", "without a meaning"),
+        (r"\x1", "without a meaning"),
+        (r"\U00110000", "without a meaning"),
+        ("a{1000}", "too large"),
+        ("((((a{9}){9}){9}){9}){9}", "too large"),
+        ("(a{99999999999999999999})", "too large"),
+        ("(" * 40 + ")" * 40, "too deeply"),
+        ("(?x)a", "of groups that begin with"),
+    ],
+)
+def test_what_is_refused_and_why(pattern: str, why: str) -> None:
+    with pytest.raises(PatternError, match=re.escape(why)):
+        Automaton(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(a+)+$", "(a|aa)+$", "(a|a?)+$", "(.*)*x", "(.*a){12}$", "(a*)*b", "^(a+)+$", "(?:a?){60}a{60}$"]
+)
+def test_a_pattern_that_explodes_elsewhere_takes_linear_work(pattern: str) -> None:
+    def work(length: int) -> int:
+        return sum(1 for _ in Automaton(pattern).searching("a" * length + "!"))
+
+    Automaton(pattern).search("a" * 30 + "!")
+    short, long = work(32 * 1024), work(256 * 1024)
+    assert long <= 8 * (short + 2)
+    assert long < 60, "in breaths of some milliseconds"
+
+
+def test_many_states_are_forgotten_and_found_again() -> None:
+    pattern = "(a|b)*a(a|b){11}c"
+    text = "".join("ab"[(n * n // 7 + n // 3) % 2] for n in range(20_000))
+    engine = Automaton(pattern)
+    assert not engine.search(text)
+    assert engine.search(text + "a" + "b" * 11 + "c")
+    assert len(engine._states) < 6000
+    assert sum(map(len, engine._states.values())) < 6000
+
+
+def test_every_letter_of_unicode_is_met_in_bounded_memory() -> None:
+    engine = Automaton("[^x]y")
+    assert not engine.search("".join(map(chr, range(0x10000, 0x14000))))
+    assert sum(map(len, engine._states.values())) < 6000
+
+
+def test_breath_is_taken_while_much_is_searched() -> None:
+    assert sum(1 for _ in Automaton("a.c").searching("a" * 262_144)) >= 10
+    assert sum(1 for _ in Automaton("abc").searching("a" * 262_144)) == 0, "without special characters it is quick"

@@ -17,6 +17,12 @@ CONTRACTS = {
 #: Modules in the neighbourhood of pure ones that do input or output, or stand right at it (they read the
 #: constants of `socket`): a new module goes here or into the contract "pure", knowingly.
 SHELLS = {
+    "mooring_node.ipvs.keeper",
+    "mooring_node.ipvs.kernel",
+    "mooring_node.ipvs.modules",
+    "mooring_node.ipvs.owned",
+    "mooring_node.ipvs.reconcile",
+    "mooring_node.ipvs.settings",
     "mooring_node.kernel.addresses",
     "mooring_node.kernel.burst",
     "mooring_node.kernel.exchange",
@@ -53,7 +59,7 @@ def test_the_contracts_are_kept() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("package", ["mooring_node.vrrp", "mooring_node.kernel"])
+@pytest.mark.parametrize("package", ["mooring_node.vrrp", "mooring_node.ipvs", "mooring_node.kernel"])
 def test_every_module_is_pure_or_named_as_a_shell(package: str) -> None:
     pure = set(CONTRACTS["pure"]["source_modules"])
     modules = set(_modules(package))

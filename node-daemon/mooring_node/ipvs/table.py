@@ -1,11 +1,12 @@
 """The IPVS table as values: services, and the destinations of each. The kernel's words (linux/ip_vs.h)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, IntFlag
 from typing import TypeAlias
 
 TCP, UDP, SCTP = 6, 17, 132
+ADDRESS_BITS = {4: 32, 6: 128}
 
 
 class Method(IntEnum):
@@ -65,7 +66,8 @@ class ServiceKey:
 class Service:
     """How a service balances.
 
-    `netmask_bits`: clients of one prefix count as one; 32 or 128 where it is not persistent.
+    `netmask_bits`: clients of one prefix count as one. It says something of a persistent service alone, as
+    `timeout_s` does (see effective_service).
     """
 
     scheduler: str
@@ -106,3 +108,39 @@ class Balanced:
 
 
 Table: TypeAlias = Mapping[ServiceKey, Balanced]
+
+
+def effective_service(key: ServiceKey, service: Service) -> Service:
+    """What of a service means anything: the same for two that the kernel treats alike."""
+    flags = service.flags & ~ServiceFlag.HASHED
+    if flags & ServiceFlag.PERSISTENT:
+        return service if flags == service.flags else replace(service, flags=flags)
+    whole = ADDRESS_BITS[key.family]
+    if (service.flags, service.timeout_s, service.netmask_bits) == (flags, 0, whole):
+        return service
+    return replace(service, flags=flags, timeout_s=0, netmask_bits=whole)
+
+
+def effective_destination(destination: Destination) -> Destination:
+    """The same for a destination: without a tunnel there is nothing to say of one; a port is GUE's alone."""
+    kind, port, flags = destination.tunnel, destination.tunnel_port, destination.tunnel_flags
+    if destination.method != Method.TUNNEL:
+        kind, port, flags = TunnelKind.IPIP, 0, TunnelFlag.NONE
+    elif kind == TunnelKind.IPIP:
+        port, flags = 0, TunnelFlag.NONE
+    elif kind == TunnelKind.GRE:
+        port, flags = 0, flags & ~TunnelFlag.REMOTE_CHECKSUM
+    if (kind, port, flags) == (destination.tunnel, destination.tunnel_port, destination.tunnel_flags):
+        return destination
+    return replace(destination, tunnel=kind, tunnel_port=port, tunnel_flags=flags)
+
+
+def spelled(key: ServiceKey) -> str:
+    """A service's key for people: `192.0.2.1:80/TCP`, `[2001:db8::1]:53/UDP`, `mark 7 (IPv4)`."""
+    if key.mark:
+        return f"mark {key.mark} (IPv{key.family})"
+    address = f"[{key.address}]" if key.family == 6 else key.address
+    return f"{address}:{key.port}/{_PROTOCOLS.get(key.protocol, key.protocol)}"
+
+
+_PROTOCOLS = {TCP: "TCP", UDP: "UDP", SCTP: "SCTP"}

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from mooring_operator.clock import Clock, boottime_s, now_utc
 from mooring_operator.cluster.store import Store
+from mooring_operator.cluster.view import Endpoints
 from mooring_operator.cluster.writer import Writer
 from mooring_operator.metrics import Metrics
 from mooring_operator.reconcile import KnownPods, Reconciler, Result
@@ -35,19 +36,24 @@ class Loop(threading.Thread):
         writer: Writer,
         turned: Callable[[Result], None],
         pods: Callable[[], KnownPods],
+        endpoints: Callable[[], Endpoints] = Endpoints,
         *,
         clock: Clock = boottime_s,
         wall_clock: Callable[[], datetime] = now_utc,
     ) -> None:
-        """`look` is to be called when the writer has become idle, `turned` is told of each result."""
+        """`look` is to be called when the writer has become idle, `turned` is told of each result.
+
+        `pods` and `endpoints` are asked at each turn for what is known beside the store.
+        """
         super().__init__(name="reconcile", daemon=True)
-        self._writer, self._pods = writer, pods
+        self._writer, self._pods, self._endpoints = writer, pods, endpoints
         self._store, self._reconciler, self._metrics, self._turned = store, reconciler, metrics, turned
         self._clock, self._wall_clock = clock, wall_clock
         self._condition = threading.Condition()
         self._dirty_since: float | None = None
         self._last_change = 0.0
         self._again_at: float | None = None
+        self._later: float | None = None
         self._turning_since: float | None = None
         self._rested_at = 0.0
         self._stopping = False
@@ -60,6 +66,12 @@ class Loop(threading.Thread):
             now = self._clock()
             self._dirty_since = now if self._dirty_since is None else self._dirty_since
             self._last_change = now
+            self._condition.notify()
+
+    def wake_at(self, time: float) -> None:
+        """There will be something new from that time on, by the clock of this loop; callable from any thread."""
+        with self._condition:
+            self._later = time if self._later is None else min(time, self._later)
             self._condition.notify()
 
     def look(self) -> None:
@@ -91,13 +103,14 @@ class Loop(threading.Thread):
                 if due is not None and due <= now and self._store.complete:
                     since = now if self._dirty_since is None else self._dirty_since
                     self._dirty_since, self._again_at, self._turning_since = None, None, since
+                    self._later = self._later if self._later is not None and self._later > now else None
                     return since
                 self._condition.wait(None if due is None else max(due - now, 0.0) or None)
         return None
 
     def _due(self) -> float | None:
         """When the next turn is due; None: not before something changes."""
-        times = [] if self._again_at is None else [self._again_at]
+        times = [time for time in (self._again_at, self._later) if time is not None]
         if (since := self._dirty_since) is not None:
             quiet = min(self._last_change + QUIET_S, since + MOST_S)
             times.append(since + PATIENCE_S if self._writer.busy() else quiet)
@@ -108,7 +121,8 @@ class Loop(threading.Thread):
             self._writer.hold()
             began = self._clock()
             with self._metrics.reconcile.time():
-                result = self._reconciler.turn(self._store.view(), self._wall_clock(), self._pods())
+                known = (self._pods(), self._endpoints())
+                result = self._reconciler.turn(self._store.view(), self._wall_clock(), *known)
             ended = self._clock()
             self._rested_at = ended + min(ended - began, LONGEST_REST_S)
             self._writer.want(result.writes)

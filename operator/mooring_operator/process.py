@@ -16,6 +16,7 @@ from mooring_operator.cluster.intake import Intake
 from mooring_operator.cluster.leader import Leader, Role, Terms
 from mooring_operator.cluster.listing import Lister
 from mooring_operator.cluster.pod_watch import PodWatch
+from mooring_operator.cluster.slice_watch import SliceWatch
 from mooring_operator.cluster.store import Replaced, Store
 from mooring_operator.cluster.watches import Watches
 from mooring_operator.cluster.writer import Writer
@@ -75,7 +76,9 @@ class Operator:
         self._events = EventPoster(cluster, self._store, self._metrics, self._leader.identity, may_write=may_write)
         self._writer = Writer(cluster, self._store, self, may_write=may_write, again=self._woken, idle=self._idle)
         self._pods = PodWatch(self._client, self._woken)
-        self._loop = Loop(self._store, Reconciler(), self._metrics, self._writer, self._turned, self._pods.nodes)
+        self._slices = SliceWatch(self._client, self._woken_at)
+        known = (self._pods.nodes, self._slices.endpoints)
+        self._loop = Loop(self._store, Reconciler(), self._metrics, self._writer, self._turned, *known)
         self._lister = Lister(cluster, self._store, settings.resync.seconds, self._listed)
         self._intake = Intake(self._store, self._metrics, self._lister.again)
         registry = handlers.registry(self._intake.received, connection)
@@ -155,6 +158,7 @@ class Operator:
         self._lister.stop()
         self._watches.stop()
         self._pods.stop()
+        self._slices.stop()
         led = self._leader.role is Role.LEADER
         self._leader.stop()
         if led:
@@ -177,6 +181,9 @@ class Operator:
     def _woken(self) -> None:
         self._loop.wake()
 
+    def _woken_at(self, time: float) -> None:
+        self._loop.wake_at(time)
+
     def _idle(self) -> None:
         self._loop.look()
 
@@ -195,6 +202,7 @@ class Operator:
         self._events.report(result.problems)
         if not self._ending.is_set():
             self._pods.follow(result.pods)
+            self._slices.follow(result.services)
 
     def _lost(self, why: str) -> None:
         log.error("the lease is lost (%s); nothing more is written, and this process ends", why)

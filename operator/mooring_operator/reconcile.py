@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from mooring_api.nodeconfig import NodeConfig
 from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIPStatus
-from mooring_operator.cluster.view import Changed, Listed, Removed, Stored, View
+from mooring_operator.cluster.view import Changed, Endpoints, Listed, Removed, Stored, View
 from mooring_operator.cluster.writes import Document, Verb, Write
 from mooring_operator.plan.allocations import Allocations, adopt
 from mooring_operator.plan.planner import Planner
@@ -27,6 +27,7 @@ from mooring_operator.tell.scene import Scene
 
 KnownPods = Mapping[PodSelection, frozenset[str] | None]
 _NO_PODS: KnownPods = {}
+_NO_ENDPOINTS = Endpoints()
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Result:
     again_after_s: float | None = None
     pods: frozenset[PodSelection] = frozenset()
     """Which pods must be followed for it."""
+    services: frozenset[str] = frozenset()
+    """The Services whose endpoints must be followed for it, as `namespace/name`."""
 
 
 class Reconciler:
@@ -59,7 +62,9 @@ class Reconciler:
         self._reports_alone: dict[str, tuple[Document, Document]] = {}
         self._statuses: dict[str, tuple[Document, VirtualIPStatus | None]] = {}
 
-    def turn(self, view: View, now: datetime, pods: KnownPods = _NO_PODS) -> Result:
+    def turn(
+        self, view: View, now: datetime, pods: KnownPods = _NO_PODS, endpoints: Endpoints = _NO_ENDPOINTS
+    ) -> Result:
         """What follows from the view. Every kind must have been listed once; views must come in their order.
 
         `pods` is where pods are Ready, None where that can't be known. What is not in it is being listed, and until

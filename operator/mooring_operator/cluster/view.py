@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mooring_operator.cluster.slim import Ownership
+from mooring_operator.plan.endpoints import EndpointSlice
 
 Document = dict[str, Any]
 
@@ -80,3 +81,13 @@ class View:
 
     def get(self, kind: str, name: str) -> Stored | None:
         return self.objects[kind].get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """The EndpointSlices of the Services that VirtualServers name."""
+
+    slices: Mapping[str, tuple[EndpointSlice, ...]] = field(default_factory=dict)
+    """By `namespace/service`; one that is not in it is being listed."""
+    trouble: str = ""
+    """Why nobody can tell what the others' are; empty: they are on their way."""

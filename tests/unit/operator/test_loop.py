@@ -7,7 +7,7 @@ import pytest
 from tests.unit.operator.fake_api import FakeApi
 
 from mooring_operator.cluster.store import Store
-from mooring_operator.cluster.view import KINDS, View
+from mooring_operator.cluster.view import KINDS, Endpoints, View
 from mooring_operator.cluster.writer import Writer
 from mooring_operator.cluster.writes import Write
 from mooring_operator.loop import LONGEST_REST_S, Loop
@@ -28,8 +28,8 @@ class Turns:
         self.go_on = threading.Event()
         self.go_on.set()
 
-    def turn(self, view: View, now: datetime, pods: KnownPods) -> Result:
-        assert pods == {}
+    def turn(self, view: View, now: datetime, pods: KnownPods, endpoints: Endpoints) -> Result:
+        assert (pods, endpoints) == ({}, Endpoints())
         assert now.tzinfo
         self.views.append(view)
         self.happened.release()
@@ -133,6 +133,26 @@ def test_it_looks_again_when_a_turn_asks_for_it(bench: Bench) -> None:
     bench.next()
 
 
+def test_a_turn_begins_when_there_is_said_to_be_something_and_not_before() -> None:
+    clock = [100.0]
+    store = Store()
+    writer = Writer(FakeApi(), store, Bench(), may_write=lambda: True, again=store.view)
+    loop = Loop(store, Turns(), Metrics(), writer, lambda _: None, dict, clock=lambda: clock[0])  # type: ignore[arg-type]
+    for kind in KINDS:
+        store.replace(kind, [], "1")
+    loop.wake_at(103.0)
+    loop.wake_at(102.0)
+    assert loop._due() == 102.0
+    # A turn for another reason does not cost it.
+    loop.wake()
+    clock[0] = 101.0
+    assert loop._next() is not None
+    assert loop._due() == 102.0
+    clock[0] = 102.0
+    assert loop._next() is not None
+    assert loop._due() is None
+
+
 def test_a_turn_that_fails_is_told_and_the_next_change_is_tried(bench: Bench) -> None:
     bench.turns.fails = True
     bench.list_all()
@@ -155,9 +175,9 @@ def test_where_turns_are_long_the_writes_between_them_get_as_long(turn_s: float,
     clock = [100.0]
 
     class Slow(Turns):
-        def turn(self, view: View, now: datetime, pods: KnownPods) -> Result:
+        def turn(self, view: View, now: datetime, pods: KnownPods, endpoints: Endpoints) -> Result:
             clock[0] += turn_s
-            return super().turn(view, now, pods)
+            return super().turn(view, now, pods, endpoints)
 
     store = Store()
     writer = Writer(FakeApi(), store, Bench(), may_write=lambda: True, again=store.view)

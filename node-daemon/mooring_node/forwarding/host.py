@@ -1,0 +1,204 @@
+"""Settings, addresses and interfaces of this node that a configuration needs: read, compare, set (shell).
+
+Every call looks at everything anew, so what somebody else changed meanwhile is mended. Whatever is set stands in the
+ledger before. The order matters on lo: ARP is told to be silent before an address is there and may speak again
+after it is gone, or this node would answer for an address that another one holds. (IPv6 needs no such setting: a
+solicitation is answered only for addresses of the interface that it came in on.)
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from mooring_node.balance.config import BalanceConfig
+from mooring_node.forwarding import sysctls, wanted
+from mooring_node.forwarding.decap import Decapsulation
+from mooring_node.forwarding.ledger import Entries, ForwardingLedger, LedgerSysctl
+from mooring_node.forwarding.loopback import LOOPBACK, Loopback
+from mooring_node.forwarding.problem import Problem, of_servers
+from mooring_node.forwarding.undo import take_away
+from mooring_node.kernel.links import Link, settings_batch
+from mooring_node.kernel.rtnetlink import Rtnetlink
+from mooring_node.ledger import LedgerSetting
+
+PATH = "spec.backendAddresses[{}]"
+
+
+class Host:
+    """`log` takes a level and a sentence."""
+
+    def __init__(self, rtnetlink: Rtnetlink, ledger: ForwardingLedger, log: Callable[[str, str], None]) -> None:
+        self._rtnetlink = rtnetlink
+        self._ledger = ledger
+        self._log = log
+        self._decapsulation = Decapsulation(rtnetlink)
+        self._told: frozenset[str] = frozenset()
+
+    def ensure(self, config: BalanceConfig) -> tuple[Problem, ...]:
+        """Make it so, and take away what is not needed any more; what could not be. OSError: the kernel or the
+        disk refused everything.
+        """
+        problems: list[Problem] = []
+        before = self._ledger.read()
+        links = {link.name: link for link in self._rtnetlink.links()}
+        loopback = Loopback(self._rtnetlink, links.values())
+        addresses = self._addresses(config, links, loopback, before, problems)
+        unwrapping = wanted.unwrappings(config)
+        settings = _kept(before.settings, [*_silent(config, links), *self._decapsulation.loose(unwrapping, links)])
+        now = Entries(
+            addresses=addresses,
+            settings=settings,
+            sysctls=_sysctls(config, before),
+            made=before.made & _names(unwrapping) | (_names(unwrapping) - links.keys()),
+            raised=before.raised & _names(unwrapping) | _down(unwrapping, links),
+            ports=self._decapsulation.needed_ports(wanted.gue_ports(config), before.ports),
+            rules=before.rules,
+        )
+        self._take_away(before, now)
+        self._ledger.write(now)
+        self._set(settings, links)
+        problems += self._refused(config, loopback.add(addresses))
+        made, refused = self._decapsulation.ensure(unwrapping, now.ports, links)
+        problems += _unwrapped(config, refused)
+        # What the kernel's module has brought itself is not ours to remove.
+        self._ledger.write(replace(now, made=now.made & links.keys() | made))
+        problems += [*_write(config), *_not_routing(config)]
+        return tuple(sorted(set(problems)))
+
+    def note_rules(self, *, there: bool) -> None:
+        """Say in the ledger whether rules may be there."""
+        self._ledger.write(replace(self._ledger.read(), rules=there))
+
+    # Addresses.
+
+    def _addresses(
+        self,
+        config: BalanceConfig,
+        links: Mapping[str, Link],
+        loopback: Loopback,
+        before: Entries,
+        problems: list[Problem],
+    ) -> frozenset[str]:
+        """Those that are ours to add, or were added by us; one that somebody else set stays his."""
+        ours, told = set(), set()
+        for address, (place, each) in wanted.loopback_addresses(config).items():
+            lacking = [name for name in each.interfaces if name not in links]
+            if wanted.family_of(address) == 4 and (lacking or not each.interfaces):
+                names = ", ".join(lacking) or "that is named"
+                message = f"there is no interface {names}; {address} is not set, because ARP there would speak of it"
+                problems.append(Problem("", PATH.format(place) + ".interfaces", message))
+            elif address not in before.addresses and loopback.foreign(address):
+                told.add(address)
+            else:
+                ours.add(address)
+        for address in sorted(told - self._told):
+            self._log("info", f"{address} is on {LOOPBACK} already, set by somebody else: it is used, and stays")
+        self._told = frozenset(told)
+        return frozenset(ours)
+
+    def _take_away(self, before: Entries, now: Entries) -> None:
+        keys = {(each.interface, each.name) for each in now.settings}
+        paths = {each.path for each in now.sysctls}
+        gone = Entries(
+            addresses=before.addresses - now.addresses,
+            settings=frozenset(each for each in before.settings if (each.interface, each.name) not in keys),
+            sysctls=frozenset(each for each in before.sysctls if each.path not in paths),
+            made=before.made - now.made,
+            raised=before.raised - now.raised,
+            ports=before.ports - now.ports,
+        )
+        if not gone.empty:
+            take_away(self._rtnetlink, gone)
+
+    def _set(self, settings: Iterable[LedgerSetting], links: Mapping[str, Link]) -> None:
+        for each in settings:
+            link = links.get(each.interface)
+            if link is not None and link.settings.get(each.name) != each.ours:
+                self._rtnetlink.apply(settings_batch(link.index, {each.name: each.ours}))
+
+    def _refused(self, config: BalanceConfig, refused: Mapping[str, str]) -> Iterator[Problem]:
+        places = wanted.loopback_addresses(config)
+        for address, reason in refused.items():
+            yield Problem("", PATH.format(places[address][0]), f"{address} could not be set on {LOOPBACK}: {reason}")
+
+
+def _kept(before: Iterable[LedgerSetting], needed: Iterable[LedgerSetting]) -> frozenset[LedgerSetting]:
+    """A setting that the ledger has already keeps its first `before`."""
+    first = {(each.interface, each.name): each for each in before}
+    return frozenset(
+        replace(each, before=first[each.interface, each.name].before) if (each.interface, each.name) in first else each
+        for each in needed
+        if (each.interface, each.name) in first or each.before != each.ours
+    )
+
+
+def _silent(config: BalanceConfig, links: Mapping[str, Link]) -> Iterator[LedgerSetting]:
+    """ARP's settings; one that is stricter already stays."""
+    for name in wanted.silent_interfaces(config):
+        if name in links:
+            for setting, value in wanted.ARP.items():
+                there = links[name].settings.get(setting, 0)
+                yield LedgerSetting(name, setting, there, max(value, there))
+
+
+def _names(unwrapping: Iterable[wanted.Unwrapping]) -> frozenset[str]:
+    return frozenset(each.name for each in unwrapping)
+
+
+def _down(unwrapping: Iterable[wanted.Unwrapping], links: Mapping[str, Link]) -> frozenset[str]:
+    return frozenset(each.name for each in unwrapping if each.name not in links or not links[each.name].up)
+
+
+def _unwrapped(config: BalanceConfig, refused: Mapping[str, str]) -> Iterator[Problem]:
+    for place, each in enumerate(config.backend_addresses):
+        if each.tunnel is None:
+            continue
+        family = wanted.family_of(each.address)
+        for key in (wanted.FALLBACKS[each.tunnel, family][0], f"{family} {each.tunnel_port}"):
+            if key in refused:
+                message = f"{each.tunnel.name} for {each.address} is not unwrapped here: {refused[key]}"
+                yield Problem("", PATH.format(place) + ".tunnel", message)
+
+
+# Kernel settings.
+
+
+def _sysctls(config: BalanceConfig, before: Entries) -> frozenset[LedgerSysctl]:
+    first = {each.path: each for each in before.sysctls}
+    found = set()
+    for need in wanted.sysctls(config):
+        value = sysctls.read(need.path)
+        if need.path in first:
+            found.add(first[need.path])
+        elif value is not None and value != need.value:
+            found.add(LedgerSysctl(need.path, value, need.value))
+    return frozenset(found)
+
+
+def _write(config: BalanceConfig) -> Iterator[Problem]:
+    for need in wanted.sysctls(config):
+        value = sysctls.read(need.path)
+        if value == need.value:
+            continue
+        refused = sysctls.write(need.path, need.value)
+        if refused is None:
+            continue
+        name = sysctls.dotted(need.path)
+        if not refused.missing:
+            remedy = f"set it on the node ({name}={need.value}), or mount its /proc/sys/net (docs/node-daemon.md)"
+            message = f"{name} is {value} and must be {need.value} for {need.purpose}: {refused.words}; {remedy}"
+        elif Path(sysctls.PROC_SYS, need.path).parent.is_dir():
+            message = f"this kernel knows no {name}, which {need.purpose} needs; use one that has it"
+        else:
+            message = f"{name} is not there, which {need.purpose} needs; load the kernel's module ip_vs"
+        yield from of_servers(wanted.users(config, need.path), "spec.virtualServers", message)
+
+
+def _not_routing(config: BalanceConfig) -> Iterator[Problem]:
+    for family, names in wanted.forwarding(config).items():
+        path = wanted.FORWARD[family]
+        if sysctls.read(path) != "0":
+            continue
+        name = sysctls.dotted(path)
+        message = f"NAT needs this node to route IPv{family}, and {name} is 0; set it to 1 on the node"
+        yield from of_servers(names, "spec.virtualServers", message)

@@ -1,0 +1,130 @@
+"""What a configuration needs of this node beside rules (pure)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from mooring_node.balance.config import BackendAddressConfig, BalanceConfig, ServerConfig
+from mooring_node.forwarding.rules import masquerades
+from mooring_node.ipvs.table import Method, ServiceFlag, TunnelKind
+
+#: ARP answers only for addresses of the interface that is asked, and asks only in the name of such (direct routing).
+ARP = {"arp_ignore": 1, "arp_announce": 2}
+#: Loose: what comes out of a tunnel has a client's source, and the way back to it is another interface.
+LOOSE = 2
+
+CONNTRACK = "net/ipv4/vs/conntrack"
+EXPIRE_REMOVED = "net/ipv4/vs/expire_nodest_conn"
+EXPIRE_DRAINED = "net/ipv4/vs/expire_quiescent_template"
+FORWARD = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
+
+#: The kernel's own interfaces that unwrap what no other tunnel claims, with the kind that brings them.
+FALLBACKS: Mapping[tuple[TunnelKind, int], tuple[str, str]] = {
+    (TunnelKind.IPIP, 4): ("tunl0", "ipip"),
+    (TunnelKind.IPIP, 6): ("ip6tnl0", "ip6tnl"),
+    (TunnelKind.GRE, 4): ("gre0", "gre"),
+    (TunnelKind.GRE, 6): ("ip6gre0", "ip6gre"),
+    (TunnelKind.GUE, 4): ("tunl0", "ipip"),
+    (TunnelKind.GUE, 6): ("ip6tnl0", "ip6tnl"),
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Unwrapping:
+    """An interface that unwraps packets, and the kind of link that it is."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GuePort:
+    """A UDP port at which the kernel unwraps GUE; `family` is 4 or 6."""
+
+    family: int
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SysctlNeed:
+    """A kernel setting by its path under /proc/sys, and what it is for."""
+
+    path: str
+    value: str
+    purpose: str
+
+
+_NEEDS = (
+    SysctlNeed(CONNTRACK, "1", "masquerade"),
+    SysctlNeed(EXPIRE_REMOVED, "1", "connections to a removed backend to end at once"),
+    SysctlNeed(EXPIRE_DRAINED, "1", "persistent clients to leave a backend that gets no new connections"),
+)
+
+
+def sysctls(config: BalanceConfig) -> tuple[SysctlNeed, ...]:
+    """IPVS' settings that these servers need, each for one reason."""
+    return tuple(need for need in _NEEDS if users(config, need.path))
+
+
+def users(config: BalanceConfig, path: str) -> tuple[str, ...]:
+    """The names of the servers that need a setting."""
+    return tuple(server.name for server in config.servers if _needs(server, path))
+
+
+def forwarding(config: BalanceConfig) -> Mapping[int, tuple[str, ...]]:
+    """The families in which this node must route, with the names of the servers for which it must."""
+    found: dict[int, list[str]] = {}
+    for server in config.servers:
+        for family in sorted(_nat_families(server)):
+            found.setdefault(family, []).append(server.name)
+    return {family: tuple(names) for family, names in found.items()}
+
+
+def unwrappings(config: BalanceConfig) -> frozenset[Unwrapping]:
+    """The interfaces that must be up so that the kernel unwraps what comes for these addresses."""
+    return frozenset(
+        Unwrapping(*FALLBACKS[each.tunnel, family_of(each.address)])
+        for each in config.backend_addresses
+        if each.tunnel is not None
+    )
+
+
+def gue_ports(config: BalanceConfig) -> frozenset[GuePort]:
+    """Where the kernel must unwrap GUE."""
+    return frozenset(
+        GuePort(family_of(each.address), each.tunnel_port)
+        for each in config.backend_addresses
+        if each.tunnel is TunnelKind.GUE
+    )
+
+
+def silent_interfaces(config: BalanceConfig) -> Mapping[str, int]:
+    """The interfaces on which ARP must not speak of addresses on lo, with the place of the first that needs it."""
+    found: dict[str, int] = {}
+    for place, each in enumerate(config.backend_addresses):
+        if family_of(each.address) == 4:
+            for name in each.interfaces:
+                found.setdefault(name, place)
+    return found
+
+
+def loopback_addresses(config: BalanceConfig) -> Mapping[str, tuple[int, BackendAddressConfig]]:
+    """The addresses that go on lo, with their place in the configuration."""
+    return {each.address: (place, each) for place, each in enumerate(config.backend_addresses)}
+
+
+def family_of(address: str) -> int:
+    """4 or 6."""
+    return 6 if ":" in address else 4
+
+
+def _needs(server: ServerConfig, path: str) -> bool:
+    if path == CONNTRACK:
+        return masquerades(server)
+    return path == EXPIRE_REMOVED or bool(server.flags & ServiceFlag.PERSISTENT)
+
+
+def _nat_families(server: ServerConfig) -> Iterator[int]:
+    backends = [(each.address, each.way) for each in server.backends]
+    if server.sorry is not None:
+        backends.append((server.sorry.address, server.sorry.way))
+    yield from {family_of(address) for address, way in backends if way.method is Method.MASQUERADE}

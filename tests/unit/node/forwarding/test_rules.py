@@ -1,0 +1,87 @@
+"""The text of the rules: nothing where nothing is needed, and few rules for many services."""
+
+from dataclasses import replace
+
+from mooring_node.balance.config import (
+    BackendAddressConfig,
+    BackendConfig,
+    BalanceConfig,
+    PortGuardConfig,
+    ServerConfig,
+    SorryConfig,
+    SyncConfig,
+    Way,
+)
+from mooring_node.forwarding.rules import REMOVE, masquerades, ruleset
+from mooring_node.ipvs.table import Method
+
+NAT, DIRECT = Way(), Way(Method.DIRECT_ROUTE)
+WEB = ServerConfig(name="web", addresses=("10.0.0.100",), port=80, backends=(BackendConfig("10.0.0.2", 8080),))
+OTHERS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
+
+
+def rules(text: str) -> list[str]:
+    """The rules of all chains."""
+    return [line.strip() for line in text.splitlines() if line.startswith("\t\t") and not line.startswith("\t\t\t")]
+
+
+def test_nothing_is_written_where_nothing_is_needed() -> None:
+    direct = replace(WEB, backends=(BackendConfig("10.0.0.2", 80, way=DIRECT),))
+    quiet = replace(WEB, masquerade=False)
+    address = BackendAddressConfig("10.0.0.100", ("eth0",))
+    config = BalanceConfig(1, (direct, quiet), (address,), (), SyncConfig("eth0"))
+    assert ruleset(config) == ""
+    assert ruleset(BalanceConfig(1)) == ""
+
+
+def test_the_table_is_replaced_in_one_transaction_and_no_other_is_touched() -> None:
+    text = ruleset(BalanceConfig(1, (WEB,)))
+    assert text.startswith(REMOVE + "table inet mooring {")
+    assert text.count("table") == 3
+    assert "flush" not in text
+
+
+def test_masquerade_is_for_backends_by_nat_and_for_a_sorry_server_by_nat() -> None:
+    direct = replace(WEB, backends=(BackendConfig("10.0.0.2", 80, way=DIRECT),))
+    assert masquerades(WEB)
+    assert not masquerades(direct)
+    assert masquerades(replace(direct, sorry=SorryConfig("10.0.0.9", 80, NAT)))
+    assert not masquerades(replace(WEB, masquerade=False))
+
+
+def test_a_thousand_services_are_few_rules() -> None:
+    servers = tuple(
+        replace(
+            WEB,
+            name=f"{kind}{n}",
+            addresses=(f"10.{place}.{n // 250}.{n % 250 + 1}", f"fd0{place}::{n + 1:x}"),
+            other_directors=OTHERS if kind == "direct" else (),
+            backends=(BackendConfig("10.0.0.2", 80, way=DIRECT if kind == "direct" else NAT),),
+        )
+        for place, kind in enumerate(("nat", "direct"))
+        for n in range(1000)
+    )
+    guards = tuple(PortGuardConfig(each.addresses, n % 2 == 0, ((6, 80),)) for n, each in enumerate(servers))
+    text = ruleset(BalanceConfig(1, servers, (), guards))
+    assert len(rules(text)) < 80
+    assert text.count("10.0.3.250 . 80") == 1
+
+
+def test_a_users_mark_is_masqueraded_by_it() -> None:
+    his = ServerConfig(name="his", mark=7, families=(4,), backends=(BackendConfig("10.0.0.2", 80),))
+    text = ruleset(BalanceConfig(1, (his,)))
+    assert "meta mark @masquerade_marks4 fib daddr type != local masquerade" in text
+    assert "ipv6" not in text
+
+
+def test_the_same_port_of_two_guards_is_one_element() -> None:
+    guards = (PortGuardConfig(("10.0.0.100",), True, ((6, 80),)), PortGuardConfig(("10.0.0.100",), True, ((6, 80),)))
+    assert ruleset(BalanceConfig(1, (), (), guards)).count("10.0.0.100 . 6 . 80") == 1
+
+
+def test_equal_configurations_give_equal_text_in_whatever_order() -> None:
+    other = replace(WEB, name="other", addresses=("10.0.0.101", "fd00::1"), other_directors=OTHERS)
+    guard = PortGuardConfig(("10.0.0.101", "10.0.0.100"), True, ((6, 80), (17, 53)))
+    one = BalanceConfig(1, (WEB, other), (), (guard,))
+    two = BalanceConfig(2, (other, WEB), (), (replace(guard, addresses=guard.addresses[::-1]),))
+    assert ruleset(one, ("tunl0", "gre0")) == ruleset(two, ("gre0", "tunl0"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mooring_api.duration import Duration
-from mooring_cli import lab_cluster
+from mooring_cli import lab_cluster, lab_servers
 from mooring_lab.cluster import ApiKind
 from mooring_lab.faults import Direction, Fault
 from mooring_lab.lab import Lab, remove
@@ -39,6 +39,9 @@ def register(subparsers: Any) -> None:
         choices=[kind.value for kind in ApiKind],
         help="with an API server, the operator and a running daemon on each node; real: needs make cluster-tools",
     )
+    up.add_argument("--servers", type=int, default=0, help="HTTP servers on machines beside the cluster: server-1, ...")
+    up.add_argument("--pods", type=int, default=0, help="HTTP servers in pods behind the nodes in turn: web-1, ...")
+    up.add_argument("--host-servers", type=int, default=0, help="HTTP servers on the nodes themselves: edge-1, ...")
     up.add_argument("--keepalived", action="append", default=[], metavar="NODE", help="runs keepalived instead")
 
     apply = _command(
@@ -59,6 +62,7 @@ def register(subparsers: Any) -> None:
     execute.add_argument("command", nargs=argparse.REMAINDER)
 
     lab_cluster.register(commands, _command)
+    lab_servers.register(commands, _command)
     _register_faults(_command(commands, "fault", _fault, "break something"))
     heal = _command(commands, "heal", _heal, "undo all faults of a node")
     heal.add_argument("node")
@@ -106,9 +110,21 @@ def _duration(text: str) -> Duration:
 
 def _up(options: argparse.Namespace) -> int:
     api = ApiKind(options.api) if options.api else None
-    lab = Lab(options.name, options.nodes, options.clients, keepalived=options.keepalived, api=api).up()
+    lab = Lab(
+        options.name,
+        options.nodes,
+        options.clients,
+        keepalived=options.keepalived,
+        api=api,
+        servers=options.servers,
+        pods=options.pods,
+        host_servers=options.host_servers,
+    ).up()
     for machine in lab.machines:
         sys.stdout.write(f"{machine.name}  {machine.address}\n")
+    for server in lab.servers:
+        if server.name != server.machine.name:
+            sys.stdout.write(f"{server.name}  {server.address} (on {server.node})\n")
     if lab.has_api:
         sys.stdout.write(f"export KUBECONFIG={shlex.quote(str(lab.cluster.kubeconfig))}\n")
     return 0

@@ -32,6 +32,7 @@ _ROOT = Path(__file__).parents[2]
 _MANIFESTS = (_ROOT / "crds", _ROOT / "deploy")
 _PORT = 6443
 _FORWARDER = "forwarder"
+_ENDPOINTS = "endpoints"
 #: The operator of every lab; a second one has another name.
 OPERATOR = "operator"
 _DAY_S = 24 * 3600
@@ -71,6 +72,7 @@ class Cluster:
         """`server_flags` are for kube-apiserver; LabError for any other kind."""
         self.folder = store.folder / "api"
         self.api = _server(kind, self.folder, server_flags)
+        self._kind = kind
         self._layout = layout
         self._store = store
 
@@ -116,6 +118,12 @@ class Cluster:
     def down(self) -> None:
         """The API server's end; the lab's own processes end with the lab."""
         self.api.stop()
+
+    def start_endpoints(self) -> None:
+        """Keep the EndpointSlices of Services; a real API server's controllers do that by themselves."""
+        if self._kind is ApiKind.EMBEDDED:
+            module = [sys.executable, "-m", "mooring_lab.endpoint_process", str(self.kubeconfig)]
+            self._spawn(_ENDPOINTS, module, self.folder / "endpoints.log")
 
     # -- the operator
 

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 
-from mooring_lab import namespace, rights
+from mooring_lab import namespace, rights, workloads
 from mooring_lab.cluster import ApiKind, Cluster
 from mooring_lab.layout import Layout, Member, switch_commands
 from mooring_lab.machine import Machine
@@ -127,6 +127,8 @@ class Lab:
                 server.start()
             if self._cluster is not None:
                 self._cluster.up()
+                if self.servers:
+                    self._show_servers(self._cluster)
                 for node in self.nodes:
                     if node.name not in self.keepalived:
                         node.start_daemon()
@@ -134,6 +136,17 @@ class Lab:
             self.down()
             raise
         return self
+
+    def _show_servers(self, cluster: Cluster) -> None:
+        """Those that a cluster knows are pods of it."""
+        client = cluster.client()
+        try:
+            workloads.prepare(client)
+            for server in self.servers:
+                workloads.register(client, server)
+        finally:
+            client.close()
+        cluster.start_endpoints()
 
     def down(self) -> None:
         """Remove everything that is there of it, also when little is; can be called twice."""

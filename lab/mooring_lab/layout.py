@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address
 
 SERVICE_BRIDGE = "service"
 MANAGEMENT_BRIDGE = "mgmt"
@@ -88,7 +89,7 @@ class Member:
         """Reads like the IPv4 address: fd00:10::18 for 10.0.0.18, fd00:10::1:18 for 10.0.1.18."""
         third, fourth = self.ipv4.split(".")[2:]
         if self.role is Role.POD:
-            return f"fd00:244:0:{third}::{fourth}"
+            return str(ip_address(f"fd00:244:0:{third}::{fourth}"))
         return f"fd00:10::{fourth}" if third == "0" else f"fd00:10::{third}:{fourth}"
 
     @property
@@ -107,7 +108,7 @@ class Member:
     @property
     def pod_gateways(self) -> tuple[str, str]:
         """A node's addresses in the network of its pods."""
-        return f"10.244.{self.index}.1", f"fd00:244:0:{self.index}::1"
+        return f"10.244.{self.index}.1", str(ip_address(f"fd00:244:0:{self.index}::1"))
 
     @property
     def pod_networks(self) -> tuple[str, str]:

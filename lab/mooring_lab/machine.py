@@ -73,6 +73,16 @@ class Machine:
         return self.member.ipv4
 
     @property
+    def own_addresses(self) -> tuple[str, str]:
+        """IPv4, then IPv6."""
+        return self.member.ipv4, self.member.ipv6
+
+    @property
+    def host(self) -> str:
+        """The node that a pod is on; of any other machine its own name."""
+        return self._gateway.name if self.member.role is Role.POD else self.name
+
+    @property
     def powered(self) -> bool:
         return namespace.exists(self.namespace)
 

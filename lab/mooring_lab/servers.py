@@ -47,6 +47,11 @@ class WebServer:
         return self.machine.address
 
     @property
+    def node(self) -> str:
+        """The node that it is on; for one on a machine beside the cluster that machine."""
+        return self.machine.host
+
+    @property
     def process(self) -> Identity | None:
         """None when it does not run."""
         return self.machine.running(_ROLE)

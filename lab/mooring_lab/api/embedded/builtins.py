@@ -77,6 +77,8 @@ def admitted(kind: Kind, body: Object) -> Object:
         families: Object = {"ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}
         if address == "None" and not body["spec"].get("selector"):
             families = {"ipFamilies": ["IPv4", "IPv6"], "ipFamilyPolicy": "RequireDualStack"}
+        if body["spec"].get("ipFamilyPolicy", "SingleStack") != "SingleStack":
+            families = {"ipFamilies": ["IPv4", "IPv6"]}
         return {**body, "spec": {**families, **body["spec"], **given}}
     return body
 

@@ -24,6 +24,8 @@ from mooring_node.kernel.netlink import Message, NetlinkFormatError, Request, bu
 
 #: The kernel may wait for its modprobe meanwhile.
 ANSWER_TIMEOUT_S = 5
+#: Questions of one sendmsg. Their answers are ten times as long, and are to fit into a socket's default buffer.
+QUESTION_BYTES = 6 * 1024
 #: Not in Python's socket module.
 NETLINK_GENERIC = 16
 
@@ -90,14 +92,19 @@ class Ipvs:
 
     def find(self, keys: Iterable[ServiceKey]) -> dict[ServiceKey, ServiceEntry]:
         """Those of the services that are there."""
-        found: dict[ServiceKey, ServiceEntry] = {}
-        for key in keys:
-            try:
-                found[key] = decode.service(_one(self._ask(encode.service_request(key))))
-            except OSError as error:
-                if error.errno != errno.ESRCH:
-                    raise
-        return found
+        questions = [encode.service_request(key) for key in keys]
+        if not questions:
+            return {}
+        exchange = self._open()
+        requests = (Request(index, self._family, 0, question) for index, question in enumerate(questions))
+        batch = build_batch(requests, QUESTION_BYTES)
+        with self._exchanging():
+            answers, failures = exchange.ask_all(batch)
+            for failure in failures:
+                if failure.errno != errno.ESRCH:
+                    raise OSError(failure.errno, failure.reason or os.strerror(failure.errno))
+            entries = (decode.service(answer.body) for answer in answers)
+            return {entry.key: entry for entry in entries}
 
     def destinations(self, key: ServiceKey) -> dict[DestinationKey, DestinationEntry]:
         """The destinations of a service; none where there is no such service."""

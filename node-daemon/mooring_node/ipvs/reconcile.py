@@ -1,7 +1,7 @@
 """The one loop that makes the kernel's table into the wanted one (shell; its kernel and its file are given).
 
 What was last read or written is taken for what the kernel has, so a change costs what it changes and no dump. The
-kernel's own table is read at the start, service by service every 30 s, and of each service that was refused something.
+kernel's own table is read at the start and every 30 s, service by service, and where something was refused.
 Nothing here waits: a turn does a bounded piece of work and says when it wants the next one, so that many changes and
 long dumps do not hold up what else the process has to do.
 
@@ -20,7 +20,7 @@ from mooring_node.ipvs.findings import Drift, Problem, Trouble, drifted, foreign
 from mooring_node.ipvs.kernel import Failure, IpvsMissingError
 from mooring_node.ipvs.owned import Owned
 from mooring_node.ipvs.retries import SECOND, Retries, pause_ns
-from mooring_node.ipvs.table import Balanced, Destination, DestinationKey, ServiceKey, Table
+from mooring_node.ipvs.table import Balanced, DestinationKey, ServiceKey, Table
 from mooring_node.kernel.netlink import NetlinkFormatError
 
 AUDIT_NS = 30 * SECOND
@@ -38,7 +38,6 @@ Readings = Mapping[ServiceKey, tuple[Counters, Mapping[DestinationKey, Load]]]
 class Kernel(Protocol):
     """What of Ipvs the reconciler needs."""
 
-    def services(self) -> Mapping[ServiceKey, ServiceEntry]: ...
     def find(self, keys: Iterable[ServiceKey]) -> Mapping[ServiceKey, ServiceEntry]: ...
     def destinations(self, key: ServiceKey) -> Mapping[DestinationKey, DestinationEntry]: ...
     def apply(self, operations: Sequence[Operation]) -> tuple[Failure, ...]: ...
@@ -58,7 +57,7 @@ class Reconciler:
         self._unsure: dict[ServiceKey, None] = {}
         """To be read before that."""
         self._audit: list[ServiceKey] = []
-        """Whose destinations this audit has not read yet."""
+        """What this audit has not read yet."""
         self._audit_at = 0
         self._readings: dict[ServiceKey, tuple[Counters, Mapping[DestinationKey, Load]]] = {}
         self._retries = Retries()
@@ -130,16 +129,14 @@ class Reconciler:
         return tuple(_refused(each) for each in failures if each.errno != errno.ESRCH)
 
     def _turn(self, now_ns: int) -> None:
-        seen: Mapping[ServiceKey, ServiceEntry] | None = None
         if not self._started:
-            seen = self._start(now_ns)
+            self._start(now_ns)
         elif not self._audit and now_ns >= self._audit_at:
-            self._begin_audit(now_ns)
+            self._audit, self._audit_at = list(self._known), now_ns + AUDIT_NS
+            self.drift = replace(self.drift, audits=self.drift.audits + 1, owned=len(self._known))
         self._retries.wake(now_ns)
         self._read_some()
-        ready = self._ready()
-        ready = self._claim(ready, seen, now_ns)
-        self._write_some(ready, now_ns)
+        self._write_some(self._claim(self._ready(), now_ns), now_ns)
 
     def _due(self, now_ns: int) -> int:
         if self._unsure or self._audit or self._ready():
@@ -155,53 +152,31 @@ class Reconciler:
 
     # Reading.
 
-    def _start(self, now_ns: int) -> Mapping[ServiceKey, ServiceEntry]:
-        owned = self._owned.services
-        entries = dict(self._kernel.services())
-        entries.update(self._kernel.find(key for key in owned if key not in entries))
+    def _start(self, now_ns: int) -> None:
         self._known.clear()
         self._readings.clear()
         self._audit.clear()
-        self._unsure = {key: None for key in entries if key in owned}
-        self._dirty = dict.fromkeys([*(self._desired or {}), *owned])
+        self._unsure = dict.fromkeys(sorted(self._owned.services))
+        self._dirty = dict.fromkeys([*(self._desired or {}), *self._unsure])
         self._audit_at = now_ns + AUDIT_NS
         self._started = True
-        return entries
-
-    def _begin_audit(self, now_ns: int) -> None:
-        entries = dict(self._kernel.services())
-        entries.update(self._kernel.find(key for key in self._known if key not in entries))
-        self.drift = replace(self.drift, audits=self.drift.audits + 1, owned=len(self._known))
-        for key, known in list(self._known.items()):
-            entry = entries.get(key)
-            if entry is None:
-                self._observe(key, None)
-                continue
-            self._readings[key] = (entry.counters, self._readings.get(key, _NO_READING)[1])
-            self._observe(key, Balanced(entry.service, known.destinations))
-            self._audit.append(key)
-        self._audit_at = now_ns + AUDIT_NS
 
     def _read_some(self) -> None:
-        unsure = list(self._unsure)[:READS_A_TURN]
-        entries = self._kernel.find(unsure)
-        for key in unsure:
+        chosen = [*self._unsure, *(key for key in self._audit if key in self._known)][:READS_A_TURN]
+        entries = self._kernel.find(chosen)
+        for key in chosen:
             entry = entries.get(key)
-            self._observe(key, None if entry is None else Balanced(entry.service, self._destinations(key)))
-            del self._unsure[key]
-            self._dirty[key] = None
-        count = READS_A_TURN - len(unsure)
-        for key in self._audit[:count]:
-            known = self._known.get(key)
-            if known is not None and key not in self._unsure:
-                self._observe(key, Balanced(known.service, self._destinations(key)))
-        del self._audit[:count]
+            self._observe(key, None if entry is None else self._read(key, entry))
+            if key in self._unsure:
+                del self._unsure[key]
+                self._dirty[key] = None
+        read = frozenset(chosen)
+        self._audit = [key for key in self._audit if key in self._known and key not in read]
 
-    def _destinations(self, key: ServiceKey) -> dict[DestinationKey, Destination]:
+    def _read(self, key: ServiceKey, entry: ServiceEntry) -> Balanced:
         found = self._kernel.destinations(key)
-        loads = {each: entry.load for each, entry in found.items()}
-        self._readings[key] = (self._readings.get(key, _NO_READING)[0], loads)
-        return {each: entry.destination for each, entry in found.items()}
+        self._readings[key] = (entry.counters, {each: item.load for each, item in found.items()})
+        return Balanced(entry.service, {each: item.destination for each, item in found.items()})
 
     def _observe(self, key: ServiceKey, actual: Balanced | None) -> None:
         """Take what was read for known; where it differs from what was known, somebody else has changed it."""
@@ -223,15 +198,13 @@ class Reconciler:
 
     # Writing.
 
-    def _claim(
-        self, ready: list[ServiceKey], seen: Mapping[ServiceKey, ServiceEntry] | None, now_ns: int
-    ) -> list[ServiceKey]:
+    def _claim(self, ready: list[ServiceKey], now_ns: int) -> list[ServiceKey]:
         """What may be written, once it is on disk as ours. What somebody else has set already is left alone."""
         desired, owned = self._desired or {}, self._owned.services
         new = {key: desired[key] for key in ready if key in desired and key not in owned}
         if not new:
             return ready
-        taken = foreign(new, frozenset(self._kernel.find(new) if seen is None else seen), owned)
+        taken = foreign(new, frozenset(self._kernel.find(new)), owned)
         refused = {key: foreign_problem(key) for key in taken}
         try:
             self._owned.write(services=owned.union(new) - taken)
@@ -316,6 +289,3 @@ def _broken(error: OSError | NetlinkFormatError) -> Problem:
     if isinstance(error, OSError) and error.errno == errno.EPERM:
         return Problem(Trouble.NOT_PERMITTED, "IPVS needs the capability NET_ADMIN")
     return Problem(Trouble.REFUSED, f"IPVS did not answer as it should: {error}")
-
-
-_NO_READING: tuple[Counters, Mapping[DestinationKey, Load]] = (Counters(), {})

@@ -18,7 +18,6 @@ from mooring_node.kernel.netlink import (
     NLM_F_DUMP_INTR,
     NLM_F_REQUEST,
     NLMSG_DONE,
-    Answer,
     Batch,
     Message,
     NetlinkFormatError,
@@ -69,10 +68,15 @@ class Exchange:
 
     def apply(self, batch: Batch) -> tuple[Failure, ...]:
         """Send a batch; what was refused. Messages after a refused one are done all the same."""
+        return self.ask_all(batch)[1]
+
+    def ask_all(self, batch: Batch) -> tuple[tuple[Message, ...], tuple[Failure, ...]]:
+        """Send a batch of questions; what was answered, and which were refused."""
+        answers: list[Message] = []
         failures: list[Failure] = []
         for part in batch.parts:
-            failures.extend(self._apply_part(part))
-        return tuple(failures)
+            self._exchange_part(part, answers, failures)
+        return tuple(answers), tuple(failures)
 
     def ask(self, kind: int, body: bytes) -> tuple[Message, ...]:
         """What the kernel answers to one request that is neither a dump nor refused (OSError)."""
@@ -109,21 +113,19 @@ class Exchange:
     ) -> None:
         self.close()
 
-    def _apply_part(self, part: Part) -> Iterator[Failure]:
+    def _exchange_part(self, part: Part, answers: list[Message], failures: list[Failure]) -> None:
         self._drain()
         self._socket.send(part.data)
-        for answer in self._answers():
-            if answer.errno:
-                yield Failure(answer.sequence - 1, answer.errno, answer.reason)
-            if answer.sequence == part.last:
-                return
-
-    def _answers(self) -> Iterator[Answer]:
         while True:
             for received in self._receive():
                 answer = parse_answer(received)
-                if answer is not None:
-                    yield answer
+                if answer is None:
+                    answers.append(received)
+                    continue
+                if answer.errno:
+                    failures.append(Failure(answer.sequence - 1, answer.errno, answer.reason))
+                if answer.sequence == part.last:
+                    return
 
     def _dump_once(self, kind: int, body: bytes, read: Callable[[Message], ValueT | None]) -> tuple[list[ValueT], bool]:
         sequence = self._send(kind, NLM_F_REQUEST | NLM_F_DUMP, body)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
 from typing import Any, TypeAlias, TypeVar
 
-from mooring_node.checks.verdict import Outcome, Reason, Withheld, outcome_of
+from mooring_node.checks.verdict import Failed, Outcome, Reason, Withheld, outcome_of
 
 #: A file descriptor and what it is awaited for; None: the other tries go first.
 _Wait: TypeAlias = tuple[int, int] | None
@@ -142,7 +142,9 @@ class Attempt(Scope):
         try:
             if isinstance(error, Withheld):
                 raise error
-            if isinstance(error, OSError) and error.errno is not None:
+            if isinstance(error, Failed):
+                outcome = error.outcome
+            elif isinstance(error, OSError) and error.errno is not None:
                 outcome = outcome_of(error)
             else:
                 outcome = Outcome(Reason.INTERNAL, f"{type(error).__name__}: {error}")

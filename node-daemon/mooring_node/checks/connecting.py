@@ -82,11 +82,15 @@ async def connect(scope: Scope, target: Target) -> socket.socket:
 
 
 def datagrams(scope: Scope, target: Target, kind: int = socket.SOCK_DGRAM, protocol: int = 0) -> socket.socket:
-    """A socket that exchanges datagrams with the backend alone, and is told of every ICMP error."""
+    """A socket that exchanges datagrams with the backend alone, and is told of every ICMP error.
+
+    With a protocol named, one that has no ports.
+    """
     sock = prepared(scope, target, kind, protocol)
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
     else:
         sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
-    sock.connect(socket_address(*destination(target)))
+    address, port = destination(target)
+    sock.connect(socket_address(address, 0 if protocol else port))
     return sock

@@ -3,9 +3,23 @@
 from collections.abc import Callable
 
 from mooring_node.checks.attempt import Probing, Scope
-from mooring_node.checks.config import HTTPProbe, Probe, ScriptProbe, Target, TCPProbe
+from mooring_node.checks.config import (
+    DNSProbe,
+    HTTPProbe,
+    PingProbe,
+    Probe,
+    ScriptProbe,
+    SMTPProbe,
+    Target,
+    TCPProbe,
+    UDPProbe,
+)
 from mooring_node.checks.connecting import connect
+from mooring_node.checks.datagram import dns, udp
+from mooring_node.checks.http import http
+from mooring_node.checks.ping import ping
 from mooring_node.checks.scripts import Ended, ScriptError, Scripts
+from mooring_node.checks.smtp import smtp
 from mooring_node.checks.verdict import GOOD, Outcome, Reason
 
 
@@ -27,7 +41,15 @@ class Probes:
 
     def __init__(self, scripts: Scripts | None = None) -> None:
         self._scripts = scripts or Scripts()
-        self._by_type: dict[type, Callable[[Scope, Target], Probing]] = {TCPProbe: tcp, ScriptProbe: self._script}
+        self._by_type: dict[type, Callable[[Scope, Target], Probing]] = {
+            TCPProbe: tcp,
+            HTTPProbe: http,
+            SMTPProbe: smtp,
+            ScriptProbe: self._script,
+            DNSProbe: dns,
+            UDPProbe: udp,
+            PingProbe: ping,
+        }
 
     def __call__(self, scope: Scope, target: Target) -> Probing:
         """The try that this target's kind of check wants."""

@@ -64,6 +64,14 @@ class Withheld(Exception):  # noqa: N818  (nothing went wrong with the backend)
     """A try that tells nothing of the backend: this host lacks what it takes. The words say what."""
 
 
+class Failed(Exception):  # noqa: N818  (not an error of ours)
+    """A try that ended badly, raised from its depths."""
+
+    def __init__(self, reason: Reason, words: str) -> None:
+        super().__init__(words)
+        self.outcome = Outcome(reason, words)
+
+
 #: This host is short of something, or does not let us: no backend is to blame, and none may pay for it.
 _OURS = {
     errno.EMFILE: "no more file descriptors are allowed to this process (RLIMIT_NOFILE)",

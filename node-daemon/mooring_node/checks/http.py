@@ -1,0 +1,120 @@
+"""Requests over HTTP and HTTPS, and what their replies are worth."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mooring_node.checks.attempt import Scope, breathe
+from mooring_node.checks.config import HTTPProbe, RequestConfig, Target, TLSConfig
+from mooring_node.checks.connecting import connect, destination
+from mooring_node.checks.http_reply import Reply
+from mooring_node.checks.stream import Plain, Stream, secured
+from mooring_node.checks.verdict import GOOD, Failed, Outcome, Reason
+from mooring_pattern import Automaton, PatternError
+
+MOST_BODY_BYTES = 1024 * 1024
+MOST_SEARCHED_BYTES = 256 * 1024
+#: Nothing is asked of the body but that it comes; no more of it is waited for than this.
+_ENOUGH_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A reply. `cut`: the body is longer."""
+
+    status: int
+    body: bytes
+    cut: bool
+
+
+async def http(scope: Scope, target: Target) -> Outcome:
+    """All requests are answered well; the first that is not says why."""
+    probe = target.check.probe
+    assert isinstance(probe, HTTPProbe)
+    for request in probe.requests:
+        most = MOST_BODY_BYTES if request.digest else _ENOUGH_BYTES
+        outcome = await _judged(request, await fetch(scope, target, probe.tls, request, most))
+        if not outcome.good:
+            return outcome
+    return GOOD
+
+
+async def fetch(scope: Scope, target: Target, tls: TLSConfig | None, request: RequestConfig, most_body: int) -> Fetched:
+    """Ask once, over a connection of its own; Failed or OSError where no reply comes."""
+    scope.stage = "connecting"
+    stream: Stream = Plain(await connect(scope, target))
+    if tls is not None:
+        stream = await secured(scope, stream, tls)
+    scope.stage = f"waiting for the reply to {request.path}"
+    await stream.send(_asked(target, request, secure=tls is not None))
+    reply = Reply(most_body)
+    while not reply.done:
+        data = await stream.read()
+        if data:
+            reply.feed(data)
+        else:
+            reply.end()
+    return Fetched(reply.status, bytes(reply.body), reply.cut)
+
+
+def digest_of(body: bytes, algorithm: str) -> str:
+    """`md5` (what keepalived's genhash prints) or `sha256` of a body, in hexadecimal."""
+    return hashlib.new(algorithm, body, usedforsecurity=False).hexdigest()
+
+
+def _asked(target: Target, request: RequestConfig, *, secure: bool) -> bytes:
+    lines = (
+        f"GET {request.path} HTTP/1.1",
+        f"Host: {request.virtual_host or _host(target, secure)}",
+        "User-Agent: mooring",
+        "Accept: */*",
+        "Accept-Encoding: identity",
+        "Connection: close",
+        "\r\n",
+    )
+    return "\r\n".join(lines).encode("latin-1")
+
+
+def _host(target: Target, secure: bool) -> str:
+    address, port = destination(target)
+    host = f"[{address.partition('%')[0]}]" if ":" in address else address
+    return host if port == (443 if secure else 80) else f"{host}:{port}"
+
+
+async def _judged(request: RequestConfig, fetched: Fetched) -> Outcome:
+    if not any(low <= fetched.status <= high for low, high in request.statuses):
+        return Outcome(Reason.STATUS_WRONG, f"{request.path}: status {fetched.status}, not {_ranges(request.statuses)}")
+    if request.digest is not None:
+        algorithm, wanted = request.digest
+        if fetched.cut:
+            return Outcome(Reason.REPLY_TOO_LARGE, f"{request.path}: a body of more than 1 MiB has no digest here")
+        found = digest_of(fetched.body, algorithm)
+        if found != wanted:
+            return Outcome(Reason.DIGEST_WRONG, f"{request.path}: the body's {algorithm} is {found}")
+    if request.body_pattern is not None and not await _found(request.body_pattern, fetched.body):
+        return Outcome(Reason.PATTERN_NOT_FOUND, f"{request.path}: the body has no {request.body_pattern!r}")
+    return GOOD
+
+
+def _ranges(statuses: Iterable[tuple[int, int]]) -> str:
+    return " or ".join(f"{low}" if low == high else f"{low}-{high}" for low, high in statuses)
+
+
+async def _found(pattern: str, body: bytes) -> bool:
+    text = body[:MOST_SEARCHED_BYTES].decode("utf-8", "replace")
+    searching = _automaton(pattern).searching(text)
+    while True:
+        try:
+            next(searching)
+        except StopIteration as end:
+            return bool(end.value)
+        await breathe()
+
+
+@lru_cache(maxsize=256)
+def _automaton(pattern: str) -> Automaton:
+    try:
+        return Automaton(pattern)
+    except PatternError as error:
+        raise Failed(Reason.SETTINGS_UNUSABLE, f"bodyPattern {error}") from error

@@ -81,10 +81,12 @@ def run(
     *,
     priority: int = REAL_TIME_PRIORITY,
     checks_only: bool = False,
+    scripts: Path | None = None,
 ) -> int:
     """Everything from the lock to the last undone setting; the exit code.
 
     With `checks_only` there is no VRRP process: nothing is held, and what is balanced is balanced all the same.
+    `scripts` is the folder of the programs for checks and notifications, None: where it is by default.
     """
     state.create()
     lock = take_lock(state, log)
@@ -119,11 +121,11 @@ def run(
     def agent(_restarted: bool) -> None:
         agent_run(state, board, int(ChildNumber.AGENT), agent_vrrp, agent_supervisor, agent_checks)
 
-    def checks(restarted: bool) -> None:
+    def checks(_restarted: bool) -> None:
         # Only here: the other processes must not carry what it imports.
-        from mooring_node.balance.process import run_checks
+        from mooring_node.balance.assembly import run_checks
 
-        run_checks(state, board, int(ChildNumber.CHECKS), (checks_supervisor, checks_agent, checks_vrrp), restarted)
+        run_checks(state, board, int(ChildNumber.CHECKS), (checks_supervisor, checks_agent, checks_vrrp), scripts)
 
     def balances() -> bool:
         # By what is on disk, so that no lost message and no crash can make it forget to start or to clear away.
@@ -145,6 +147,7 @@ def run(
     gc.freeze()
     gc.disable()
     code = Supervisor(state, board, duties, channels, undo, log).run()
+    _clear_away(state, log)
     _finish(state, board, ledger)
     os.close(lock[0])
     lock[1].close()
@@ -182,6 +185,15 @@ def run_vrrp(
     else:
         process.wait_for_agent(AGENT_PATIENCE_NS)
     process.run()
+
+
+def _clear_away(state: StateFolder, log: Log) -> None:
+    """What a checks process left that was killed while it ended."""
+    if state.balancing.exists():
+        from mooring_node.balance.clearing import clear_away
+
+        for words in clear_away(state):
+            log.write("error", f"left behind: {words}")
 
 
 def _groups(state: StateFolder) -> tuple[GroupConfig, ...]:

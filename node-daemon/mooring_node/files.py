@@ -47,6 +47,7 @@ class StateFolder:
         self.results = path / "results.jsonl"
         self.balancing = path / "balancing"
         self.ipvs_owned = path / "ipvs-owned.json"
+        self.forwarding = path / "forwarding.json"
         self.origin = path / "origin.json"
         self.keys = path / "keys.json"
         self.ledger = path / "ledger.json"

@@ -1,64 +1,293 @@
-"""The checks process: an asyncio loop around checks, tables and what packets need beside them."""
+"""The checks process: an asyncio loop around checks, tables and what packets need beside them (shell)."""
 
 import asyncio
-import gc
+import contextlib
 import signal
 
-from mooring_node.balance.config import BalanceConfig
-from mooring_node.balance.store import kept
+from mooring_node.balance.answer import parts
+from mooring_node.balance.balancer import Balancer
+from mooring_node.balance.config import BalanceConfig, ServerConfig
+from mooring_node.balance.desired import keys
+from mooring_node.balance.notify import Notifier
+from mooring_node.balance.parts import Parts, Remark
+from mooring_node.balance.pools import Finding
+from mooring_node.balance.results import Results
+from mooring_node.balance.store import Kept
+from mooring_node.balance.teller import Teller
 from mooring_node.board import Board
 from mooring_node.channel import Channel
-from mooring_node.files import StateFolder
-from mooring_node.kernel.process import bound_memory, now_ns
+from mooring_node.checks.config import Target
+from mooring_node.checks.verdict import Verdict
+from mooring_node.files import StateFolder, write_atomically
+from mooring_node.ipvs.table import ServiceKey
+from mooring_node.kernel.process import now_ns
 
-TURN_S = 0.25
-#: Many times what the largest configuration takes.
-MOST_MEMORY = 512 * 1024 * 1024
+SECOND_NS = 1_000_000_000
+#: The supervisor sees progress at least this often.
+LONGEST_SLEEP_NS = SECOND_NS // 4
+#: The configuration on disk is looked at so often, should the word that it changed have been lost.
+LOOK_NS = SECOND_NS
+TRACKED_NS = SECOND_NS
+#: A new table waits so long for the rules that its packets need: a program of nftables may hang.
+RULES_PATIENCE_NS = 2 * SECOND_NS
+#: What packets need is looked after so often.
+RULES_NS = SECOND_NS
+#: The programs that are told of the end may take so long in all.
+END_PATIENCE_S = 10.0
+#: Of a kind, where a person is told.
+MOST_NAMED = 100
+HOLDING = "holding"
 
 
 class Process:
-    """What one node balances."""
+    """What one node balances. `channels`: to the supervisor, the agent, the VRRP process."""
 
     def __init__(
-        self, state: StateFolder, board: Board, child: int, channels: tuple[Channel, Channel, Channel]
+        self, state: StateFolder, board: Board, child: int, channels: tuple[Channel, Channel, Channel], parts: Parts
     ) -> None:
         self._state = state
         self._board = board
         self._child = child
         self._supervisor, self._agent, self._vrrp = channels
-        self._stopping = asyncio.Event()
-        self._config = BalanceConfig(generation=0)
+        self._parts = parts
+        self._kept = Kept(state.balance)
+        self._results = Results(state.results, lambda words: self._teller.log("error", words))
+        results = self._results.read()
+        self._holding = frozenset(map(str, results.get(HOLDING, ())))
+        self._balancer = Balancer(results, board.vouched_ns())
+        self._servers: dict[str, ServerConfig] = {}
+        self._owners: dict[ServiceKey, str] = {}
+        self._resting: frozenset[Target] = frozenset()
+        self._teller = Teller(self._agent)
+        self._notifier = Notifier(parts.programs, self._teller.log)
+        self._checker = parts.checker(self._found, lambda words: self._teller.log("error", words))
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._begun = False
+        self._answers: set[asyncio.Task[None]] = set()
+        self._unwanted = False
+        self._remarks: tuple[Remark, ...] = ()
+        self._rules: asyncio.Task[None] | None = None
+        self._rules_wanted: BalanceConfig | None = None
+        self._rules_at_ns = 0
+        self._table_waits_until_ns = 0
+        self._tables_due_ns = 0
+        self._look_at_ns = 0
+        self._track_at_ns = 0
+        self._tracked: dict[str, bool] = {}
 
     async def run(self) -> None:
-        """Until it is told to stop, or there is nothing left to run."""
+        """Until it is told to stop, or there is nothing left to run; what it has set is gone then."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
-        self._configure()
-        while not self._stopping.is_set() and not self._config.empty:
-            self._board.progress(self._child, now_ns())
-            for channel in (self._supervisor, self._agent):
-                for message in channel.receive():
-                    self._answer(channel, message)
-            await asyncio.sleep(TURN_S)
+        loop.add_signal_handler(signal.SIGTERM, self._stop)
+        for channel in (self._supervisor, self._agent):
+            loop.add_reader(channel.fileno(), self._hear, channel)
+        loop.add_reader(self._parts.packets.fileno(), self._look_after_rules)
+        # On disk before anything is set: whoever comes after us, if we die, has something to clear away.
+        write_atomically(self._state.balancing, "")
+        checks = asyncio.create_task(self._checker.run())
+        self._configure(now_ns())
+        while not self._stopping and not (self._kept.gone and not self._rules):
+            now = now_ns()
+            self._turn(now)
+            if checks.done():
+                await checks
+                raise RuntimeError("the checks ended by themselves")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0, self._next_ns(now) - now) / SECOND_NS):
+                    await self._wake.wait()
+            self._wake.clear()
+        self._checker.stop()
+        await checks
+        await self._end()
 
-    def _answer(self, channel: Channel, message: dict[str, object]) -> None:
-        match message.get("do"):
-            case "configure":
-                self._configure()
-            case "stop":
-                self._stopping.set()
-            case "snapshot":
-                channel.send({"checks": {"generation": self._config.generation}, "id": message.get("id")})
+    # What others say.
 
-    def _configure(self) -> None:
-        self._config = kept(self._state.balance) or BalanceConfig(generation=0)
-        self._agent.send({"configured": self._config.generation})
+    def _stop(self) -> None:
+        self._stopping = True
+        self._wake.set()
 
+    def _hear(self, channel: Channel) -> None:
+        for message in channel.receive():
+            match message.get("do"):
+                case "configure":
+                    self._look_at_ns = 0
+                    self._kept.forget()
+                case "holding":
+                    self._hold(frozenset(map(str, message.get("addresses", ()))))
+                case "snapshot":
+                    self._answer(channel, message.get("id"))
+                case "stop":
+                    self._stop()
+        self._wake.set()
 
-def run_checks(
-    state: StateFolder, board: Board, child: int, channels: tuple[Channel, Channel, Channel], _restarted: bool
-) -> None:
-    """The checks process, from its limits to its end. `channels`: supervisor, agent, VRRP process."""
-    bound_memory(MOST_MEMORY)
-    gc.freeze()
-    asyncio.run(Process(state, board, child, channels).run())
+    def _found(self, target: Target, verdict: Verdict) -> None:
+        reason = "" if verdict.good else verdict.words or str(verdict.reason)
+        self._balancer.found(target, Finding(verdict.good, reason, verdict.weight), now_ns())
+        self._wake.set()
+
+    def _hold(self, addresses: frozenset[str]) -> None:
+        if addresses != self._holding:
+            self._holding = addresses
+            self._results.put(HOLDING, sorted(addresses))
+            self._rest()
+
+    def _rest(self) -> None:
+        resting = self._balancer.resting(self._holding)
+        if resting != self._resting:
+            self._resting = resting
+            self._checker.pause(resting)
+
+    # The configuration.
+
+    def _configure(self, now: int) -> None:
+        """Run what is on disk; where that cannot be read, what runs goes on."""
+        self._look_at_ns = now + LOOK_NS
+        try:
+            config = self._kept.changed()
+        except (OSError, ValueError) as error:
+            self._teller.log("error", f"{self._state.balance}: {error}; what runs goes on")
+            return
+        if config is None:
+            return
+        marks = self._parts.marks(config)
+        self._balancer.configure(config, marks, now)
+        self._servers = {server.name: server for server in config.servers}
+        self._owners = {
+            key: name for name, family in self._balancer.pools for key in keys(self._servers[name], family, marks)
+        }
+        self._checker.set_targets(self._balancer.targets(), self._balancer.starts_up)
+        self._resting = frozenset()
+        self._rest()
+        self._arrange(config, now)
+        self._track_at_ns = 0
+        self._teller.configured(config.generation)
+
+    def _arrange(self, config: BalanceConfig, now: int) -> None:
+        """What packets need comes before the table that lets them through."""
+        self._rules_wanted = config
+        self._table_waits_until_ns = now + RULES_PATIENCE_NS
+        self._look_after_rules()
+
+    def _look_after_rules(self) -> None:
+        if self._rules is None:
+            loop = asyncio.get_running_loop()
+            # Until it has read what it hears of, it need not be told of it again.
+            loop.remove_reader(self._parts.packets.fileno())
+            self._rules = loop.create_task(self._make_rules())
+
+    async def _make_rules(self) -> None:
+        packets = self._parts.packets
+        try:
+            if self._rules_wanted is None:
+                self._remarks = await packets.turn()
+            while self._rules_wanted is not None:
+                config, self._rules_wanted = self._rules_wanted, None
+                self._remarks = await packets.configure(config)
+            self._table_waits_until_ns = 0
+        except Exception as error:  # noqa: BLE001 - whatever forwarding stumbles over, backends are checked on
+            self._remarks = (("", "", f"forwarding is not as it should be: {type(error).__name__}: {error}"),)
+        self._rules = None
+        self._rules_at_ns = now_ns() + RULES_NS
+        if not self._stopping:
+            asyncio.get_running_loop().add_reader(packets.fileno(), self._look_after_rules)
+        self._wake.set()
+
+    # The turn.
+
+    def _turn(self, now: int) -> None:
+        self._board.progress(self._child, now)
+        if now >= self._look_at_ns:
+            self._configure(now)
+        if now >= self._rules_at_ns:
+            self._look_after_rules()
+        self._balancer.pass_time(now)
+        self._take_news()
+        self._board.vouch(now)
+        if now >= self._table_waits_until_ns and (now >= self._tables_due_ns or self._unwanted):
+            self._set_tables(now)
+        self._tell(now)
+
+    def _take_news(self) -> None:
+        """On disk first, then to the kernel, then to everybody else."""
+        before = self._balancer.table
+        news = self._balancer.take()
+        if not self._begun:
+            self._results.begin({**news.learned, HOLDING: sorted(self._holding)})
+            self._begun = True
+        else:
+            for key, value in news.learned.items():
+                self._results.put(key, value)
+            self._results.flush()
+        self._unwanted = self._unwanted or self._balancer.table is not before
+        for happening in news.happenings:
+            server = self._servers.get(happening.server)
+            if server is not None:
+                self._notifier.tell(server, happening)
+        self._teller.happened(news.happenings)
+        self._teller.changed({key: self._balancer.pools.get(key) for key in news.pools})
+
+    def _set_tables(self, now: int) -> None:
+        if self._unwanted:
+            self._parts.tables.want(self._balancer.table, self._balancer.config.sync)
+            self._unwanted = False
+        self._tables_due_ns = self._parts.tables.turn(now)
+
+    def _tell(self, now: int) -> None:
+        tracked = self._balancer.tracked(self._resting, now)
+        if now >= self._track_at_ns or tracked != self._tracked:
+            self._tracked, self._track_at_ns = tracked, now + TRACKED_NS
+            for part in Teller.tracked_parts(tracked):
+                self._vrrp.send(part)
+        refused = [(name, "", f"not taken up: {why}") for name, why in self._balancer.refused.items()]
+        self._teller.report(
+            now, (*refused, *self._parts.tables.remarks(self._owners), *self._remarks), self._parts.facts.kube_proxy()
+        )
+
+    def _next_ns(self, now: int) -> int:
+        waits_for = (now + LONGEST_SLEEP_NS, self._rules_at_ns, self._balancer.deadline_ns, self._teller.due_ns)
+        tables = max(self._tables_due_ns, self._table_waits_until_ns)
+        return min(tables, *(each for each in waits_for if each is not None))
+
+    def _answer(self, channel: Channel, number: object) -> None:
+        task = asyncio.get_running_loop().create_task(self._tell_about(channel, number))
+        self._answers.add(task)
+        task.add_done_callback(self._answers.discard)
+
+    async def _tell_about(self, channel: Channel, number: object) -> None:
+        """Loads are for the agent alone: a person is told by it."""
+        pools = self._balancer.pools.values()
+        about = {
+            "generation": self._balancer.config.generation,
+            "servers": len(self._servers),
+            "targets": len(self._balancer.known),
+            "resting": len(self._resting),
+            "withoutQuorum": [f"{pool.config.name} IPv{pool.family}" for pool in pools if not pool.quorum][:MOST_NAMED],
+            "notificationsDropped": self._notifier.dropped,
+            **await self._parts.facts.about(),
+        }
+        if channel is self._agent:
+            self._teller.answer(parts(self._parts.facts.loads(self._owners), about, number))
+        else:
+            channel.send({"checks": about, "id": number})
+
+    # The end.
+
+    async def _end(self) -> None:
+        """Programs are told first, then tables go, then rules and addresses; the mark goes when nothing is left."""
+        if not self._kept.gone:
+            self._balancer.end(now_ns())
+        self._take_news()
+        if not await self._notifier.idle(END_PATIENCE_S):
+            self._teller.log("error", f"programs were not told of the end: they took longer than {END_PATIENCE_S:g} s")
+        self._board.progress(self._child, now_ns())
+        left = list(self._parts.tables.release())
+        if self._rules is not None:
+            await self._rules
+        asyncio.get_running_loop().remove_reader(self._parts.packets.fileno())
+        left += await self._parts.packets.release()
+        self._results.remove()
+        for words in left:
+            self._teller.log("error", f"left behind: {words}")
+        if not left:
+            self._state.balancing.unlink(missing_ok=True)

@@ -23,3 +23,32 @@ def kept(path: Path) -> BalanceConfig | None:
         return from_json(path.read_text())
     except FileNotFoundError:
         return None
+
+
+class Kept:
+    """The file as a process sees it that runs what stands in it: read only where it is another one than before."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int, int] | None = None
+        self._read = False
+        self.gone = False
+        """There was none when it was last looked for."""
+
+    def changed(self) -> BalanceConfig | None:
+        """What is to run from now on; None: as before. OSError, ValueError: it cannot be read, said once for each."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            seen = None
+        else:
+            seen = (found.st_ino, found.st_mtime_ns, found.st_size)
+        self.gone = seen is None
+        if self._read and seen == self._seen:
+            return None
+        self._seen, self._read = seen, True
+        return kept(self._path) or BalanceConfig(generation=0)
+
+    def forget(self) -> None:
+        """Read it again, whatever it looks like."""
+        self._read = False

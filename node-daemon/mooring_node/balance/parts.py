@@ -1,0 +1,67 @@
+"""What the checks process is put together from, as it sees it; tests put others in their place."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from mooring_node.balance.answer import Load
+from mooring_node.balance.config import BalanceConfig, SyncConfig
+from mooring_node.balance.notify import Programs
+from mooring_node.checks.config import Target
+from mooring_node.checks.verdict import Verdict
+from mooring_node.ipvs.table import ServiceKey, Table
+
+#: What is reported of a part: server ("": several), path, message.
+Remark: TypeAlias = tuple[str, str, str]
+Owners: TypeAlias = Mapping[ServiceKey, str]
+"""The name of each service's server."""
+
+
+class Checker(Protocol):
+    """Checks targets; see checks.runner.Runner."""
+
+    def set_targets(self, targets: Iterable[Target], starts_up: Callable[[Target], bool]) -> None: ...
+    def pause(self, targets: Collection[Target]) -> None: ...
+    async def run(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Tables(Protocol):
+    """The kernel's tables and its sync daemon; none of it blocks for long, or raises."""
+
+    def want(self, table: Table, sync: SyncConfig | None) -> None: ...
+    def turn(self, now_ns: int) -> int:
+        """Do a piece of what is to be done; when to call again."""
+
+    def remarks(self, owners: Owners) -> tuple[Remark, ...]: ...
+    def release(self) -> tuple[str, ...]:
+        """Take away all that is ours; what could not be."""
+
+
+class Packets(Protocol):
+    """What packets need beside the tables; see forwarding.node.Forwarding. None of it raises."""
+
+    async def configure(self, config: BalanceConfig) -> tuple[Remark, ...]: ...
+    async def turn(self) -> tuple[Remark, ...]: ...
+    async def release(self) -> tuple[str, ...]: ...
+    def fileno(self) -> int: ...
+
+
+class Facts(Protocol):
+    """What is told who asks."""
+
+    async def about(self) -> dict[str, Any]: ...
+    def loads(self, owners: Owners) -> Iterable[Load]: ...
+    def kube_proxy(self) -> dict[str, Any] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`checker` makes one that tells the first function its verdicts, and the second what keeps it from checking."""
+
+    checker: Callable[[Callable[[Target, Verdict], None], Callable[[str], None]], Checker]
+    tables: Tables
+    packets: Packets
+    programs: Programs
+    marks: Callable[[BalanceConfig], Mapping[tuple[str, int], int]]
+    facts: Facts

@@ -34,6 +34,11 @@ def parser() -> argparse.ArgumentParser:
         "--real-time-priority", type=_priority, default=50, metavar="N", help="1 to 99; 0: normal scheduling"
     )
     run.add_argument("--log-format", choices=("text", "json"), default="text")
+    run.add_argument(
+        "--checks-only",
+        action="store_true",
+        help="balance and check alone: no VRRP is spoken and no address held, whatever instances there are",
+    )
     check = commands.add_parser("check", help="say what is wrong with a configuration; nothing is changed")
     check.add_argument("--config", type=Path, required=True, metavar="FILE")
     status = commands.add_parser("status", help="what this node holds, and why")
@@ -115,7 +120,7 @@ def _run(options: argparse.Namespace) -> int:
         return _complain(f"--metrics-address {options.metrics_address}: write HOST:PORT, such as {DEFAULT_METRICS}", 2)
 
     def agent(
-        state: StateFolder, board: Board, child: int, vrrp: Channel, supervisor: Channel, _checks: Channel
+        state: StateFolder, board: Board, child: int, vrrp: Channel, supervisor: Channel, checks: Channel
     ) -> None:
         # Only here: what the agent imports, the other processes must not carry.
         import asyncio
@@ -125,16 +130,23 @@ def _run(options: argparse.Namespace) -> int:
 
         choice = Choice(tuple(options.show_interface or ()), (*HIDDEN, *(options.hide_interface or ())))
         source = options.config or ApiSource(options.node, options.namespace, options.kubeconfig, choice)
-        chosen = AgentOptions(source, host.strip("[]"), int(port), options.log_format == "json")
+        json_logs, checks_only = options.log_format == "json", options.checks_only
+        chosen = AgentOptions(source, host.strip("[]"), int(port), json_logs, checks_only)
 
         async def run_agent() -> None:
-            await Agent(chosen, state, board, child, vrrp, supervisor).run()
+            await Agent(chosen, state, board, child, vrrp, supervisor, checks).run()
 
         asyncio.run(run_agent())
 
     try:
         log = Log(as_json=options.log_format == "json")
-        return daemon.run(StateFolder(options.state_dir), agent, log, priority=options.real_time_priority)
+        return daemon.run(
+            StateFolder(options.state_dir),
+            agent,
+            log,
+            priority=options.real_time_priority,
+            checks_only=options.checks_only,
+        )
     except daemon.AlreadyRunning as error:
         return _complain(str(error), ALREADY_RUNNING)
     except OSError as error:
@@ -189,7 +201,7 @@ def _check(options: argparse.Namespace) -> int:
     lonely = tuple(
         Problem(
             f"NodeConfig {config.metadata.name}",
-            f"spec.instances[{reading.places[instance.name]}].transport.peers",
+            f"spec.instances[{reading.places['instances', instance.name]}].transport.peers",
             FaultReason.NO_PEERS.remedy,
         )
         for instance in config.spec.instances

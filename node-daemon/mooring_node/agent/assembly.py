@@ -1,12 +1,13 @@
 """Puts the parts together that a daemon needs whose NodeConfig is in the API."""
 
+from collections.abc import Callable
 from functools import partial
 
 from mooring_node.agent.api import KubeServer
+from mooring_node.agent.balancing import Balancing
 from mooring_node.agent.keyring import Keyring
-from mooring_node.agent.observer import Observer
+from mooring_node.agent.observer import Answer, Observer
 from mooring_node.agent.process import ApiSource
-from mooring_node.agent.questions import Questions
 from mooring_node.agent.running import Running
 from mooring_node.agent.transitions import TransitionLog
 from mooring_node.agent.upstream import Identity, Upstream
@@ -21,11 +22,15 @@ def assemble(
     running: Running,
     transitions: TransitionLog,
     rtnetlink: Rtnetlink,
-    questions: Questions,
+    balancing: Balancing,
+    ask: Callable[[Callable[[Answer], None]], None] | None,
     log: Log,
 ) -> tuple[Observer, Upstream]:
-    """To be called in the agent's loop; nothing is asked of the API before `Upstream.start`."""
-    observer = Observer(running, transitions, rtnetlink, source.choice, questions.ask, lambda: upstream.changed())
+    """To be called in the agent's loop; nothing is asked of the API before `Upstream.start`.
+
+    `ask` puts a question to the VRRP process; None: there is none.
+    """
+    observer = Observer(running, transitions, rtnetlink, balancing, source.choice, ask, lambda: upstream.changed())
     upstream = Upstream(
         Identity(source.node, source.namespace),
         partial(KubeServer, source.kubeconfig, source.node, source.namespace),

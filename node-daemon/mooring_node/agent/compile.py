@@ -2,13 +2,21 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 
 from mooring_api.nodeconfig import AcceptedForm, HeldAddress, Instance, Way
-from mooring_api.problems import Problem
+from mooring_api.problems import Problem, Severity
 from mooring_api.vrrp import Announcements, Checksum, Family, OnStop, PreemptionMode, TransportType
-from mooring_node.vrrp.config import AddressConfig, AnnouncementConfig, FormConfig, GroupConfig, MemberConfig
+from mooring_node.balance.config import BalanceConfig
+from mooring_node.vrrp.config import (
+    AddressConfig,
+    AnnouncementConfig,
+    FormConfig,
+    GroupConfig,
+    MemberConfig,
+    TrackerConfig,
+)
 from mooring_node.vrrp.matching import Router, router_of, routers_of
 
 SHORTEST_LEASE_S = 2
@@ -113,7 +121,38 @@ def _group(name: str, instances: Sequence[Instance], interfaces: Sequence[str]) 
         damping_transitions=first.flap_damping.transitions,
         damping_window_ns=int(first.flap_damping.window),
         damping_hold_down_ns=int(first.flap_damping.hold_down),
+        trackers=tuple(TrackerConfig(t.name, t.virtual_server.name, t.effect.weight) for t in first.tracking),
     )
+
+
+def tracking_what_runs(
+    groups: Sequence[GroupConfig], balance: BalanceConfig, node: str
+) -> tuple[tuple[GroupConfig, ...], tuple[str, ...], tuple[Problem, ...]]:
+    """Groups that track only what is balanced here, and the names of that.
+
+    Nobody would ever speak of the rest, and an address must not go down with a virtual server that was deleted.
+    """
+    known = {server.name for server in balance.servers} | {server.virtual_server for server in balance.servers}
+    problems = [
+        Problem(
+            f"NodeConfig {node}",
+            f"spec.instances[].tracking[{index}]",
+            f"no virtual server {tracker.server} runs on this node, so it is not tracked",
+            Severity.WARNING,
+            group.members[0].name,
+        )
+        for group in groups
+        for index, tracker in enumerate(group.trackers)
+        if tracker.server not in known
+    ]
+    kept = tuple(
+        replace(group, trackers=tuple(tracker for tracker in group.trackers if tracker.server in known))
+        if group.trackers
+        else group
+        for group in groups
+    )
+    tracked = {tracker.server for group in kept for tracker in group.trackers}
+    return kept, tuple(sorted(tracked)), tuple(problems)
 
 
 def _member(instance: Instance, interface: str) -> MemberConfig:

@@ -13,11 +13,18 @@ from typing import TypeAlias
 from mooring_api.nodeconfig import Instance, NodeConfig
 from mooring_api.problems import InvalidObject, Problem, Severity
 from mooring_api.reading import Source, read_node_config
-from mooring_node.agent.compile import NodeFacts, compile_groups
+from mooring_node.agent.compile import NodeFacts, compile_groups, tracking_what_runs
+from mooring_node.agent.compile_balance import compile_balance, with_last_good
+from mooring_node.balance import store
+from mooring_node.balance.config import BalanceConfig
 from mooring_node.files import StateFolder, read_json, write_atomically
 from mooring_node.ledger import Entries, Ledger, addresses_of
 from mooring_node.vrrp.config import GroupConfig, NodeRuntime, from_json, to_json
 from mooring_node.vrrp.matching import Router, routers_of
+
+NOTHING_BALANCED = BalanceConfig(generation=0)
+#: The lists of a NodeConfig and what tells their entries apart.
+_KEYS = {"instances": "name", "virtualServers": "name", "backendAddresses": "address"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +43,8 @@ class Reading:
     problems: tuple[Problem, ...] = ()
     origin: Origin | None = None
     """None: a file."""
-    places: Mapping[str, int] = field(default_factory=dict)
-    """Of each instance in the list as it was written, also where others of the list are left out."""
+    places: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Of each entry, by its list and name, in the list as it was written, also where others are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +55,11 @@ class Outcome:
     problems: tuple[Problem, ...]
     changed: bool
     waits: bool = False
-    """An instance that names no interface found none: the node's network may not be there yet."""
+    """What names no interface found none: the node's network may not be there yet."""
     origin: Origin | None = None
-    """What `runtime` is of, as far as that is known; None also for a file."""
+    """What `runtime` and `balance` are of, as far as that is known; None also for a file."""
+    balance: BalanceConfig = NOTHING_BALANCED
+    """What the checks process is to run."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -105,15 +114,19 @@ def _read(document: Mapping[str, object], where: str, source: Source) -> Reading
     except RecursionError:
         return Reading(None, (Problem(where, "", "is nested too deeply"),))
     spec = document.get("spec")
-    listed = spec.get("instances") if isinstance(spec, Mapping) else None
-    if not isinstance(listed, list):
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("instances"), list):
         # What was cut short must not withdraw everything.
-        message = "is required; write `instances: []` to hold nothing on this node"
+        message = "is required; write `instances: []` to hold no address on this node, also where it only balances"
         return Reading(None, (*problems, Problem(where, "spec.instances", message)))
     whole = tuple(each for each in problems if each.severity is Severity.ERROR and not each.instance)
     if whole:
         return Reading(None, whole)
-    places = {each["name"]: place for place, each in enumerate(listed) if isinstance(each, Mapping) and "name" in each}
+    places = {
+        (field, str(each[key])): place
+        for field, key in _KEYS.items()
+        for place, each in enumerate(spec.get(field, ()))
+        if isinstance(each, Mapping) and key in each
+    }
     return Reading(config, problems, places=places)
 
 
@@ -141,36 +154,79 @@ def noted_origin(state: StateFolder, runtime: NodeRuntime) -> Origin | None:
         return None
 
 
+def last_balance(state: StateFolder) -> BalanceConfig | None:
+    """The same of what is balanced; None where there is none, or none that this version can read."""
+    try:
+        return store.kept(state.balance)
+    except (OSError, ValueError):
+        return None
+
+
 def accept(
     reading: Reading, state: StateFolder, facts: Callable[[], NodeFacts], resolve: Resolve = as_they_are
 ) -> Outcome:
     """Compile, and write what is to run: the ledger first, so that no address is ever set without it.
 
-    Raises OSError when the state folder cannot be written; then nothing has changed.
+    Raises OSError when the state folder cannot be written; what was written of it then is found at the next try.
     """
-    before = last_good(state)
+    before, balanced = last_good(state), last_balance(state) or NOTHING_BALANCED
     if reading.config is None:
         origin = noted_origin(state, before) if before else None
-        return Outcome(before, reading.problems, changed=False, origin=origin)
-    instances, lacking = resolve(reading.config.spec.instances)
-    groups, refused = compile_groups(instances, facts(), reading.config.metadata.name)
-    problems = tuple(_placed((*reading.problems, *lacking, *refused), reading.places))
-    waits = any(problem.path.endswith(".interface") for problem in refused)
-    bad = {problem.instance for problem in problems if problem.severity is Severity.ERROR and problem.instance}
+        return Outcome(before, reading.problems, changed=False, origin=origin, balance=balanced)
+    found, groups, balance = _compile(reading, reading.config, facts(), resolve)
+    bad = frozenset(each.instance for each in found if each.severity is Severity.ERROR and each.instance)
     if before is not None:
         groups += _kept(before.groups, groups, bad)
-    if not groups and bad and before is None:
+    balance = with_last_good(balance, balanced, bad)
+    groups, tracked, untracked = tracking_what_runs(groups, balance, reading.config.metadata.name)
+    problems = tuple(placed((*found, *untracked), reading.places))
+    waits = any(problem.path.endswith((".interface", ".interfaces")) for problem in found)
+    if not groups and balance.empty and bad and before is None:
         return Outcome(None, problems, changed=False, waits=waits)
     ledger = Ledger(state.ledger)
     entries = ledger.read()
     ledger.write(Entries(entries.addresses | addresses_of(groups), entries.settings))
-    if before is not None and frozenset(groups) == frozenset(before.groups):
-        _note_origin(state, before, reading.origin)
-        return Outcome(before, problems, changed=False, waits=waits, origin=reading.origin)
-    runtime = NodeRuntime(generation=_next_generation(state, before), groups=groups)
-    write_atomically(state.accepted, to_json(runtime))
-    _note_origin(state, runtime, reading.origin)
-    return Outcome(runtime, problems, changed=True, waits=waits, origin=reading.origin)
+    balance = _write_balance(state, replace(balance, tracked=tracked), balanced)
+    changed = before is None or frozenset(groups) != frozenset(before.groups)
+    if before is None or changed:
+        runtime = NodeRuntime(generation=_next_generation(state, before), groups=groups)
+        write_atomically(state.accepted, to_json(runtime))
+    else:
+        runtime = before
+    _note_origin(state, runtime, balance, reading.origin)
+    return Outcome(
+        runtime,
+        problems,
+        changed=changed or balance != balanced,
+        waits=waits,
+        origin=reading.origin,
+        balance=balance,
+    )
+
+
+def _compile(
+    reading: Reading, config: NodeConfig, facts: NodeFacts, resolve: Resolve
+) -> tuple[tuple[Problem, ...], tuple[GroupConfig, ...], BalanceConfig]:
+    """All problems, what is good of the instances, and what is good of the rest."""
+    node = config.metadata.name
+    instances, lacking = resolve(config.spec.instances)
+    groups, refused = compile_groups(instances, facts, node)
+    balance, unbalanced = compile_balance(config.spec, facts, node)
+    return (*reading.problems, *lacking, *refused, *unbalanced), groups, balance
+
+
+def _write_balance(state: StateFolder, wanted: BalanceConfig, before: BalanceConfig) -> BalanceConfig:
+    """Have on disk what is to run, under a number that the checks process does not know for something else."""
+    if replace(wanted, generation=before.generation) == before and not before.empty:
+        return before
+    if wanted.empty:
+        store.keep(state.balance, NOTHING_BALANCED)
+        return NOTHING_BALANCED
+    noted = (read_json(state.origin) or {}).get("balance", 0)
+    number = max(before.generation, noted if isinstance(noted, int) else 0) + 1
+    numbered = replace(wanted, generation=number)
+    store.keep(state.balance, numbered)
+    return numbered
 
 
 def _next_generation(state: StateFolder, before: NodeRuntime | None) -> int:
@@ -179,27 +235,30 @@ def _next_generation(state: StateFolder, before: NodeRuntime | None) -> int:
     return max(before.generation if before else 0, noted if isinstance(noted, int) else 0) + 1
 
 
-def _note_origin(state: StateFolder, runtime: NodeRuntime, origin: Origin | None) -> None:
+def _note_origin(state: StateFolder, runtime: NodeRuntime, balance: BalanceConfig, origin: Origin | None) -> None:
     if origin is None:
         return
     content = {**asdict(origin), "runtime": runtime.generation}
+    noted = (read_json(state.origin) or {}).get("balance", 0)
+    content["balance"] = max(balance.generation, noted if isinstance(noted, int) else 0)
     if read_json(state.origin) != content:
         # A full disk: the configuration runs, and after a restart without the API its generation is not known.
         with contextlib.suppress(OSError):
             write_atomically(state.origin, json.dumps(content))
 
 
-def _placed(problems: Iterable[Problem], places: Mapping[str, int]) -> Iterable[Problem]:
-    """With the number of the instance where only its name was known."""
+def placed(problems: Iterable[Problem], places: Mapping[tuple[str, str], int]) -> Iterable[Problem]:
+    """With the number of the entry where only its name was known."""
     for problem in problems:
-        place = places.get(problem.instance)
-        if place is not None and problem.path.startswith("spec.instances[]"):
+        field, unplaced, _ = problem.path.removeprefix("spec.").partition("[]")
+        place = places.get((field, problem.instance))
+        if place is not None and unplaced:
             yield replace(problem, path=problem.path.replace("[]", f"[{place}]", 1))
         else:
             yield problem
 
 
-def _kept(before: Sequence[GroupConfig], groups: Sequence[GroupConfig], bad: set[str]) -> tuple[GroupConfig, ...]:
+def _kept(before: Sequence[GroupConfig], groups: Sequence[GroupConfig], bad: frozenset[str]) -> tuple[GroupConfig, ...]:
     """The last good groups of instances that are now bad, unless what is good now is in their way."""
     names = {group.name for group in groups}
     addresses = {each.address for group in groups for each in group.addresses()}

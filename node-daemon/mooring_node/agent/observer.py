@@ -6,6 +6,8 @@ from typing import Any
 
 from mooring_api.nodeconfig import CredentialReport, InterfaceReport
 from mooring_api.problems import Problem
+from mooring_node.agent.balancing import Balancing
+from mooring_node.agent.configuration import placed
 from mooring_node.agent.interfaces import Choice, Seen, report
 from mooring_node.agent.report import MOST_FOREIGN_ROUTERS, Facts, build
 from mooring_node.agent.running import Running
@@ -27,20 +29,25 @@ Answer = dict[str, Any]
 
 
 class Observer:
-    """`ask` puts a question to the VRRP process; `changed` is told when the status would be other than before."""
+    """`ask` puts a question to the VRRP process (None: there is none).
+
+    `changed` is told when the status would be other than before.
+    """
 
     def __init__(
         self,
         running: Running,
         transitions: TransitionLog,
         rtnetlink: Rtnetlink,
+        balancing: Balancing,
         choice: Choice,
-        ask: Callable[[Callable[[Answer], None]], None],
+        ask: Callable[[Callable[[Answer], None]], None] | None,
         changed: Callable[[], None],
     ) -> None:
         self._running = running
         self._transitions = transitions
         self._rtnetlink = rtnetlink
+        self._balancing = balancing
         self._choice = choice
         self._ask = ask
         self._changed = changed
@@ -61,6 +68,7 @@ class Observer:
         problems = self._running.outcome.problems
         if self._silences >= SILENCES:
             problems = (*problems, Problem("", "", "the VRRP process does not answer; see the daemon's log"))
+        problems = (*problems, *placed(self._balancing.problems(), self._running.places))
         facts = Facts(
             version=daemon_version(),
             observed_generation=observed,
@@ -71,6 +79,8 @@ class Observer:
             credentials=credentials,
             problems=problems,
             remarks=(*remarks, *self._left_out),
+            servers=self._balancing.told(),
+            kube_proxy=self._balancing.report.kube_proxy,
         )
         return build(facts).to_wire()
 
@@ -109,7 +119,8 @@ class Observer:
 
     def _inquire(self, now: int) -> None:
         self._asked_at_ns = now
-        self._ask(self._told)
+        if self._ask is not None:
+            self._ask(self._told)
 
     def _told(self, answer: Answer) -> None:
         process = answer["vrrp"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mooring_api.problems import Problem
 from mooring_node.agent import metrics
+from mooring_node.agent.balancing import Balancing
 from mooring_node.agent.configuration import in_file, read_file
 from mooring_node.agent.interfaces import Choice
 from mooring_node.agent.questions import PATIENCE_S, Questions
@@ -57,13 +58,22 @@ class AgentOptions:
     metrics_port: int
     """0: no metrics."""
     json_logs: bool
+    checks_only: bool = False
+    """There is no VRRP process: nothing is held here."""
 
 
 class Agent:
     """Everything of the daemon that may be late."""
 
     def __init__(
-        self, options: AgentOptions, state: StateFolder, board: Board, child: int, vrrp: Channel, supervisor: Channel
+        self,
+        options: AgentOptions,
+        state: StateFolder,
+        board: Board,
+        child: int,
+        vrrp: Channel,
+        supervisor: Channel,
+        checks: Channel,
     ) -> None:
         self._options = options
         self._log = Log(as_json=options.json_logs)
@@ -72,10 +82,20 @@ class Agent:
         self._child = child
         self._vrrp = vrrp
         self._supervisor = supervisor
+        self._checks = checks
         self._rtnetlink = Rtnetlink()
         self._transitions = TransitionLog(state.transitions)
-        self._running = Running(state, vrrp, self._rtnetlink, self._log, self._called)
-        self._questions = Questions(vrrp, self._about)
+        self._balancing = Balancing(checks, self._log, self._balanced)
+        self._running = Running(
+            state,
+            vrrp,
+            self._balancing,
+            self._rtnetlink,
+            self._log,
+            self._called,
+            checks_only=options.checks_only,
+        )
+        self._questions = Questions({"vrrp": vrrp, "checks": checks}, self._about)
         self._observer: Observer | None = None
         self._upstream: Upstream | None = None
         self._stopping = asyncio.Event()
@@ -87,18 +107,19 @@ class Agent:
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
         monitor = Monitor()
         loop.add_reader(self._vrrp.fileno(), self._hear_vrrp)
+        loop.add_reader(self._checks.fileno(), self._hear_checks)
         loop.add_reader(self._supervisor.fileno(), self._hear_supervisor)
         loop.add_reader(monitor.fileno(), self._kernel_changed, monitor)
         stop_metrics = self._serve_metrics(loop)
         self._begin()
-        self._questions.ask(self._note_states)
+        self._ask_vrrp(self._note_states)
         while not self._stopping.is_set():
             self._board.progress(self._child, now_ns())
             self._turn()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), TURN_S)
         # All of it: what it said last is how everything ended.
-        while self._hear_vrrp():
+        while self._hear_vrrp() or self._hear_checks():
             pass
         self._save_transitions()
         if self._upstream is not None:
@@ -120,7 +141,8 @@ class Agent:
             self._running,
             self._transitions,
             self._rtnetlink,
-            self._questions,
+            self._balancing,
+            None if self._options.checks_only else self._ask_vrrp,
             self._log,
         )
         if not self._upstream.start():
@@ -153,11 +175,24 @@ class Agent:
                 self._log.write(log["level"], log["message"], log["group"])
             elif "transition" in message:
                 self._transition(message["transition"])
+            elif "priority" in message:
+                self._priority(message["priority"])
             elif "configured" in message:
                 self._configured(message["configured"], message["leaving"])
             else:
                 self._questions.hear(message)
         return message is not None
+
+    def _hear_checks(self) -> bool:
+        """The same of the checks process."""
+        message: dict[str, Any] | None = None
+        for message in self._checks.receive():
+            self._balancing.hear(message)
+            self._questions.hear(message)
+        return message is not None
+
+    def _ask_vrrp(self, done: Callable[[dict[str, Any]], None]) -> None:
+        self._questions.ask(done, "vrrp")
 
     def _configured(self, generation: int, leaving: int) -> None:
         news = self._running.configured(generation, leaving)
@@ -166,8 +201,20 @@ class Agent:
             if news:
                 self._upstream.changed(confirms=True)
 
+    def _balanced(self, confirms: bool) -> None:
+        """The checks process has said something that the status tells of, or failed to; see Balancing."""
+        news = confirms and self._running.look()
+        if self._upstream is not None:
+            self._upstream.changed(confirms=news)
+
+    def _priority(self, told: dict[str, Any]) -> None:
+        self._transitions.weighed(told["group"], told["priority"])
+        if self._upstream is not None:
+            self._upstream.changed()
+
     def _transition(self, told: dict[str, Any]) -> None:
         self._running.claims.state_changed(told["group"], told["from"], told["to"])
+        self._balancing.hold(self._running.claims.held_addresses(), now_ns())
         entry = Transition(timestamp(told["time"]), told["group"], told["from"], told["to"], told["reason"])
         self._transitions.add(entry)
         level = "error" if told["to"] == "Fault" else "info"
@@ -201,6 +248,7 @@ class Agent:
                 "moreProblems": max(0, len(problems) - MOST_TOLD),
             },
             "api": self._upstream.about() if self._upstream is not None else None,
+            "balance": self._balancing.about(),
             "conflictsTotal": self._running.claims.conflicts.total,
             "conflicts": [
                 {"address": each.address, "mac": each.mac, "interface": each.interface, "count": each.count}
@@ -214,6 +262,7 @@ class Agent:
         now = now_ns()
         self._hear_vrrp()
         self._questions.expire()
+        self._balancing.hold(self._running.claims.held_addresses(), now)
         self._running.turn(now)
         if self._observer is not None and self._upstream is not None:
             self._observer.turn(now)
@@ -231,6 +280,13 @@ class Agent:
         with contextlib.suppress(OSError):  # a full disk must not end the agent; tried again at the next turn
             self._transitions.save()
 
+    def _ask_all(self, done: Callable[[dict[str, Any]], None]) -> None:
+        """Everybody who has something to do, with what has been reported unasked."""
+        asked = [] if self._options.checks_only else ["vrrp"]
+        if self._balancing.wanted:
+            asked.append("checks")
+        self._questions.ask(lambda answer: done({**answer, "servers": self._balancing.report.servers}), *asked)
+
     def _note_states(self, answer: dict[str, Any]) -> None:
         for group in answer["groups"]:
             self._running.claims.state_known(group["name"], group["state"])
@@ -241,7 +297,7 @@ class Agent:
 
         def read() -> dict[str, Any]:
             answer: Future[dict[str, Any]] = Future()
-            loop.call_soon_threadsafe(self._questions.ask, answer.set_result)
+            loop.call_soon_threadsafe(self._ask_all, answer.set_result)
             return answer.result(timeout=2 * PATIENCE_S)
 
         try:

@@ -16,8 +16,9 @@ from mooring_api.nodeconfig import (
     NodeConfigStatus,
     ReportedProblem,
 )
-from mooring_api.nodeconfig_status import REMARK
+from mooring_api.nodeconfig_status import REMARK, KubeProxyReport, VirtualServerReport
 from mooring_api.problems import Problem, Severity
+from mooring_node.agent.server_report import Told
 from mooring_node.agent.transitions import GroupState
 from mooring_node.vrrp.config import GroupConfig
 
@@ -42,6 +43,8 @@ class Facts:
     problems: Sequence[Problem] = ()
     """What of the spec does not run as it says."""
     remarks: Sequence[str] = ()
+    servers: Told = field(default_factory=lambda: Told(()))
+    kube_proxy: Mapping[str, Any] | None = None
 
 
 def build(facts: Facts) -> NodeConfigStatus:
@@ -49,6 +52,8 @@ def build(facts: Facts) -> NodeConfigStatus:
     remarks = list(facts.remarks)
     if len(facts.credentials) > MOST_CREDENTIALS:
         remarks.append(f"{MOST_CREDENTIALS} of {len(facts.credentials)} Secrets are reported")
+    if facts.servers.left_out:
+        remarks.append(f"{facts.servers.left_out} virtual servers that are well are not reported; there is no room")
     return NodeConfigStatus(
         observed_generation=facts.observed_generation,
         daemon_version=facts.version,
@@ -56,6 +61,8 @@ def build(facts: Facts) -> NodeConfigStatus:
         interfaces=tuple(facts.interfaces),
         foreign_routers=tuple(_foreign_routers(facts.foreign_routers)),
         credentials=tuple(facts.credentials[:MOST_CREDENTIALS]),
+        virtual_servers=tuple(_servers(facts.servers.reports)),
+        kube_proxy=_kube_proxy(facts.kube_proxy),
         problems=_problems(facts.problems, remarks),
     )
 
@@ -71,7 +78,7 @@ def _instances(groups: Iterable[GroupConfig], states: Mapping[str, GroupState]) 
                 name=member.name,
                 state=InstanceState(known.state),
                 since_time=since,
-                priority=group.priority,
+                priority=group.priority if known.priority is None else known.priority,
                 transitions=known.transitions,
                 reason=_short(known.reason) or None,
             )
@@ -87,6 +94,24 @@ def _foreign_routers(told: Iterable[Mapping[str, Any]]) -> Iterator[ForeignRoute
             continue
     found.sort(key=lambda router: (router.interface, router.virtual_router_id, router.source))
     yield from found[:MOST_FOREIGN_ROUTERS]
+
+
+def _servers(told: Iterable[Mapping[str, Any]]) -> Iterator[VirtualServerReport]:
+    """As the checks process tells of them; its words are its own, and what does not fit is left out."""
+    for each in told:
+        try:
+            report = VirtualServerReport.model_validate(each, by_alias=True, by_name=False)
+        except ValidationError:
+            continue
+        short = (b.model_copy(update={"reason": _short(b.reason)}) if b.reason else b for b in report.backends)
+        yield report.model_copy(update={"backends": tuple(short)})
+
+
+def _kube_proxy(told: Mapping[str, Any] | None) -> KubeProxyReport | None:
+    try:
+        return None if told is None else KubeProxyReport.model_validate(told, by_alias=True, by_name=False)
+    except ValidationError:
+        return None
 
 
 def _problems(problems: Iterable[Problem], remarks: Iterable[str]) -> tuple[ReportedProblem, ...]:

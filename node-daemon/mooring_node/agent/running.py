@@ -1,21 +1,30 @@
-"""What runs: has a configuration accepted and run, and knows which one the VRRP process has really taken up."""
+"""What runs: has a configuration accepted and run, and knows which one the other processes have really taken up.
+
+A generation is observed when the VRRP process runs it with nothing of earlier ones left, and the checks process,
+where it has something to run, has taken it up. The checks process is waited for PATIENCE_NS at most: changes of
+what an election depends on go round in generations, and must not stop where one node's checks are broken. What it
+did not take up then is a problem in the status."""
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from mooring_api.problems import Problem, Severity
 from mooring_node.agent import settings
+from mooring_node.agent.balancing import Balancing
 from mooring_node.agent.claims import ClaimWatch
 from mooring_node.agent.compile import NodeFacts, facts_of
 from mooring_node.agent.configuration import (
+    NOTHING_BALANCED,
     Origin,
     Outcome,
     Reading,
     Resolve,
     accept,
     as_they_are,
+    last_balance,
     last_good,
     noted_origin,
 )
@@ -42,18 +51,26 @@ class Running:
         self,
         state: StateFolder,
         vrrp: Channel,
+        balancing: Balancing,
         rtnetlink: Rtnetlink,
         log: Log,
         say: Callable[[Problem], str] = str,
+        *,
+        checks_only: bool = False,
     ) -> None:
-        """`say` makes a problem a line of the log."""
+        """`say` makes a problem a line of the log. `checks_only`: there is no VRRP process, so no instance runs."""
         self.ledger = Ledger(state.ledger)
         self.claims = ClaimWatch(rtnetlink)
         self.outcome = Outcome(None, (), changed=False)
         self.accepted_at_ns = now_ns()
+        self.places: Mapping[tuple[str, str], int] = {}
+        """Where each entry stood in what was read last."""
         self.read_at_ns = 0
         self._state = state
         self._vrrp = vrrp
+        self._balancing = balancing
+        self._checks_only = checks_only
+        self._leaving = 0
         self._rtnetlink = rtnetlink
         self._log = log
         self._say = say
@@ -62,7 +79,7 @@ class Running:
         self._told_at_ns = 0
         self._taken_up = 0
         self.observed: Origin | None = None
-        """Which object of the API the VRRP process runs, by its own word; None: none, or it is not known."""
+        """Which object of the API the processes run, by their own word; None: none, or it is not known."""
         self._observed_number = 0
         self._narrow: asyncio.TimerHandle | None = None
 
@@ -73,8 +90,14 @@ class Running:
 
     @property
     def settled(self) -> bool:
-        """Whether the VRRP process has taken up what is to run, though it may still hand over what it lacks."""
-        return self.runtime is None or self._taken_up == self.runtime.generation
+        """Whether the processes have taken up what is to run, though it may still be handed over what it lacks."""
+        return self.runtime is None or (self._spoken and self._balancing.settled)
+
+    @property
+    def _spoken(self) -> bool:
+        """Whether the VRRP process runs what it is to run; where there is none, it does."""
+        runtime = self.runtime
+        return runtime is None or self._checks_only or self._taken_up == runtime.generation
 
     # What is to run.
 
@@ -82,13 +105,13 @@ class Running:
         """Have run what of a reading is good; the VRRP process is told in any case."""
         self.read_at_ns = now_ns()
         try:
-            outcome = accept(reading, self._state, self._facts, resolve)
+            outcome = accept(self._without_instances(reading), self._state, self._facts, resolve)
         except OSError as error:
             if not self.unsaved:
                 self._log.write("error", f"{self._state.path}: {error}; what runs goes on")
             self.unsaved = True
             return
-        self.unsaved = False
+        self.unsaved, self.places = False, reading.places or self.places
         news = outcome.problems != self.outcome.problems or not outcome.waits
         before, self.outcome = self.outcome, outcome
         if news:
@@ -99,37 +122,42 @@ class Running:
             self._log.write("warning", "what is wrong keeps its last good form; all else is as it was written")
         if outcome.changed:
             self.accepted_at_ns = now_ns()
-        self._run(outcome.runtime)
+        self._run(outcome)
         if news and (outcome.changed or reading.origin is None or outcome.origin != before.origin):
             of = f", generation {outcome.origin.generation} of the API" if outcome.origin else ""
-            self._log.write(
-                "info", f"configuration {outcome.runtime.generation}: {len(outcome.runtime.groups)} groups{of}"
-            )
+            what = f"{len(outcome.runtime.groups)} groups, {len(outcome.balance.servers)} virtual servers"
+            self._log.write("info", f"configuration {outcome.runtime.generation}: {what}{of}")
 
     def prepare_last_good(self) -> NodeRuntime | None:
         """Make the node ready for the last good configuration, which the VRRP process may run before another comes."""
         runtime = last_good(self._state)
         if runtime is not None:
-            self.outcome = Outcome(runtime, (), changed=False, origin=noted_origin(self._state, runtime))
+            balance = last_balance(self._state) or NOTHING_BALANCED
+            origin = noted_origin(self._state, runtime)
+            self.outcome = Outcome(runtime, (), changed=False, origin=origin, balance=balance)
             self._prepare(runtime)
         return runtime
 
     def run_last_good(self) -> None:
-        """Have the VRRP process run what `prepare_last_good` found."""
+        """Have run what `prepare_last_good` found."""
         if self.outcome.runtime is not None:
-            self._run(self.outcome.runtime)
+            self._run(self.outcome)
 
     def configured(self, generation: int, leaving: int) -> bool:
-        """The VRRP process runs this one and hands over so many groups of earlier ones; whether `observed` is new.
+        """The VRRP process runs this one and hands over so many groups of earlier ones; whether `observed` is new."""
+        self._taken_up, self._leaving = generation, leaving
+        return self.look()
 
-        While something is handed over, what was observed before stands.
+    def look(self) -> bool:
+        """One of the processes may have taken something up, or not in time; whether `observed` is new.
+
+        While something is handed over or waited for, what was observed before stands.
         """
-        before, self._taken_up = self.observed, generation
-        runtime = self.outcome.runtime
-        if runtime is None or generation != runtime.generation:
-            self.observed = self.observed if generation == self._observed_number else None
-        elif not leaving:
-            self.observed, self._observed_number = self.outcome.origin, generation
+        before, runtime = self.observed, self.outcome.runtime
+        if runtime is None or not self._spoken:
+            self.observed = self.observed if self._taken_up == self._observed_number else None
+        elif not self._leaving and self._balancing.settled:
+            self.observed, self._observed_number = self.outcome.origin, runtime.generation
         return self.observed != before
 
     def again(self, now: int) -> bool:
@@ -138,10 +166,10 @@ class Running:
 
     def turn(self, now: int) -> None:
         """To be called now and then."""
-        runtime = self.outcome.runtime
         told = self._told_at_ns and now - self._told_at_ns > RETRY_NS
-        if runtime is not None and told and self._taken_up != runtime.generation:
-            self._run(runtime)
+        if told and not self._spoken:
+            self._run(self.outcome)
+        self._balancing.turn(now)
 
     def kernel_changed(self, changes: Sequence[Change]) -> None:
         """Interfaces came or went, or addresses alone, which are the business of others."""
@@ -158,10 +186,22 @@ class Running:
         if len(problems) > MOST_LOGGED:
             self._log.write("error", f"and {len(problems) - MOST_LOGGED} more; `mooring-node status` shows them")
 
-    def _run(self, runtime: NodeRuntime) -> None:
-        self._prepare(runtime)
+    def _run(self, outcome: Outcome) -> None:
+        assert outcome.runtime is not None
+        self._prepare(outcome.runtime)
         self._told_at_ns = now_ns()
-        self._vrrp.send({"do": "configure"})
+        if not self._checks_only:
+            self._vrrp.send({"do": "configure"})
+        self._balancing.configure(outcome.balance, self._told_at_ns)
+
+    def _without_instances(self, reading: Reading) -> Reading:
+        if not self._checks_only or reading.config is None or not reading.config.spec.instances:
+            return reading
+        spec = reading.config.spec.model_copy(update={"instances": ()})
+        config = reading.config.model_copy(update={"spec": spec})
+        message = "are not run: this daemon was started with --checks-only"
+        problem = Problem(f"NodeConfig {config.metadata.name}", "spec.instances", message, Severity.WARNING)
+        return replace(reading, config=config, problems=(*reading.problems, problem))
 
     def _prepare(self, runtime: NodeRuntime) -> None:
         self._ensure_settings(runtime)

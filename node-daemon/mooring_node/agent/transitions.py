@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from math import isfinite
 from pathlib import Path
@@ -35,6 +35,8 @@ class GroupState:
     since_s: float
     reason: str
     transitions: int
+    priority: int | None = None
+    """By what it tracks; None: as configured."""
 
 
 def read_transitions(path: Path) -> tuple[Transition, ...]:
@@ -54,10 +56,11 @@ def _read_groups(path: Path) -> dict[str, GroupState]:
         return {}
 
 
-def _group_state(state: str, since_s: float, reason: str, transitions: int) -> GroupState:
+def _group_state(state: str, since_s: float, reason: str, transitions: int, priority: int | None = None) -> GroupState:
     if state not in STATES or not isfinite(since_s):
         raise ValueError(f"no state of a group: {state!r} since {since_s!r}")
-    return GroupState(state, float(since_s), str(reason), int(transitions))
+    told = None if priority is None else int(priority)
+    return GroupState(state, float(since_s), str(reason), int(transitions), told)
 
 
 class TransitionLog:
@@ -74,8 +77,16 @@ class TransitionLog:
         since_s = datetime.fromisoformat(transition.time).timestamp()
         count = known.transitions + 1 if known else 1
         self.entries = [*self.entries, transition][-LIMIT:]
-        self.groups[transition.group] = GroupState(transition.after, since_s, transition.reason, count)
+        priority = known.priority if known else None
+        self.groups[transition.group] = GroupState(transition.after, since_s, transition.reason, count, priority)
         self._saved = False
+
+    def weighed(self, group: str, priority: int | None) -> None:
+        """Its priority is this now, by what it tracks; None: as configured."""
+        known = self.groups.get(group)
+        if known is not None and known.priority != priority:
+            self.groups[group] = replace(known, priority=priority)
+            self._saved = False
 
     def saw(self, snapshot: dict[str, Any], now_s: float) -> bool:
         """A group as the VRRP process describes it (see vrrp.snapshot); whether that is news.
@@ -84,14 +95,16 @@ class TransitionLog:
         """
         name, state, since_s = snapshot["name"], snapshot["state"], now_s - snapshot["forSeconds"]
         known = self.groups.get(name)
+        priority = None if snapshot["priority"] == snapshot["configuredPriority"] else snapshot["priority"]
         same = known if known is not None and known.state == state else None
         reason = "; ".join(f"{a}: {b}" for a, b in zip(snapshot["faults"], snapshot["remedies"], strict=True))
         if same is not None:
             began_s = same.since_s if abs(same.since_s - since_s) <= TOLERANCE_S else since_s
-            found = GroupState(state, began_s, reason if state == "Fault" and reason else same.reason, same.transitions)
+            reason = reason if state == "Fault" and reason else same.reason
+            found = GroupState(state, began_s, reason, same.transitions, priority)
         else:
             count = known.transitions + 1 if known else snapshot["transitions"]
-            found = GroupState(state, since_s, reason, count)
+            found = GroupState(state, since_s, reason, count, priority)
         if found == known:
             return False
         self.groups[name] = found

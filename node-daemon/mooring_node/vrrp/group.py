@@ -55,7 +55,7 @@ class Reporter(Protocol):
 
     def transition(self, group: str, before: str, after: str, reason: str) -> None: ...
 
-    def priority(self, group: str, priority: int) -> None: ...
+    def priority(self, group: str, priority: int | None) -> None: ...
 
     def log(self, level: str, message: str, group: str) -> None: ...
 
@@ -310,7 +310,8 @@ class Group:
 
     def _tell_priority(self, told: int) -> None:
         if self.priority != told:
-            self._services.report.priority(self.config.name, self.priority)
+            by_tracking = None if self.priority == self.config.priority else self.priority
+            self._services.report.priority(self.config.name, by_tracking)
 
     def _addresses(self) -> tuple[LeasedAddress, ...]:
         return tuple(address for member in self.members for address in member.addresses)

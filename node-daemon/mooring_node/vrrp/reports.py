@@ -36,8 +36,8 @@ class Reports:
         wall = time.time()
         self._outbox.put({"transition": {"group": group, "from": before, "to": after, "reason": reason, "time": wall}})
 
-    def priority(self, group: str, priority: int) -> None:
-        """It is another one than before."""
+    def priority(self, group: str, priority: int | None) -> None:
+        """It is another one than before, by what the group tracks; None: as configured."""
         self._outbox.put({"priority": {"group": group, "priority": priority}})
 
     def log(self, level: str, message: str, group: str = "") -> None:

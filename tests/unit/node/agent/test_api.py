@@ -105,6 +105,8 @@ def test_a_field_that_the_server_does_not_know_costs_only_itself(server: KubeSer
         "interfaces": None,
         "foreignRouters": None,
         "credentials": None,
+        "virtualServers": None,
+        "kubeProxy": None,
         "problems": [],
     }
 

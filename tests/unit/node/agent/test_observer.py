@@ -1,6 +1,6 @@
 """What the agent finds out by itself: interfaces, groups that nobody told of, and a VRRP process that is silent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from socket import AF_INET
 from typing import Any
@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from mooring_node.agent import observer
+from mooring_node.agent.balancing import Balancing
 from mooring_node.agent.configuration import Outcome
 from mooring_node.agent.interfaces import Choice
 from mooring_node.agent.observer import CROWDED_EVERY_NS, LOOK_AGAIN_NS, LOOK_EVERY_NS, Observer
 from mooring_node.agent.transitions import Transition, TransitionLog
+from mooring_node.channel import Channel
 from mooring_node.kernel.addresses import IFA_F_PERMANENT, KernelAddress
 from mooring_node.kernel.links import Link
 from mooring_node.ledger import Entries
-from mooring_node.log import timestamp
+from mooring_node.log import Log, timestamp
 from mooring_node.vrrp.config import GroupConfig, MemberConfig, NodeRuntime
 
 NOW_S = 1_795_233_600.0
@@ -51,6 +53,7 @@ class Runs:
         members = (MemberConfig("web", "eth0", 4, 1, 3, ()),)
         self.runtime: NodeRuntime | None = NodeRuntime(3, (GroupConfig("web", members),))
         self.outcome = Outcome(self.runtime, (), changed=False)
+        self.places: dict[tuple[str, str], int] = {}
         self.ledger = self
         self.taken_up: list[tuple[int, int]] = []
         self.news = False
@@ -72,7 +75,11 @@ class Bench:
         self.changes = 0
         runs: Any = self.runs
         kernel: Any = self.kernel
-        self.observer = Observer(runs, self.transitions, kernel, Choice(), self.questions.append, self._changed)
+        self.checks, self._checks = Channel.pair()
+        self.balancing = Balancing(self._checks, Log(as_json=False), lambda _confirms: self._changed())
+        self.observer = Observer(
+            runs, self.transitions, kernel, self.balancing, Choice(), self.questions.append, self._changed
+        )
 
     def _changed(self) -> None:
         self.changes += 1
@@ -89,13 +96,19 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setattr(observer.time, "time", lambda: NOW_S)
-    return Bench(tmp_path)
+    made = Bench(tmp_path)
+    yield made
+    made.checks.close()
+    made._checks.close()
 
 
 def group(state: str = "Active", age: int = 60, name: str = "web") -> dict[str, Any]:
-    return {"name": name, "state": state, "forSeconds": age, "transitions": 2, "faults": [], "remedies": []}
+    return {"name": name, "state": state, "forSeconds": age, "transitions": 2, "faults": [], "remedies": []} | {
+        "priority": 100,
+        "configuredPriority": 100,
+    }
 
 
 def router(vrid: int) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from mooring_node.files import StateFolder
 folder = Path(sys.argv[1])
 state = StateFolder(folder / "state")
 state.create()
-vrrp, supervisor = Channel.pair(), Channel.pair()
-agent = Agent(AgentOptions(folder / "none.yaml", "", 0, False), state, Board(), 1, vrrp[0], supervisor[0])
+vrrp, supervisor, checks = Channel.pair(), Channel.pair(), Channel.pair()
+options = AgentOptions(folder / "none.yaml", "", 0, False)
+agent = Agent(options, state, Board(), 1, vrrp[0], supervisor[0], checks[0])
 
 async def run():
     asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)

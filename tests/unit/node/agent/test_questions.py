@@ -14,16 +14,17 @@ from mooring_node.channel import Channel
 class Bench:
     def __init__(self) -> None:
         here, self.vrrp = Channel.pair()
-        self._here = here
-        self.questions = Questions(here, lambda: {"version": "1"})
+        there, self.checks = Channel.pair()
+        self._ends = (here, there, self.vrrp, self.checks)
+        self.questions = Questions({"vrrp": here, "checks": there}, lambda: {"version": "1"})
         self.answers: list[dict[str, Any]] = []
 
     def asked(self) -> list[int]:
         return [message["id"] for message in self.vrrp.receive()]
 
     def close(self) -> None:
-        self._here.close()
-        self.vrrp.close()
+        for end in self._ends:
+            end.close()
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def bench() -> Iterator[Bench]:
 
 def test_an_answer_is_told_before_the_next_message_is_read(bench: Bench) -> None:
     async def test() -> None:
-        bench.questions.ask(bench.answers.append)
+        bench.questions.ask(bench.answers.append, "vrrp")
         (number,) = bench.asked()
         bench.questions.hear({"part": [{"name": "web"}], "id": number})
         assert bench.answers == []
@@ -52,7 +53,7 @@ def test_an_answer_is_told_before_the_next_message_is_read(bench: Bench) -> None
 
 def test_answers_to_a_predecessor_are_nobody_s(bench: Bench) -> None:
     async def test() -> None:
-        bench.questions.ask(bench.answers.append)
+        bench.questions.ask(bench.answers.append, "vrrp")
         for number in range(10):
             bench.questions.hear({"end": {}, "id": number})
         assert bench.answers == []
@@ -64,7 +65,7 @@ def test_who_is_not_answered_is_told_so_in_time(bench: Bench, monkeypatch: pytes
     monkeypatch.setattr(questions, "PATIENCE_S", 0.0)
 
     async def test() -> None:
-        bench.questions.ask(bench.answers.append)
+        bench.questions.ask(bench.answers.append, "vrrp")
         bench.questions.expire()
         (answer,) = bench.answers
         assert (answer["vrrp"], answer["groups"], answer["silent"]) == ({}, [], ["vrrp"])

@@ -7,6 +7,7 @@ import pytest
 from mooring_api.nodeconfig import CredentialReport, InstanceState, InterfaceReport
 from mooring_api.problems import Problem, Severity
 from mooring_node.agent.report import LONGEST_TEXT, MOST_CREDENTIALS, MOST_PROBLEMS, REMARK, Facts, build
+from mooring_node.agent.server_report import Told
 from mooring_node.agent.transitions import GroupState
 from mooring_node.vrrp.config import GroupConfig, MemberConfig
 
@@ -24,6 +25,20 @@ def facts(**more: Any) -> Facts:
     return Facts("1.2", **more)
 
 
+SERVER: dict[str, Any] = {
+    "name": "shop/web:https",
+    "family": "IPv4",
+    "quorum": True,
+    "sorry": False,
+    "up": 1,
+    "down": 1,
+    "draining": 0,
+    "backends": [
+        {"address": "10.9.0.1", "port": 8443, "state": "Down", "reason": "refused", "sinceTime": "2026-11-21T04:00:00Z"}
+    ],
+}
+
+
 def test_everything_stands_where_it_belongs() -> None:
     status = build(
         facts(
@@ -37,6 +52,8 @@ def test_everything_stands_where_it_belongs() -> None:
             credentials=(CredentialReport(name="web", current="9", versions=("9",)),),
             problems=(problem("new"),),
             remarks=("a remark",),
+            servers=Told((SERVER,), left_out=3),
+            kube_proxy={"mode": "IPVS", "removesServices": True},
         )
     ).to_wire()
     member = {
@@ -55,9 +72,16 @@ def test_everything_stands_where_it_belongs() -> None:
             {"interface": "eth0", "virtualRouterID": 51, "source": "10.0.0.9", "priority": 100, "version": 2}
         ],
         "credentials": [{"name": "web", "current": "9", "versions": ["9"]}],
+        "virtualServers": [SERVER],
+        "kubeProxy": {"mode": "IPVS", "removesServices": True, "answersArp": False},
         "problems": [
             {"instance": "new", "path": "spec.instances[0].x", "message": "is wrong"},
             {"instance": "", "path": REMARK, "message": "a remark"},
+            {
+                "instance": "",
+                "path": REMARK,
+                "message": "3 virtual servers that are well are not reported; there is no room",
+            },
         ],
     }
 
@@ -69,8 +93,22 @@ def test_who_knows_nothing_says_little() -> None:
         "interfaces": [],
         "foreignRouters": [],
         "credentials": [],
+        "virtualServers": [],
         "problems": [],
     }
+
+
+def test_a_priority_by_what_is_tracked_is_the_one_that_is_told() -> None:
+    status = build(facts(groups=(group("web", priority=150),), states={"web": GroupState("Backup", 1.0, "", 1, 100)}))
+    assert status.instances[0].priority == 100
+
+
+def test_words_of_the_checks_process_that_do_not_fit_cost_only_themselves() -> None:
+    long = SERVER | {"backends": [SERVER["backends"][0] | {"reason": "x" * 5000}]}
+    status = build(facts(servers=Told((SERVER | {"family": "IPv5"}, long)), kube_proxy={"mode": "Userspace"}))
+    (report,) = status.virtual_servers
+    assert len(report.backends[0].reason or "") == LONGEST_TEXT
+    assert status.kube_proxy is None
 
 
 @pytest.mark.parametrize("state", ["Initialize", "Backup", "Active", "Fault"])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mooring_node.agent import configuration
+from mooring_node.agent.balancing import Balancing
 from mooring_node.agent.configuration import Origin, Reading, read_object
 from mooring_node.agent.running import MOST_LOGGED, RETRY_NS, Running
 from mooring_node.channel import Channel
@@ -33,13 +34,16 @@ class Bench:
         self.state = StateFolder(folder)
         self.state.create()
         self.log = Lines()
+        self.changes: list[bool] = []
         self.vrrp, self._agents = Channel.pair()
+        self.checks, self._checks = Channel.pair()
         self._rtnetlink = Rtnetlink()
         self.running = self.again()
 
     def again(self) -> Running:
         """As after a restart of the agent."""
-        self.running = Running(self.state, self._agents, self._rtnetlink, self.log)
+        self.balancing = Balancing(self._checks, self.log, self.changes.append)
+        self.running = Running(self.state, self._agents, self.balancing, self._rtnetlink, self.log)
         return self.running
 
     def told(self) -> int:
@@ -57,8 +61,8 @@ class Bench:
 
     def close(self) -> None:
         self._rtnetlink.close()
-        self.vrrp.close()
-        self._agents.close()
+        for channel in (self.vrrp, self._agents, self.checks, self._checks):
+            channel.close()
 
 
 def reading(*routers: int, generation: int = 1, **more: Any) -> Reading:

@@ -89,6 +89,7 @@ def test_times_are_utc_to_the_millisecond() -> None:
 
 def snapshot(state: str, for_seconds: int, **more: Any) -> dict[str, Any]:
     plain = {"name": "web-0", "state": state, "forSeconds": for_seconds, "transitions": 4, "faults": [], "remedies": []}
+    plain |= {"priority": 100, "configuredPriority": 100}
     return plain | more
 
 

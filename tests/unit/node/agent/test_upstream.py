@@ -19,6 +19,7 @@ from mooring_kube.connection import Connection, NoConnection
 from mooring_kube.errors import Conflict, Forbidden, Invalid, NotFound, ServerError, Unauthorized, Unreachable
 from mooring_kube.follow import Handler
 from mooring_node.agent import listening, reporter, upstream
+from mooring_node.agent.balancing import Balancing
 from mooring_node.agent.configuration import read_object
 from mooring_node.agent.keyring import Keyring
 from mooring_node.agent.report import Facts, build
@@ -141,7 +142,9 @@ class Bench:
         self.missing: Exception | None = None
         self.vrrp, self._agents = Channel.pair()
         self.rtnetlink = Rtnetlink()
-        self.running = Running(self.state, self._agents, self.rtnetlink, self.log)
+        self.checks, self._checks = Channel.pair()
+        balancing = Balancing(self._checks, self.log, lambda _confirms: None)
+        self.running = Running(self.state, self._agents, balancing, self.rtnetlink, self.log)
         self.keyring = Keyring("mooring-system", self.state.keys, self.log)
         self.upstream = Upstream(
             Identity("lb-1", "mooring-system"), self.connect, self.running, self.keyring, self.status, self.log
@@ -190,6 +193,8 @@ class Bench:
         self.rtnetlink.close()
         self.vrrp.close()
         self._agents.close()
+        self.checks.close()
+        self._checks.close()
 
 
 @contextlib.asynccontextmanager

@@ -125,12 +125,12 @@ class Reports:
     def __init__(self) -> None:
         self.transitions: list[tuple[str, str, str]] = []
         self.logs: list[tuple[str, str]] = []
-        self.priorities: list[int] = []
+        self.priorities: list[int | None] = []
 
     def transition(self, _group: str, before: str, after: str, reason: str) -> None:
         self.transitions.append((before, after, reason))
 
-    def priority(self, _group: str, priority: int) -> None:
+    def priority(self, _group: str, priority: int | None) -> None:
         self.priorities.append(priority)
 
     def log(self, level: str, message: str, _group: str) -> None:

@@ -1,0 +1,253 @@
+"""From a NodeConfig to what the checks process runs. Pure: what it needs of the node is passed in."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import ip_address
+
+from mooring_api.balancing import (
+    ChecksOn,
+    Forwarding,
+    InitialState,
+    Masquerade,
+    OnEnd,
+    OnFailure,
+    Protocol,
+    SchedulerFlag,
+    ServerNotification,
+    Tunnel,
+    TunnelChecksum,
+    TunnelType,
+)
+from mooring_api.node_server import BackendAddress, ConnectionSync, NodeBackend, NodeVirtualServer, PortGuard
+from mooring_api.nodeconfig import NodeConfigSpec
+from mooring_api.problems import Problem
+from mooring_api.reading import CONNECTION_SYNC
+from mooring_api.vrrp import Family
+from mooring_node.agent.compile import NodeFacts
+from mooring_node.agent.compile_checks import PORTLESS, compile_check
+from mooring_node.balance.config import (
+    BackendAddressConfig,
+    BackendConfig,
+    BalanceConfig,
+    NotificationConfig,
+    PortGuardConfig,
+    ServerConfig,
+    SorryConfig,
+    SyncConfig,
+    Way,
+)
+from mooring_node.ipvs.table import SCTP, TCP, UDP, Method, ServiceFlag, TunnelFlag, TunnelKind
+
+SECOND_NS = 1_000_000_000
+PROTOCOLS = {Protocol.TCP: TCP, Protocol.UDP: UDP, Protocol.SCTP: SCTP}
+_METHODS = {
+    Forwarding.NAT: Method.MASQUERADE,
+    Forwarding.DIRECT_ROUTE: Method.DIRECT_ROUTE,
+    Forwarding.TUNNEL: Method.TUNNEL,
+}
+_TUNNELS = {TunnelType.IPIP: TunnelKind.IPIP, TunnelType.GUE: TunnelKind.GUE, TunnelType.GRE: TunnelKind.GRE}
+_CHECKSUMS = {
+    TunnelChecksum.NONE: TunnelFlag.NONE,
+    TunnelChecksum.CHECKSUM: TunnelFlag.CHECKSUM,
+    TunnelChecksum.REMOTE: TunnelFlag.REMOTE_CHECKSUM,
+}
+_FLAGS = {SchedulerFlag.FALLBACK: ServiceFlag.SCHEDULER_1, SchedulerFlag.PORT: ServiceFlag.SCHEDULER_2}
+_NO_INTERFACE = "no interface of this node has its subnet, and there is no default route; name one"
+_NO_PORT = "behind a firewall mark a backend has no port; write connectPort"
+
+
+def compile_balance(spec: NodeConfigSpec, facts: NodeFacts, node: str) -> tuple[BalanceConfig, tuple[Problem, ...]]:
+    """All that can be run, as generation 0, tracking nothing; an entry that cannot is a problem by its name."""
+    named = f"NodeConfig {node}"
+    problems: list[Problem] = []
+    servers = []
+    for server in spec.virtual_servers:
+        wrong = tuple(_mistakes(server, named))
+        problems += wrong
+        if not wrong:
+            servers.append(_server(server))
+    addresses = []
+    for each in spec.backend_addresses:
+        interfaces = each.interfaces or _interfaces(each.address, facts)
+        if interfaces:
+            addresses.append(_backend_address(each, interfaces))
+        else:
+            problems.append(Problem(named, "spec.backendAddresses[].interfaces", _NO_INTERFACE, instance=each.address))
+    sync = spec.connection_sync
+    interface = sync and (sync.interface or _default_interface(facts))
+    if sync is not None and not interface:
+        message = "there is no default route; name the interface"
+        problems.append(Problem(named, "spec.connectionSync.interface", message, instance=CONNECTION_SYNC))
+    config = BalanceConfig(
+        generation=0,
+        servers=tuple(servers),
+        backend_addresses=tuple(addresses),
+        port_guards=tuple(_guard(each) for each in spec.port_guards),
+        sync=_sync(sync, interface) if sync and interface else None,
+    )
+    return config, tuple(problems)
+
+
+def _mistakes(server: NodeVirtualServer, named: str) -> Iterator[Problem]:
+    """What shows only when everything that was left out is filled in."""
+    if server.firewall_mark is None:
+        return
+    portless = any(backend.port is None for backend in server.backends)
+    for index, check in enumerate(server.health_checks):
+        if portless and check.connect_port is None and check.kind not in PORTLESS:
+            path = f"spec.virtualServers[].healthChecks[{index}].connectPort"
+            yield Problem(named, path, _NO_PORT, instance=server.name)
+
+
+def _server(server: NodeVirtualServer) -> ServerConfig:
+    persistence, port = server.persistence, server.port or 0
+    flags = ServiceFlag.ONE_PACKET if server.one_packet else ServiceFlag.NONE
+    for flag in server.scheduler_flags:
+        flags |= _FLAGS[flag]
+    return ServerConfig(
+        name=server.name,
+        virtual_server=server.virtual_server,
+        addresses=server.addresses,
+        port=port,
+        protocol=PROTOCOLS[server.protocol],
+        mark=server.firewall_mark or 0,
+        families=_families(server),
+        scheduler=server.scheduler.value,
+        flags=flags,
+        masquerade=server.masquerade is Masquerade.ALWAYS,
+        persistence_timeout_s=int(persistence.timeout) // SECOND_NS if persistence else 0,
+        persistence_bits_ipv4=persistence.prefix_length_ipv4 if persistence else 32,
+        persistence_bits_ipv6=persistence.prefix_length_ipv6 if persistence else 128,
+        backends=tuple(_backend(each, server) for each in server.backends),
+        sorry=_sorry(server),
+        quorum_up=server.quorum.up,
+        quorum_hysteresis=server.quorum.hysteresis,
+        checks=tuple((check.name, compile_check(check)) for check in server.health_checks),
+        checks_on_holder=server.checks_on is ChecksOn.HOLDER,
+        starts_down=server.initial_state is InitialState.DOWN,
+        notify_at_end=server.on_end is OnEnd.NOTIFY,
+        drain_ns=int(server.drain_timeout),
+        notifications=tuple(_notification(each) for each in server.notifications),
+        other_directors=server.other_directors,
+    )
+
+
+def _families(server: NodeVirtualServer) -> tuple[int, ...]:
+    """A firewall mark's family is written, IPv4 where it is not; else the addresses tell."""
+    if server.firewall_mark is not None:
+        return (6,) if server.family is Family.IPV6 else (4,)
+    return tuple(sorted({6 if ":" in address else 4 for address in server.addresses}))
+
+
+def _way(forwarding: Forwarding, tunnel: Tunnel | None) -> Way:
+    if forwarding is not Forwarding.TUNNEL:
+        return Way(_METHODS[forwarding])
+    chosen = tunnel or Tunnel()
+    return Way(Method.TUNNEL, _TUNNELS[chosen.type], chosen.port or 0, _CHECKSUMS[chosen.checksum])
+
+
+def _backend(backend: NodeBackend, server: NodeVirtualServer) -> BackendConfig:
+    """Without a port of its own it has the virtual server's; behind a firewall mark that is 0, the client's own."""
+    limits = backend.connection_limits
+    return BackendConfig(
+        address=backend.address,
+        port=backend.port or server.port or 0,
+        weight=backend.weight,
+        upper=limits.upper if limits else 0,
+        lower=limits.lower if limits else 0,
+        inhibit=backend.on_failure is OnFailure.INHIBIT,
+        way=_way(backend.forwarding or server.forwarding, server.tunnel),
+        host=backend.host,
+    )
+
+
+def _sorry(server: NodeVirtualServer) -> SorryConfig | None:
+    sorry = server.sorry_server
+    if sorry is None:
+        return None
+    return SorryConfig(
+        sorry.address, sorry.port or server.port or 0, _way(sorry.forwarding or server.forwarding, server.tunnel)
+    )
+
+
+def _notification(chosen: ServerNotification) -> NotificationConfig:
+    return NotificationConfig(
+        on=tuple(event.value for event in chosen.on),
+        script=chosen.script.file,
+        arguments=chosen.script.arguments,
+        timeout_ns=int(chosen.timeout),
+    )
+
+
+def _interfaces(address: str, facts: NodeFacts) -> tuple[str, ...]:
+    """Where an address is at home: the interface of its subnet, else that of the default route."""
+    value = ip_address(address.partition("%")[0])
+    for interface, subnet in facts.subnets:
+        if value.version == subnet.version and value in subnet:
+            return (interface,)
+    default = dict(facts.default_interfaces).get(value.version)
+    return (default,) if default else ()
+
+
+def _default_interface(facts: NodeFacts) -> str | None:
+    """IPv4's first."""
+    defaults = dict(facts.default_interfaces)
+    return defaults.get(4) or defaults.get(6)
+
+
+def _backend_address(each: BackendAddress, interfaces: tuple[str, ...]) -> BackendAddressConfig:
+    tunnel = None if each.tunnel is None else _TUNNELS[each.tunnel]
+    return BackendAddressConfig(each.address, interfaces, tunnel, each.tunnel_port or 0)
+
+
+def _guard(guard: PortGuard) -> PortGuardConfig:
+    ports = tuple((PROTOCOLS[each.protocol], each.port) for each in guard.ports)
+    return PortGuardConfig(guard.addresses, guard.mode == "Enforce", ports)
+
+
+def _sync(sync: ConnectionSync, interface: str) -> SyncConfig:
+    return SyncConfig(interface, sync.sync_id, sync.group, sync.port)
+
+
+# What is bad now keeps its last good form.
+
+
+def with_last_good(config: BalanceConfig, before: BalanceConfig, bad: frozenset[str]) -> BalanceConfig:
+    """`config` with what `before` had of the entries that are bad now, unless what is good now is in the way."""
+    return BalanceConfig(
+        generation=config.generation,
+        servers=config.servers + _kept_servers(config.servers, before.servers, bad),
+        backend_addresses=config.backend_addresses
+        + tuple(
+            each
+            for each in before.backend_addresses
+            if each.address in bad and each.address not in {other.address for other in config.backend_addresses}
+        ),
+        port_guards=config.port_guards + _kept_guards(config.port_guards, before.port_guards, bad),
+        sync=before.sync if config.sync is None and CONNECTION_SYNC in bad else config.sync,
+    )
+
+
+def _kept_servers(
+    now: Sequence[ServerConfig], before: Iterable[ServerConfig], bad: frozenset[str]
+) -> tuple[ServerConfig, ...]:
+    names = {server.name for server in now}
+    taken = {claim for server in now for claim in _claims(server)}
+    return tuple(
+        server
+        for server in before
+        if server.name in bad and server.name not in names and taken.isdisjoint(_claims(server))
+    )
+
+
+def _claims(server: ServerConfig) -> Iterator[tuple[object, ...]]:
+    """What only one virtual server of a node may have."""
+    if server.mark:
+        yield from ((server.mark, family) for family in server.families)
+    yield from ((address, server.protocol, server.port) for address in server.addresses)
+
+
+def _kept_guards(
+    now: Iterable[PortGuardConfig], before: Iterable[PortGuardConfig], bad: frozenset[str]
+) -> tuple[PortGuardConfig, ...]:
+    guarded = {address for guard in now for address in guard.addresses}
+    return tuple(guard for guard in before if guard.addresses[0] in bad and guarded.isdisjoint(guard.addresses))

@@ -17,7 +17,11 @@ from mooring_operator.plan.ranking import Ring
 from mooring_operator.plan.rendering import Made, instances_of, status_of, status_of_unreadable
 from mooring_operator.plan.segments import segments_of
 from mooring_operator.plan.selection import Selection
-from mooring_operator.plan.servers.plans import ServerPlans
+from mooring_operator.plan.servers.planning import ServerPlanner
+from mooring_operator.plan.servers.plans import ServerPlans, services_in
+from mooring_operator.plan.servers.services import At, Services, without_strangers
+from mooring_operator.plan.servers.shortages import with_shortages
+from mooring_operator.plan.servers.tracking import not_tracked
 from mooring_operator.plan.snapshot import Node, Snapshot, age, virtual_ip_name
 
 
@@ -25,7 +29,8 @@ from mooring_operator.plan.snapshot import Node, Snapshot, age, virtual_ip_name
 class Plan:
     """The whole result. `reasons`: group name to node to a sentence, for all nodes that were looked at for it.
     `remarks`: VirtualIP to what the pods that it asks for change, for those in which they change something.
-    `servers`: `namespace/name` to what is planned of each VirtualServer, and what is to be said of it."""
+    `servers`: `namespace/name` to what is planned of each VirtualServer, and what is to be said of it. `services`:
+    what follows for a node from the instances that it runs; the NodeConfigs have it already."""
 
     node_configs: Mapping[str, NodeConfig]
     statuses: Mapping[str, VirtualIPStatus]
@@ -34,6 +39,7 @@ class Plan:
     reasons: Mapping[str, Mapping[str, str]]
     remarks: Mapping[str, str] = field(default_factory=dict)
     servers: ServerPlans = field(default_factory=dict)
+    services: Services = field(default_factory=Services)
 
 
 @dataclass(slots=True)
@@ -68,6 +74,8 @@ class Planner:
         self._selection = Selection()
         self._segments: Mapping[str, str] = {}
         self._configs: dict[str, NodeConfig] = {}
+        self._servers = ServerPlanner()
+        self._shortages: dict[str, At] = {}
 
     def plan(self, snapshot: Snapshot, allocations: Allocations) -> Plan:
         """Equal to plan(snapshot, allocations); NodeConfigs that did not change are the same objects as before."""
@@ -88,15 +96,19 @@ class Planner:
             findings.setdefault(name, []).append(finding)
         for group in (group for name, _ in full for group in memories[name].placed.groups):
             vrids.pop(group.name, None)
-        dirty = set(self._nodes) - set(self._configs)
+        bearers = self._servers.bearers({name: (m.placed, m.addresses) for name, m in memories.items()}, vrids)
+        servers, dirty = self._servers.plan(snapshot, bearers, self._nodes, changed)
+        for name, finding in not_tracked(bearers, servers):
+            findings.setdefault(name, []).append(finding)
+        dirty |= set(self._nodes) - set(self._configs)
         for name in set(self._memories) - set(memories):
             dirty.update(self._memories[name].made)
         for name, memory in memories.items():
             own = {g.name: vrids[g.name] for g in memory.placed.groups if g.name in vrids}
             dirty.update(_render(memory, own, tuple(findings.get(name, ()))))
         self._memories = memories
-        self._write(dirty)
-        return self._result(snapshot, allocations)
+        self._write(dirty & self._nodes.keys())
+        return self._result(snapshot, allocations, with_shortages(servers, self._shortages))
 
     def _see(self, nodes: Sequence[Node]) -> set[str]:
         """Take the nodes in; the names of those that differ from the last ones, are new or gone."""
@@ -206,18 +218,24 @@ class Planner:
     def _write(self, dirty: Iterable[str]) -> None:
         """Make the NodeConfigs of these nodes anew; one that comes out equal stays the object that it was."""
         in_order = [self._memories[name].made for name in sorted(self._memories)]
-        configs = dict(self._configs)
+        configs, services = dict(self._configs), self._servers.services
         for node in dirty:
             instances: tuple[Instance, ...] = tuple(
                 entry[1] for made in in_order if (own := made.get(node)) for entry in own.values()
             )
+            found = services.at(node, instances, self._servers.candidates)
+            self._shortages.pop(node, None)
+            if found.beyond or found.elsewhere:
+                self._shortages[node] = found
+            instances = without_strangers(instances, found.services.virtual_servers, services.kept)
             old = configs.get(node)
-            if old is None or old.spec.instances != instances:
-                spec = NodeConfigSpec(instances=instances)
+            if old is None or old.spec.instances != instances or services_in(old.spec) != found.services:
+                spec = NodeConfigSpec(instances=instances, **found.services.fields)
                 configs[node] = NodeConfig(metadata=Metadata(name=node), spec=spec)
         self._configs = {name: configs[name] for name in self._nodes}
+        self._shortages = {name: at for name, at in self._shortages.items() if name in self._nodes}
 
-    def _result(self, snapshot: Snapshot, allocations: Allocations) -> Plan:
+    def _result(self, snapshot: Snapshot, allocations: Allocations, servers: ServerPlans) -> Plan:
         statuses: dict[str, VirtualIPStatus] = {}
         kept: dict[str, Allocation] = {}
         reasons: dict[str, Mapping[str, str]] = {}
@@ -231,6 +249,7 @@ class Planner:
                 members = {member.node: member.why for member in group.members}
                 left_out = {node: f"left out: {why}" for node, why in group.left_out.items()}
                 reasons[group.name] = MappingProxyType({**members, **group.silent, **left_out})
+        problems += [finding.problem for server in servers.values() for finding in server.findings]
         for name in sorted(snapshot.unreadable):
             allocation = allocations.virtual_ips.get(name)
             own = [p for p in snapshot.problems if p.object == virtual_ip_name(name)]
@@ -244,6 +263,8 @@ class Planner:
             Allocations(MappingProxyType(kept)),
             MappingProxyType(reasons),
             MappingProxyType({n: m.placed.remark for n, m in sorted(self._memories.items()) if m.placed.remark}),
+            MappingProxyType(servers),
+            self._servers.services,
         )
 
 

@@ -1,4 +1,4 @@
-"""Raw documents (kind VirtualIP, Node, NodeConfig) to a Snapshot; one bad object is one reported problem set."""
+"""Raw documents to a Snapshot; one bad object is one reported problem set."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -9,12 +9,16 @@ from pydantic import BaseModel, ValidationError
 from mooring_api.nodeconfig import ForeignRouter, HostAddress, Instance, InterfaceReport, Metadata
 from mooring_api.problems import InvalidObject, Problem
 from mooring_api.virtualip import VirtualIP, VirtualIPStatus
+from mooring_api.virtualserver import VirtualServer
 from mooring_api.wire import API_VERSION, Wire, parse_object, problems_of
+from mooring_operator.plan.endpoints import EndpointSlice, endpoint_slice, service_of
 from mooring_operator.plan.pods import PodNodes, nodes_with, ready_pod, selection_of
-from mooring_operator.plan.snapshot import Node, Snapshot, by_name
+from mooring_operator.plan.snapshot import Node, Snapshot, by_name, named_service
 
 Document = Mapping[str, Any]
 ModelT = TypeVar("ModelT", bound=BaseModel)
+#: `namespace/service` to its slices.
+Endpoints = Mapping[str, tuple[EndpointSlice, ...]]
 
 
 class _Read(Wire):
@@ -65,13 +69,16 @@ def _lenient(model: type[ModelT], document: Any, name: str, prefix: str = "") ->
         raise InvalidObject(problems_of(error, name, prefix)) from error
 
 
-def snapshot_of(documents: Iterable[Document], pod_nodes: PodNodes | None = None) -> Snapshot:
+def snapshot_of(
+    documents: Iterable[Document], pod_nodes: PodNodes | None = None, endpoints: Endpoints | None = None
+) -> Snapshot:
     """Sort the documents by kind and read each; other kinds (Secret, ...) are passed over.
 
     `pod_nodes` is where pods are Ready; left out: as the Pods among the documents say, where there are any.
+    `endpoints` is what is known of Services; left out: all that the EndpointSlices among the documents say.
     Never raises for what stands in a document. The order of the documents does not matter.
     """
-    return Reading().snapshot(documents, pod_nodes)
+    return Reading().snapshot(documents, pod_nodes, endpoints)
 
 
 class Reading:
@@ -85,7 +92,9 @@ class Reading:
         self._before: dict[tuple[str, str], _Seen] = {}
         self._now: dict[tuple[str, str], _Seen] = {}
 
-    def snapshot(self, documents: Iterable[Document], pod_nodes: PodNodes | None = None) -> Snapshot:
+    def snapshot(
+        self, documents: Iterable[Document], pod_nodes: PodNodes | None = None, endpoints: Endpoints | None = None
+    ) -> Snapshot:
         """Equal to snapshot_of() with the same arguments."""
         self._before, self._now = self._now, {}
         documents = list(documents)
@@ -98,6 +107,9 @@ class Reading:
         instances = self._all("instances", {n: _listed(d) for n, d in configs.items()}, _instances, problems)
         pairs = {name: (node, reports.get(name)) for name, node in sorted(objects.items())}
         nodes = self._all("joined", pairs, _joined, problems)
+        servers = self._all("VirtualServer", sorted_out["VirtualServer"], _virtual_server, problems)
+        if endpoints is None:
+            endpoints = _endpoints(servers.values(), sorted_out["EndpointSlice"])
         return Snapshot(
             by_name(virtual_ips.values()),
             tuple(nodes.values()),
@@ -105,6 +117,10 @@ class Reading:
             frozenset(sorted_out["VirtualIP"]) - frozenset(virtual_ips),
             {name: found for name, found in sorted(instances.items()) if found},
             _pod_nodes(virtual_ips.values(), documents) if pod_nodes is None else pod_nodes,
+            tuple(servers[key] for key in sorted(servers)),
+            frozenset(sorted_out["VirtualServer"]) - frozenset(servers),
+            endpoints,
+            {name: _labels(document) for name, document in sorted_out["Namespace"].items()},
         )
 
     def _all(
@@ -143,6 +159,22 @@ def _pod_nodes(virtual_ips: Iterable[VirtualIP], documents: Iterable[Document]) 
     return {selection_of(each): nodes_with(pods, each) for each in wanted if each}
 
 
+def _endpoints(servers: Iterable[VirtualServer], slices: Mapping[str, Document]) -> Endpoints:
+    """Of each Service that is named the slices that there are, in the order of their names."""
+    found: dict[str, list[EndpointSlice]] = {name: [] for server in servers if (name := named_service(server))}
+    for _, document in sorted(slices.items()):
+        service = service_of(document)
+        if service in found and (read := endpoint_slice(document)):
+            found[service].append(read)
+    return {service: tuple(own) for service, own in found.items()}
+
+
+def _labels(document: Document) -> Mapping[str, str]:
+    metadata = document.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
+    return labels if isinstance(labels, Mapping) else {}
+
+
 class _Seen(NamedTuple):
     """A part of a document, and what it was read as, or what is wrong with it."""
 
@@ -158,17 +190,25 @@ def _alike(one: Any, other: Any) -> bool:
     return isinstance(one, list) and bool(one == other)
 
 
+_OURS = ("VirtualIP", "VirtualServer", "NodeConfig")
+#: Kubernetes' own with their apiVersion: other groups have kinds of the same names.
+_FOREIGN = {"Node": "v1", "Namespace": "v1", "EndpointSlice": "discovery.k8s.io/v1"}
+_NAMESPACED = ("VirtualServer", "EndpointSlice")
+
+
 def _by_kind(documents: Iterable[Document], problems: list[Problem]) -> dict[str, dict[str, Document]]:
-    found: dict[str, dict[str, Document]] = {"VirtualIP": {}, "Node": {}, "NodeConfig": {}}
+    found: dict[str, dict[str, Document]] = {kind: {} for kind in (*_OURS, *_FOREIGN)}
     for document in documents:
         kind = document.get("kind")
-        if kind not in found or (kind == "Node" and document.get("apiVersion", "v1") != "v1"):
+        if kind not in found or (kind in _FOREIGN and document.get("apiVersion", _FOREIGN[kind]) != _FOREIGN[kind]):
             continue
         metadata = document.get("metadata")
         name = metadata.get("name") if isinstance(metadata, Mapping) else None
-        if not isinstance(name, str) or not name:
+        if not isinstance(metadata, Mapping) or not isinstance(name, str) or not name:
             problems.append(Problem(str(kind), "metadata.name", "is required; add it"))
             continue
+        if kind in _NAMESPACED:
+            name = f"{metadata.get('namespace') or 'default'}/{name}"
         other = found[kind].setdefault(name, document)
         if other is not document and _stable(other) != _stable(document):
             # Chosen by content, so that the order of files decides nothing.
@@ -182,12 +222,25 @@ def _stable(document: Document) -> str:
 
 
 def _virtual_ip(document: Document, name: str) -> VirtualIP:
-    if document.get("apiVersion") != API_VERSION:
-        message = f"{document.get('apiVersion')!r} is not known here; write {API_VERSION}"
-        raise InvalidObject([Problem(name, "apiVersion", message)])
+    _check_version(document, name)
     virtual_ip = parse_object(VirtualIP, {k: v for k, v in document.items() if k != "status"}, name)
     status = _status(document.get("status"), name)
     return virtual_ip.model_copy(update={"status": status}) if status else virtual_ip
+
+
+def _virtual_server(document: Document, name: str) -> VirtualServer:
+    """Without its status, of which nothing is planned. As kubectl means it, no namespace is `default`."""
+    _check_version(document, name)
+    server = parse_object(VirtualServer, {k: v for k, v in document.items() if k != "status"}, name)
+    if server.metadata.namespace:
+        return server
+    return server.model_copy(update={"metadata": server.metadata.model_copy(update={"namespace": "default"})})
+
+
+def _check_version(document: Document, name: str) -> None:
+    if document.get("apiVersion") != API_VERSION:
+        message = f"{document.get('apiVersion')!r} is not known here; write {API_VERSION}"
+        raise InvalidObject([Problem(name, "apiVersion", message)])
 
 
 def _status(document: Any, name: str) -> VirtualIPStatus | None:

@@ -40,7 +40,7 @@ def instances_of(
     """
     made: dict[str, dict[str, tuple[Parts, Instance]]] = {}
     findings: list[Finding] = []
-    vrrp = placed.virtual_ip.spec.vrrp
+    vrrp, tracking = placed.virtual_ip.spec.vrrp, placed.virtual_ip.spec.tracking
     for group in placed.groups:
         vrid = vrids.get(group.name)
         if vrid is None:
@@ -48,7 +48,7 @@ def instances_of(
         for family, addresses in group.addresses.items():
             name = group.name if len(group.addresses) == 1 else f"{group.name}-{family.lower()}"
             for member in group.members:
-                parts = (vrrp, vrid, group.name, addresses, *_place(placed.virtual_ip, group, member, family))
+                parts = (vrrp, tracking, vrid, group.name, addresses, *_place(placed.virtual_ip, group, member, family))
                 known = before.get(member.node, {}).get(name)
                 if known is None or known[0] != parts:
                     try:
@@ -107,6 +107,7 @@ def _instance(virtual_ip: VirtualIP, name: str, group: Group, member: Member, fa
         flap_damping=vrrp.flap_damping,
         lease=vrrp.lease,
         on_stop=vrrp.on_stop,
+        tracking=virtual_ip.spec.tracking,
         addresses=tuple(_held(address, own.interface) for address in group.addresses[family]),
     )
 

@@ -75,7 +75,8 @@ class Snapshot:
     `unreadable` names VirtualIPs that are there and can't be used: their allocations stay theirs.
     `configured` is what stands in the NodeConfigs' specs, for adoption alone. `pod_nodes` says where the pods that
     VirtualIPs ask for are Ready. `unreadable_servers` names VirtualServers, as `namespace/name`, that are there and
-    can't be used. `endpoints` is `namespace/service` to its slices, `namespaces` a namespace to its labels.
+    can't be used. `endpoints` is `namespace/service` to its slices; of a Service that is not in it nobody knows
+    yet. `namespaces` is a namespace to its labels.
     """
 
     virtual_ips: tuple[VirtualIP, ...] = ()
@@ -106,6 +107,12 @@ def server_age(server: VirtualServer) -> tuple[bool, str, str]:
 def virtual_ip_name(name: str) -> str:
     """How problems call a VirtualIP."""
     return f"VirtualIP/{name}"
+
+
+def named_service(server: VirtualServer) -> str | None:
+    """`namespace/name` of the Service whose endpoints are its backends."""
+    service = server.spec.backends.service
+    return f"{server.metadata.namespace}/{service.name}" if service else None
 
 
 def virtual_server_name(key: str) -> str:

@@ -8,12 +8,13 @@ from mooring_api.virtualip import ConditionStatus
 
 
 class ConditionType(StrEnum):
-    """What a condition is about. All three keep one rule: Unknown is under way and ends by itself, or nobody can
-    tell; False wants a person."""
+    """What a condition is about. All keep one rule: Unknown is under way and ends by itself, or nobody can tell;
+    False wants a person. A VirtualIP has the first three, a VirtualServer the first two and Ready."""
 
     ACCEPTED = "Accepted"
     PROGRAMMED = "Programmed"
     HELD = "Held"
+    READY = "Ready"
 
 
 class EventType(StrEnum):
@@ -23,7 +24,7 @@ class EventType(StrEnum):
     WARNING = "Warning"
 
 
-_ACCEPTED, _PROGRAMMED, _HELD = ConditionType
+_ACCEPTED, _PROGRAMMED, _HELD, _ = ConditionType
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus
 
 
@@ -94,6 +95,14 @@ class Reason(StrEnum):
         _FALSE,
         "the written priorities do not decrease, or leave no room; it is planned as if they were left out",
         "list the preferred nodes from the highest priority to the lowest, spread over 1 to 254",
+    )
+    NOT_TRACKED = (
+        "NotTracked",
+        _ACCEPTED,
+        _FALSE,
+        "a VirtualServer in `spec.tracking` is not there, or not on all nodes of this VirtualIP; nodes that have"
+        " nothing of it do not track it, and everything else is planned",
+        "correct `namespace/name`, or see what keeps the VirtualServer from those nodes",
     )
 
     PROGRAMMED = (

@@ -1,11 +1,12 @@
 """What comes out for a VirtualServer and for a node: values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 from mooring_api.balancing import Protocol
 from mooring_api.node_server import BackendAddress, ConnectionSync, NodeBackend, NodeVirtualServer, PortGuard
+from mooring_api.nodeconfig import NodeConfigSpec
 from mooring_api.problems import Problem
 from mooring_operator.tell.server_reasons import ServerReason as ServerReason
 
@@ -18,10 +19,11 @@ class ServerFinding(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """A backend that gets no connections, and why."""
+    """A backend or a virtual address that is not used, and why; without a reason nothing is wrong with that."""
 
     address: str
     why: str
+    reason: ServerReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class PortPlan:
 class ServerPlan:
     """One VirtualServer. `ports` is empty where nothing of it is programmed.
 
-    `kept`: it, or its VirtualIP, can't be read, so its nodes keep what they run of it.
+    `kept`: it or its VirtualIP can't be read, or its endpoints are being listed, so nodes keep what they run of it.
     """
 
     virtual_ip: str
@@ -67,10 +69,22 @@ class NodeServices:
     port_guards: tuple[PortGuard, ...] = ()
     connection_sync: ConnectionSync | None = None
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """As a NodeConfigSpec takes them."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
     def __bool__(self) -> bool:
         return bool(self.virtual_servers or self.backend_addresses or self.port_guards or self.connection_sync)
 
 
 NOTHING = NodeServices()
+
+
+def services_in(spec: NodeConfigSpec) -> NodeServices:
+    """What stands in a spec beside its instances."""
+    return NodeServices(spec.virtual_servers, spec.backend_addresses, spec.port_guards, spec.connection_sync)
+
+
 #: `namespace/name` to its plan.
 ServerPlans = Mapping[str, ServerPlan]

@@ -1,0 +1,252 @@
+"""Which backends a port has: endpoints of its Service and static servers, and why others are left out."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from mooring_api.balancing import ConnectionLimits, Forwarding, OnFailure, Protocol, SorryServer
+from mooring_api.node_server import MAX_BACKENDS, NodeBackend
+from mooring_api.virtualserver import StaticServer, VirtualServer
+from mooring_api.vrrp import Family
+from mooring_operator.plan.endpoints import Endpoint, EndpointSlice, EndpointState
+from mooring_operator.plan.servers.hosts import Hosts
+from mooring_operator.plan.servers.plans import LeftOut, ServerReason
+
+
+class Wanted(NamedTuple):
+    """A port that backends are sought for. `port` and `target_port` are None for a firewall mark."""
+
+    port: int | None
+    target_port: int | None
+    protocol: Protocol
+    addresses: tuple[str, ...]
+    service_port: str | None
+    """The name of the Service's port; None: whichever (a firewall mark), or there is none."""
+
+    @property
+    def families(self) -> frozenset[Family]:
+        return frozenset(map(family_of, self.addresses))
+
+
+class Candidate(NamedTuple):
+    """A backend, with what decides on which nodes it counts."""
+
+    backend: NodeBackend
+    zone: str | None = None
+    """That of an endpoint; of a static server: none, so that it counts in all."""
+    endpoint: bool = False
+    home: str | None = None
+    """Without NAT: the node whose own address it is, which must answer for the virtual one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is for a port, static servers first, then endpoints, those that drain last."""
+
+    candidates: tuple[Candidate, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def family_of(address: str) -> Family:
+    return Family.IPV6 if ":" in address else Family.IPV4
+
+
+def find(server: VirtualServer, wanted: Wanted, slices: Sequence[EndpointSlice], hosts: Hosts) -> Found:
+    """The backends of a port; `slices` are those of its Service, in any order."""
+    candidates: dict[tuple[str, int | None], Candidate] = {}
+    left_out: list[LeftOut] = []
+    for index, static in enumerate(server.spec.backends.servers):
+        made = _static(server, static, index, wanted, hosts)
+        if isinstance(made, Candidate) and (key := _key(made.backend, wanted)) in candidates:
+            made = LeftOut(static.address, f"stands twice with port {key[1]}", ServerReason.BACKENDS_LEFT_OUT)
+        if isinstance(made, LeftOut):
+            left_out.append(made)
+        else:
+            candidates[_key(made.backend, wanted)] = made
+    for endpoint, port in _endpoints(wanted, slices):
+        made = _endpoint(server, endpoint, port, wanted, hosts)
+        if isinstance(made, Candidate) and _key(made.backend, wanted) in candidates:
+            made = LeftOut(endpoint.address, "is a static server already, which counts", None)
+        if isinstance(made, LeftOut):
+            left_out.append(made)
+        else:
+            candidates[_key(made.backend, wanted)] = made
+    return Found(tuple(candidates.values()), tuple(left_out))
+
+
+def _key(backend: NodeBackend, wanted: Wanted) -> tuple[str, int | None]:
+    return backend.address, backend.port or wanted.port
+
+
+def _endpoints(wanted: Wanted, slices: Iterable[EndpointSlice]) -> list[tuple[Endpoint, int | None]]:
+    """Each endpoint once with its port, by state and then by address: while slices change it may be in two."""
+    best: dict[tuple[str, int | None], Endpoint] = {}
+    for each in slices:
+        for port in _ports(wanted, each):
+            for endpoint in each.endpoints:
+                key = endpoint.address, port
+                known = best.get(key)
+                if known is None or _rank(endpoint) > _rank(known):
+                    best[key] = endpoint
+    found = ((endpoint, port) for (_, port), endpoint in best.items())
+    return sorted(found, key=lambda pair: (-pair[0].state, _order(pair[0].address), pair[1] or 0))
+
+
+def _ports(wanted: Wanted, each: EndpointSlice) -> Iterator[int | None]:
+    if wanted.port is None:
+        if wanted.service_port is None or any(port.name == wanted.service_port for port in each.ports):
+            yield None
+        return
+    numbers = (p.port for p in each.ports if p.name == wanted.service_port and p.protocol is wanted.protocol)
+    yield from dict.fromkeys(wanted.port if number is None else number for number in numbers)
+
+
+def _rank(endpoint: Endpoint) -> tuple[int, str, str, str]:
+    return endpoint.state, endpoint.node or "", endpoint.zone or "", endpoint.host or ""
+
+
+@lru_cache(maxsize=65536)
+def _order(address: str) -> tuple[int, int, str]:
+    """By family, then by number; what is no address comes last."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return 9, 0, address
+    return parsed.version, int(parsed), address
+
+
+def _static(
+    server: VirtualServer, static: StaticServer, index: int, wanted: Wanted, hosts: Hosts
+) -> Candidate | LeftOut:
+    backends, forwarding = server.spec.backends, static.forwarding or server.spec.forwarding
+    port = None if wanted.port is None else static.port or wanted.target_port or wanted.port
+    # A tunnel may lead through the other family.
+    if forwarding is not Forwarding.TUNNEL and family_of(static.address) not in wanted.families:
+        why = f"no virtual address is of its family; remove spec.backends.servers[{index}]"
+        return LeftOut(static.address, why, ServerReason.BACKENDS_LEFT_OUT)
+    if static.address in wanted.addresses:
+        return LeftOut(static.address, "is the virtual address itself", ServerReason.BACKENDS_LEFT_OUT)
+    if wanted.port is None and static.port is not None:
+        why = f"a firewall mark leaves ports as they are; remove spec.backends.servers[{index}].port"
+        return LeftOut(static.address, why, ServerReason.BACKENDS_LEFT_OUT)
+    if refusal := _other_port(forwarding, port, wanted):
+        return LeftOut(static.address, refusal, ServerReason.FORWARDING_CONFLICT)
+    backend = _backend(
+        static.address,
+        port if forwarding is Forwarding.NAT else None,
+        static.weight,
+        static.connection_limits or backends.connection_limits,
+        static.on_failure or backends.on_failure,
+        static.forwarding,
+        None,
+    )
+    home = None if forwarding is Forwarding.NAT else hosts.of_address.get(static.address)
+    return Candidate(backend, home=home)
+
+
+def _endpoint(
+    server: VirtualServer, endpoint: Endpoint, port: int | None, wanted: Wanted, hosts: Hosts
+) -> Candidate | LeftOut:
+    backends, forwarding = server.spec.backends, server.spec.forwarding
+    address, service = endpoint.address, server.spec.backends.service
+    assert service is not None, "endpoints come from a Service"
+    if family_of(address) not in wanted.families:
+        return LeftOut(address, "no virtual address is of its family", None)
+    if endpoint.state is EndpointState.NOT_READY:
+        return LeftOut(address, "is not ready", None)
+    if address in wanted.addresses:
+        return LeftOut(address, "is the virtual address itself", ServerReason.BACKENDS_LEFT_OUT)
+    if refusal := _other_port(forwarding, port, wanted):
+        return LeftOut(address, refusal, ServerReason.FORWARDING_CONFLICT)
+    direct = forwarding is not Forwarding.NAT
+    if direct and endpoint.node is not None and not hosts.has(endpoint.node, address):
+        why = (
+            f"is on the pod network of {endpoint.node}, where {forwarding} can't reach it: use pods with"
+            " hostNetwork: true, or forwarding: NAT"
+        )
+        return LeftOut(address, why, ServerReason.FORWARDING_CONFLICT)
+    try:
+        backend = _backend(
+            address,
+            None if direct else port,
+            service.weight if endpoint.state is EndpointState.READY else 0,
+            backends.connection_limits,
+            backends.on_failure,
+            None,
+            endpoint.host,
+        )
+    except ValidationError:
+        return LeftOut(address, "is no address that packets can be sent to", ServerReason.BACKENDS_LEFT_OUT)
+    home = (endpoint.node or hosts.of_address.get(address)) if direct else None
+    return Candidate(backend, endpoint.zone, True, home)
+
+
+def _other_port(forwarding: Forwarding, port: int | None, wanted: Wanted) -> str | None:
+    if forwarding is Forwarding.NAT or port == wanted.port:
+        return None
+    if wanted.port is None:
+        return f"listens on {port}, and a firewall mark leaves ports as they are: remove the port"
+    return (
+        f"listens on {port}, and {forwarding} leaves {wanted.port} as it is: let it listen on {wanted.port}, or set"
+        " forwarding: NAT"
+    )
+
+
+@lru_cache(maxsize=65536)
+def _backend(
+    address: str,
+    port: int | None,
+    weight: int,
+    limits: ConnectionLimits | None,
+    on_failure: OnFailure,
+    forwarding: Forwarding | None,
+    host: str | None,
+) -> NodeBackend:
+    """The same few are asked for again whenever one of their Service changes."""
+    return NodeBackend(
+        address=address,
+        port=port,
+        weight=weight,
+        connection_limits=limits,
+        on_failure=on_failure,
+        forwarding=forwarding,
+        host=host,
+    )
+
+
+def sorry_of(server: VirtualServer, wanted: Wanted) -> SorryServer | LeftOut | None:
+    """The sorry server as this port can use it, or why it can't."""
+    sorry = server.spec.sorry_server
+    if sorry is None:
+        return None
+    forwarding = sorry.forwarding or server.spec.forwarding
+    if forwarding is not Forwarding.TUNNEL and family_of(sorry.address) not in wanted.families:
+        why = "no virtual address is of the sorry server's family"
+        return LeftOut(sorry.address, why, ServerReason.BACKENDS_LEFT_OUT)
+    if refusal := _other_port(forwarding, sorry.port or wanted.port, wanted):
+        return LeftOut(sorry.address, f"the sorry server {refusal}", ServerReason.FORWARDING_CONFLICT)
+    return sorry
+
+
+def of_zone(candidates: Sequence[Candidate], zone: str | None) -> tuple[NodeBackend, ...]:
+    """Those that a node of that zone balances over: its own zone's endpoints while one of them is ready; at most 1,024.
+
+    `zone` None: all.
+    """
+    near = zone is not None and any(c.endpoint and c.zone == zone and c.backend.weight for c in candidates)
+    chosen = (c.backend for c in candidates if not (near and c.endpoint and c.zone != zone))
+    return tuple(chosen)[:MAX_BACKENDS]
+
+
+def beyond(candidates: Sequence[Candidate], zones: Iterable[str | None]) -> int:
+    """How many backends at most are left out on a node, because one service takes no more."""
+    if len(candidates) <= MAX_BACKENDS:
+        return 0
+    counts: Mapping[str | None, int] = {
+        zone: sum(not (c.endpoint and zone is not None and c.zone != zone) for c in candidates) for zone in zones
+    }
+    return max(0, max(counts.values(), default=0) - MAX_BACKENDS)

@@ -1,0 +1,260 @@
+"""All VirtualServers together, with a memory: what did not change is neither worked out again nor made anew."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mooring_api.access import PortGuardMode
+from mooring_api.balancing import Forwarding
+from mooring_api.node_server import BackendAddress
+from mooring_api.nodeconfig import HeldAddress
+from mooring_api.problems import Problem
+from mooring_api.virtualserver import VirtualServer
+from mooring_operator.plan.endpoints import EndpointSlice
+from mooring_operator.plan.placement import Placed
+from mooring_operator.plan.servers.access import Grant, grant, without_virtual_ip
+from mooring_operator.plan.servers.bearers import Bearer, Bearers
+from mooring_operator.plan.servers.claims import Claimed, claims
+from mooring_operator.plan.servers.entries import Entry
+from mooring_operator.plan.servers.hosting import Homes, addresses_of, homes_of
+from mooring_operator.plan.servers.hosts import Hosts, hosts_of
+from mooring_operator.plan.servers.plans import ServerFinding, ServerPlan, ServerReason
+from mooring_operator.plan.servers.ports import entries_of
+from mooring_operator.plan.servers.services import Candidates, Services
+from mooring_operator.plan.snapshot import Node, Snapshot, named_service, server_age, virtual_server_name
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What was worked out for one VirtualServer, with what it was worked out from."""
+
+    server: VirtualServer
+    bearer: Bearer | None
+    labels: Mapping[str, str] | None
+    unknown: bool
+    """Its VirtualIP can't be read, or its endpoints are being listed."""
+    grant: Grant
+    claimed: Claimed = field(default_factory=Claimed)
+    slices: Sequence[EndpointSlice] | None = ()
+    hosts: Hosts | None = None
+    entries: tuple[Entry, ...] = ()
+    findings: tuple[ServerFinding, ...] = ()
+    homes: Homes = field(default_factory=dict)
+    plan: ServerPlan | None = None
+
+
+#: Where it does not matter whose an address is.
+_ANY = Hosts()
+
+
+class ServerPlanner:
+    """One for a Planner. What it gives follows from its arguments alone."""
+
+    def __init__(self) -> None:
+        self._memories: dict[str, _Memory] = {}
+        self._order: tuple[tuple[VirtualServer, Grant], ...] = ()
+        self._claimed: dict[str, Claimed] = {}
+        self._hosts = Hosts()
+        self._homes: tuple[Homes, ...] = ()
+        self._kept_bearers = Bearers()
+        self._bearers: Mapping[str, Bearer] = {}
+        self.services = Services()
+
+    def bearers(
+        self, placed: Mapping[str, tuple[Placed, Sequence[HeldAddress]]], planned: Collection[str]
+    ) -> Mapping[str, Bearer]:
+        """The VirtualIPs by name, from where their groups were placed and their own addresses; the plan's next step.
+
+        `planned` names the groups that nodes are to run.
+        """
+        self._kept_bearers.next()
+        self._bearers = {name: self._kept_bearers.of(*parts, planned) for name, parts in placed.items()}
+        return self._bearers
+
+    def candidates(self, virtual_ip: str) -> Candidates:
+        """Which nodes may hold addresses of a VirtualIP, with the interfaces."""
+        bearer = self._bearers.get(virtual_ip)
+        return bearer.candidates if bearer else {}
+
+    def plan(
+        self, snapshot: Snapshot, bearers: Mapping[str, Bearer], nodes: Mapping[str, Node], changed: set[str]
+    ) -> tuple[dict[str, ServerPlan], set[str]]:
+        """The plan of each VirtualServer, and the nodes whose services may have changed; `changed` nodes may differ.
+
+        `services` has then what the nodes run.
+        """
+        if changed:
+            found = hosts_of(nodes.values())
+            self._hosts = self._hosts if self._hosts == found else found
+        before, self._memories = self._memories, {}
+        in_order = sorted(snapshot.virtual_servers, key=server_age)
+        for server in in_order:
+            bearer = bearers.get(server.spec.virtual_ip_ref.name)
+            labels = snapshot.namespaces.get(server.metadata.namespace or "")
+            unknown = _unheard(server, snapshot) if bearer else server.spec.virtual_ip_ref.name in snapshot.unreadable
+            self._memories[server.key] = _granted(server, bearer, labels, unknown, before.get(server.key))
+        self._claim(in_order)
+        for server in in_order:
+            memory = self._memories[server.key]
+            self._find(memory, snapshot)
+            self._host(memory, nodes, changed)
+            _sum_up(memory)
+        plans = {server.key: plan for server in in_order if (plan := self._memories[server.key].plan) is not None}
+        for key in snapshot.unreadable_servers:
+            plans[key] = _unreadable(key, snapshot.problems)
+        dirty = self._serve(snapshot, in_order, bearers, nodes, changed)
+        return dict(sorted(plans.items())), dirty
+
+    def _claim(self, in_order: Iterable[VirtualServer]) -> None:
+        pairs = tuple((server, self._memories[server.key].grant) for server in in_order)
+        same = len(pairs) == len(self._order) and all(
+            server is s and given is g for (server, given), (s, g) in zip(pairs, self._order, strict=True)
+        )
+        if not same:
+            self._order = pairs
+            found = claims(pairs)
+            self._claimed = {
+                k: b if (b := self._claimed.get(k)) == claimed else claimed for k, claimed in found.items()
+            }
+
+    def _find(self, memory: _Memory, snapshot: Snapshot) -> None:
+        """Its backends. Where nothing but NAT is asked for, whose an address is does not matter."""
+        server = memory.server
+        claimed, service = self._claimed[server.key], named_service(server)
+        slices = snapshot.endpoints.get(service) if service else ()
+        hosts = self._hosts if _direct(server) else _ANY
+        if memory.claimed is claimed and memory.slices is slices and memory.hosts is hosts:
+            return
+        memory.claimed, memory.slices, memory.hosts = claimed, slices, hosts
+        entries, memory.findings = ((), ()) if slices is None else entries_of(server, claimed, slices, hosts)
+        known = {entry.plan.entry: entry for entry in memory.entries}
+        memory.entries = tuple(k if (k := known.get(entry.plan.entry)) == entry else entry for entry in entries)
+        memory.plan = None
+
+    def _host(self, memory: _Memory, nodes: Mapping[str, Node], changed: set[str]) -> None:
+        homes = {home for entry in memory.entries for home in entry.homes} if memory.hosts is not _ANY else set()
+        if memory.plan is None or not homes.isdisjoint(changed):
+            assert memory.bearer is not None or not homes, "without a VirtualIP there is nothing to answer for"
+            found = homes_of(memory.bearer.virtual_ip, memory.entries, nodes) if memory.bearer and homes else {}
+            memory.homes = memory.homes if memory.homes == found else found
+
+    def _serve(
+        self,
+        snapshot: Snapshot,
+        in_order: Iterable[VirtualServer],
+        bearers: Mapping[str, Bearer],
+        nodes: Mapping[str, Node],
+        changed: set[str],
+    ) -> set[str]:
+        """Bring `services` up to date; the nodes for which something may be different."""
+        last = self.services
+        by_virtual_ip: dict[str, list[Entry]] = {}
+        kept = set(snapshot.unreadable_servers)
+        for server in in_order:
+            memory = self._memories[server.key]
+            if memory.entries:
+                by_virtual_ip.setdefault(server.spec.virtual_ip_ref.name, []).extend(memory.entries)
+            if memory.plan is not None and memory.plan.kept:
+                kept.add(server.key)
+        entries = {name: _same_tuple(last.entries.get(name, ()), found) for name, found in by_virtual_ip.items()}
+        modes = ((name, bearer.virtual_ip.spec.port_guard) for name, bearer in bearers.items())
+        guards = {name: mode for name, mode in modes if mode is not PortGuardMode.OFF}
+        hosted = self._hosted(in_order, last)
+        dirty = set(changed)
+        for name in {*entries, *last.entries}:
+            direct = any(entry.homes for entry in entries.get(name, ()))
+            bearer = bearers.get(name)
+            if bearer is None:
+                continue
+            if entries.get(name) is not last.entries.get(name) or (
+                direct and not changed.isdisjoint(bearer.candidates)
+            ):
+                dirty.update(bearer.held)
+        for name in {*guards, *last.guards}:
+            if guards.get(name) != last.guards.get(name) and name in bearers:
+                dirty.update(bearers[name].held)
+        dirty.update(n for n in {*hosted, *last.hosted} if hosted.get(n) is not last.hosted.get(n))
+        services = Services(entries, hosted, guards, nodes, frozenset(kept), snapshot.unreadable)
+        self.services = last if _unchanged(last, services, bool(changed)) else services
+        return dirty
+
+    def _hosted(self, in_order: Iterable[VirtualServer], last: Services) -> Mapping[str, tuple[BackendAddress, ...]]:
+        homes = tuple(memory.homes for server in in_order if (memory := self._memories[server.key]).homes)
+        if len(homes) == len(self._homes) and all(one is other for one, other in zip(homes, self._homes, strict=True)):
+            return last.hosted
+        self._homes = homes
+        found = addresses_of(homes)
+        return {n: before if (before := last.hosted.get(n)) == made else made for n, made in found.items()}
+
+
+def _granted(
+    server: VirtualServer,
+    bearer: Bearer | None,
+    labels: Mapping[str, str] | None,
+    unknown: bool,
+    known: _Memory | None,
+) -> _Memory:
+    """The memory with what the VirtualServer may use, which is the same object as long as it is equal."""
+    if known is not None and known.server is server:
+        if known.bearer is bearer and known.labels == labels and known.unknown is unknown:
+            return known
+        given = _grant(server, bearer, labels, unknown)
+        known.grant = known.grant if known.grant == given else given
+        known.bearer, known.labels, known.unknown, known.plan = bearer, labels, unknown, None
+        return known
+    entries = known.entries if known else ()
+    return _Memory(server, bearer, labels, unknown, _grant(server, bearer, labels, unknown), entries=entries)
+
+
+def _grant(server: VirtualServer, bearer: Bearer | None, labels: Mapping[str, str] | None, unknown: bool) -> Grant:
+    if bearer is None:
+        return without_virtual_ip(server, unreadable=unknown)
+    return grant(server, bearer.virtual_ip, bearer.addresses, labels)
+
+
+def _unheard(server: VirtualServer, snapshot: Snapshot) -> bool:
+    """Whether its endpoints are being listed: until then it would seem to have none."""
+    service = named_service(server)
+    return service is not None and service not in snapshot.endpoints
+
+
+def _direct(server: VirtualServer) -> bool:
+    """Whether anything of it is forwarded in another way than by NAT."""
+    spec = server.spec
+    others = [each.forwarding for each in spec.backends.servers]
+    others += [spec.sorry_server.forwarding] if spec.sorry_server else []
+    return any(each not in (None, Forwarding.NAT) for each in (spec.forwarding, *others))
+
+
+def _sum_up(memory: _Memory) -> None:
+    """The plan, where anything of it may be different."""
+    if memory.plan is not None:
+        return
+    used = {address for entry in memory.entries for address in entry.plan.addresses}
+    held = memory.bearer.held if memory.bearer else {}
+    memory.plan = ServerPlan(
+        memory.server.spec.virtual_ip_ref.name,
+        (*memory.grant.findings, *memory.claimed.findings, *memory.findings),
+        tuple(entry.plan for entry in memory.entries),
+        tuple(sorted(node for node, own in held.items() if not used.isdisjoint(own))),
+        memory.unknown and (memory.bearer is None or bool(memory.grant.addresses)),
+    )
+
+
+def _unreadable(key: str, problems: Iterable[Problem]) -> ServerPlan:
+    own = (problem for problem in problems if problem.object == virtual_server_name(key))
+    return ServerPlan("", tuple(ServerFinding(ServerReason.INVALID, problem) for problem in own), kept=True)
+
+
+def _same_tuple(before: tuple[Entry, ...], found: list[Entry]) -> tuple[Entry, ...]:
+    same = len(before) == len(found) and all(one is other for one, other in zip(before, found, strict=True))
+    return before if same else tuple(found)
+
+
+def _unchanged(last: Services, now: Services, nodes_changed: bool) -> bool:
+    return (
+        not nodes_changed
+        and last.entries.keys() == now.entries.keys()
+        and all(now.entries[name] is own for name, own in last.entries.items())
+        and last.hosted is now.hosted
+        and (last.guards, last.kept, last.kept_virtual_ips) == (now.guards, now.kept, now.kept_virtual_ips)
+    )

@@ -1,0 +1,146 @@
+"""What a node runs beside its instances, worked out from those that it runs: the plan's, or a stage's."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mooring_api.access import PortGuardMode
+from mooring_api.node_server import (
+    MAX_SERVERS,
+    BackendAddress,
+    ConnectionSync,
+    GuardedPort,
+    NodeVirtualServer,
+    PortGuard,
+)
+from mooring_api.nodeconfig import Instance
+from mooring_operator.plan.allocations import bare
+from mooring_operator.plan.servers.entries import Entry
+from mooring_operator.plan.servers.plans import NOTHING, NodeServices
+from mooring_operator.plan.snapshot import Node
+
+#: Of a NodeConfig's spec; etcd takes 1.5 MiB with the status and what the API server adds.
+ROOM_BYTES = 1 << 20
+#: About what an instance and one of its addresses take.
+_INSTANCE_BYTES, _ADDRESS_BYTES = 2200, 130
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_MOST_DIRECTORS = 64
+
+#: Which nodes may hold addresses of a VirtualIP, each with the interfaces that it has them on.
+Candidates = Mapping[str, frozenset[str]]
+#: A VirtualIP's.
+CandidatesOf = Callable[[str], Candidates]
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that is balanced, by VirtualIP, and what follows from it for a node.
+
+    `hosted` is what a node's own servers answer for. `kept` names VirtualServers of which nothing can be said at
+    present, and `kept_virtual_ips` VirtualIPs: of these nodes keep what they run.
+    """
+
+    entries: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
+    """The oldest VirtualServer first."""
+    hosted: Mapping[str, tuple[BackendAddress, ...]] = field(default_factory=dict)
+    guards: Mapping[str, PortGuardMode] = field(default_factory=dict)
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
+    kept_virtual_ips: frozenset[str] = frozenset()
+
+    def at(self, node: str, instances: Sequence[Instance], candidates: CandidatesOf) -> "At":
+        """What the node is to run beside these instances."""
+        held = _held(instances)
+        mine = [(e, own) for name in held for e in self.entries.get(name, ()) if (own := e.among(held[name]))]
+        mine.sort(key=lambda pair: pair[0].age)
+        known = self.nodes.get(node)
+        zone = known.zone if known else None
+        room = ROOM_BYTES - sum(_INSTANCE_BYTES + _ADDRESS_BYTES * len(i.addresses) for i in instances)
+        servers: list[NodeVirtualServer] = []
+        beyond: list[Entry] = []
+        elsewhere: list[Entry] = []
+        sync: ConnectionSync | None = None
+        for entry, addresses in mine:
+            directors = self._directors(node, entry, candidates) if node in entry.homes else ()
+            made, size = entry.on(addresses, zone, directors)
+            if size > room or len(servers) >= MAX_SERVERS:
+                beyond.append(entry)
+                continue
+            room -= size + 1
+            servers.append(made)
+            if entry.synced:
+                interface = held[entry.virtual_ip][addresses[0]]
+                sync = sync or ConnectionSync(interface=interface)
+                if interface != sync.interface:
+                    elsewhere.append(entry)
+        hosted = self.hosted.get(node, ())
+        found = NodeServices(tuple(servers), hosted, self.guards_of(held, servers), sync)
+        return At(found or NOTHING, tuple(beyond), tuple(elsewhere))
+
+    def _directors(self, node: str, entry: Entry, candidates: CandidatesOf) -> tuple[str, ...]:
+        """The MACs from which packets come that another node has balanced already."""
+        found: set[str] = set()
+        for other, interfaces in candidates(entry.virtual_ip).items():
+            reporter = self.nodes.get(other)
+            if other != node and reporter is not None:
+                found |= {r.mac.lower() for r in reporter.interfaces or () if r.name in interfaces}
+        return tuple(sorted(mac for mac in found if _MAC.fullmatch(mac)))[:_MOST_DIRECTORS]
+
+    def guards_of(
+        self, held: Mapping[str, Mapping[str, str | None]], servers: Iterable[NodeVirtualServer]
+    ) -> tuple[PortGuard, ...]:
+        """For each VirtualIP that wants its addresses guarded: addresses with equal ports are one guard."""
+        modes = {name: mode for name in held if (mode := self.guards.get(name, PortGuardMode.OFF)) != PortGuardMode.OFF}
+        if not modes:
+            return ()
+        ports: dict[str, set[tuple[str, int]]] = {}
+        for server in servers:
+            for address in server.addresses if server.port is not None else ():
+                ports.setdefault(address, set()).add((server.protocol, server.port or 0))
+        return tuple(guard for name, mode in sorted(modes.items()) for guard in _guards(mode, held[name], ports))
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """What a node runs, and what of it finds no room, or syncs its connections on another interface than the node."""
+
+    services: NodeServices
+    beyond: tuple[Entry, ...] = ()
+    elsewhere: tuple[Entry, ...] = ()
+
+
+def _held(instances: Iterable[Instance]) -> dict[str, dict[str, str | None]]:
+    """VirtualIP to the addresses that the node may hold, each with its instance's interface."""
+    found: dict[str, dict[str, str | None]] = {}
+    for instance in instances:
+        if instance.virtual_ip is not None:
+            own = found.setdefault(instance.virtual_ip, {})
+            own.update({bare(address): instance.interface for address in instance.addresses})
+    return found
+
+
+def _guards(mode: PortGuardMode, held: Iterable[str], ports: Mapping[str, set[tuple[str, int]]]) -> Iterator[PortGuard]:
+    alike: dict[tuple[tuple[str, int], ...], list[str]] = {}
+    for address in held:
+        alike.setdefault(tuple(sorted(ports.get(address, ()))), []).append(address)
+    for open_ports, addresses in alike.items():
+        yield PortGuard(
+            addresses=tuple(addresses),
+            mode="Enforce" if mode is PortGuardMode.ENFORCE else "Monitor",
+            ports=tuple(GuardedPort.model_validate({"protocol": p, "port": n}) for p, n in open_ports),
+        )
+
+
+def without_strangers(
+    instances: tuple[Instance, ...], servers: Iterable[NodeVirtualServer], kept: frozenset[str] = frozenset()
+) -> tuple[Instance, ...]:
+    """The instances without trackers of VirtualServers that the node has nothing of: it would be at Fault for ever."""
+    if not any(instance.tracking for instance in instances):
+        return instances
+    there = {server.virtual_server for server in servers} | kept
+    return tuple(_tracking_only(instance, there) for instance in instances)
+
+
+def _tracking_only(instance: Instance, there: frozenset[str] | set[str | None]) -> Instance:
+    tracking = tuple(each for each in instance.tracking if each.virtual_server.name in there)
+    return instance if len(tracking) == len(instance.tracking) else instance.model_copy(update={"tracking": tracking})

@@ -80,7 +80,7 @@ class Process:
         """Until it is told to stop, or there is nothing left to run; what it has set is gone then."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop)
-        for channel in (self._supervisor, self._agent):
+        for channel in (self._supervisor, self._agent, self._vrrp):
             loop.add_reader(channel.fileno(), self._hear, channel)
         loop.add_reader(self._parts.packets.fileno(), self._look_after_rules)
         # On disk before anything is set: whoever comes after us, if we die, has something to clear away.
@@ -117,6 +117,9 @@ class Process:
                     self._hold(frozenset(map(str, message.get("addresses", ()))))
                 case "snapshot":
                     self._answer(channel, message.get("id"))
+                case "tracked":
+                    # A VRRP process that has just begun must not elect by what it does not know.
+                    self._track_at_ns = 0
                 case "stop":
                     self._stop()
         self._wake.set()

@@ -31,13 +31,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The folder tells what a test needs: tests/netns network namespaces, tests/guest the guest kernel,
+    """The folder tells what a test needs: tests/netns network namespaces, tests/guest and tests/ipvs the guest kernel,
     tests/cluster a real API server, whose programs are an error where they are missing."""
     for item in items:
         folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
         if folder == "netns":
             item.add_marker(pytest.mark.netns)
-        if folder == "guest":
+        if folder in ("guest", "ipvs"):
             item.add_marker(pytest.mark.guest)
         if folder == "cluster":
             item.add_marker(pytest.mark.cluster)

@@ -74,6 +74,7 @@ from mooring_node.kernel.netlink import Buffer, NetlinkFormatError, attributes, 
 NamedT = TypeVar("NamedT", bound=int)
 
 _FLAGS = struct.Struct("=II")
+_NETWORK_U32 = struct.Struct("!I")
 # All ten 64-bit statistics one behind the other, as kernels write them that need no padding between.
 _STATS64 = struct.Struct("=" + 10 * "HHQ")
 _STATS64_LENGTHS, _STATS64_KINDS = 10 * (12,), tuple(STATS)
@@ -235,7 +236,7 @@ def _prefix(members: Mapping[int, bytes], family: int) -> int:
     value = _needed(members, SVC_NETMASK)
     if family == 6:
         return value
-    mask = int.from_bytes(members[SVC_NETMASK])
+    (mask,) = unpack(_NETWORK_U32, members[SVC_NETMASK])
     bits = mask.bit_count()
     return bits if mask == (0xFFFFFFFF << (ADDRESS_BITS[4] - bits)) & 0xFFFFFFFF else -1
 

@@ -4,6 +4,7 @@ ValueError says that something can't be told to the kernel: a number out of rang
 """
 
 import struct
+from functools import lru_cache
 
 from mooring_node.ipvs.diff import Action, Operation
 from mooring_node.ipvs.sync import Role, SyncDaemon
@@ -143,8 +144,9 @@ def stop_daemon(role: Role) -> bytes:
     return _head(Command.DEL_DAEMON) + nested(ATTR_DAEMON, attribute(DAEMON_STATE, _U32.pack(role)))
 
 
+@lru_cache(1024)
 def identity(key: ServiceKey) -> bytes:
-    """The attributes that name a service."""
+    """The attributes that name a service; they stand in each message of each of its destinations."""
     af = attribute(SVC_AF, _U16.pack(AF_OF[key.family]))
     if key.mark:
         return af + attribute(SVC_FWMARK, _U32.pack(key.mark))

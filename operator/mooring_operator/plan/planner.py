@@ -227,7 +227,7 @@ class Planner:
             self._shortages.pop(node, None)
             if found.beyond or found.elsewhere:
                 self._shortages[node] = found
-            instances = without_strangers(instances, found.services.virtual_servers, services.kept)
+            instances = without_strangers(instances, found.services.virtual_servers, services.kept.servers)
             old = configs.get(node)
             if old is None or old.spec.instances != instances or services_in(old.spec) != found.services:
                 spec = NodeConfigSpec(instances=instances, **found.services.fields)

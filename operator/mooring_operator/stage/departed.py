@@ -80,7 +80,8 @@ class Departed:
 
 
 def _may_run(standing: Standing) -> bool:
-    return bool(standing.instances or standing.unreadable or (standing.dropped and not standing.confirmed))
+    listed = standing.instances or standing.unreadable or standing.services or standing.beside.garbled
+    return bool(listed or (standing.dropped and not standing.confirmed))
 
 
 def _silent(document: Document) -> Document:

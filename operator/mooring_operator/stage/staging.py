@@ -9,19 +9,22 @@ All of that follows from what stands in the API. Nothing is remembered, so whoev
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from pydantic import ValidationError
-
-from mooring_api.nodeconfig import MAX_INSTANCES, Instance, InstanceState, Metadata, NodeConfig, NodeConfigSpec
+from mooring_api.nodeconfig import Instance, InstanceState, Metadata, NodeConfig
 from mooring_api.vrrp import Family
-from mooring_api.wire import problems_of
+from mooring_operator.plan.servers.plans import NOTHING, NodeServices
+from mooring_operator.plan.servers.services import Candidates, Services
 from mooring_operator.stage.aims import Aims, Target, aims_of, blocking, target_of
 from mooring_operator.stage.claims import Claims, claims_of, dropped_by, key_of, note_of, victims
+from mooring_operator.stage.fitting import fit, same
 from mooring_operator.stage.round import Round
 from mooring_operator.stage.seats import GroupKey, Seat, Share, Waiting, seat_of
+from mooring_operator.stage.services import given
 from mooring_operator.stage.standing import Standing
 from mooring_operator.stage.waits import waits_at_target, waits_of
 
 __all__ = ["Staged", "Stager", "Waiting", "stage"]
+
+NO_SERVICES = Services()
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,17 @@ def stage(
     kept: frozenset[str],
     nodes: frozenset[str],
     ready: frozenset[str] | None = None,
+    services: Services | None = None,
 ) -> Staged:
     """The NodeConfigs that may be written now, from nothing but what stands in the API.
 
     `target` is the plan's. `standings` must be as new as the last write of whoever wrote last. `kept` names
     VirtualIPs whose nodes keep exactly what they run. `nodes` are the Node objects that exist: what stands for
     another one binds nobody, and a node that the plan does not name keeps what it runs. Only a node of `ready` (None:
-    of all) counts as one that can take over from another that is to let go.
+    of all) counts as one that can take over from another that is to let go. `services` is the plan's: no election
+    depends on it, so each node gets what follows from the instances that it is to run now.
     """
-    return Stager().stage(target, standings, kept, nodes, ready)
+    return Stager().stage(target, standings, kept, nodes, ready, services)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,7 @@ class Stager:
         self._configs: dict[str, NodeConfig] = {}
         self._changed: set[str] = set()
         self._late: dict[str, tuple[Waiting, ...]] = {}
+        self._services = Services()
 
     def stage(
         self,
@@ -101,9 +107,11 @@ class Stager:
         kept: frozenset[str],
         nodes: frozenset[str],
         ready: frozenset[str] | None = None,
+        services: Services | None = None,
     ) -> Staged:
         """Equal to stage() with the same arguments."""
         self._ready = ready
+        last, self._services = self._services, services or NO_SERVICES
         dirty = self._take_in(target, standings, nodes)
         groups = {key for key, outcome in self._outcomes.items() if not outcome.reached or key[0] in kept ^ self._kept}
         for node, before in dirty.items():
@@ -113,7 +121,9 @@ class Stager:
         self._kept = kept
         touched = {*dirty, *self._nodes_of(groups)}
         self._work_out(groups, _sources_of_gone(standings, nodes))
-        touched |= self._nodes_of(groups)
+        touched |= self._nodes_of(groups) | self._neighbours(groups)
+        if last is not self._services:
+            touched |= self._unsettled()
         for node in touched:
             self._assemble(node)
         moving = {key[0] for key, outcome in self._outcomes.items() if not outcome.done and key[0] not in kept}
@@ -150,6 +160,15 @@ class Stager:
 
     def _nodes_of(self, groups: Iterable[GroupKey]) -> set[str]:
         return {node for key in groups for node in self._members.get(key, ())}
+
+    def _neighbours(self, groups: Iterable[GroupKey]) -> set[str]:
+        """Nodes of other groups of these VirtualIPs, where candidates must know each other."""
+        names = {name for name in {key[0] for key in groups} if self._services.directs(name)}
+        return self._nodes_of(key for key in self._members if key[0] in names) if names else set()
+
+    def _unsettled(self) -> set[str]:
+        """Nodes that are given something else than is planned, so that a new plan may leave their target as it is."""
+        return {n for n, parts in self._parts.items() if n not in self._configs or self._configs[n] is not parts.target}
 
     # Groups.
 
@@ -193,37 +212,34 @@ class Stager:
         if parts is None or (parts.target is None and parts.standing is None):
             self._configs.pop(node, None)
             return
-        spec, late, why = _fitting(parts, {key: self._outcomes[key].shares.get(node, {}) for key in parts.groups})
+        shares = {key: self._outcomes[key].shares.get(node, {}) for key in parts.groups}
+        before = parts.standing.instances if parts.standing else ()
+        spec, late, why = fit(shares, parts.stands, before, lambda instances: self._beside(node, instances))
         if late:
             self._late[node] = tuple(Waiting(*key, (node,), why) for key in late)
         standing = parts.standing
-        if standing is None or standing.unreadable or standing.instances != spec.instances:
+        if standing is None or not standing.has(spec):
             self._changed.add(node)
         dropped = dropped_by(standing, spec.instances, _quiet(standing)) if node in self._changed else frozenset()
-        if parts.target is not None and not dropped and _same_objects(parts.target.spec.instances, spec.instances):
+        if parts.target is not None and not dropped and same(parts.target.spec, spec):
             self._configs[node] = parts.target
         else:
             self._configs[node] = NodeConfig(metadata=Metadata(name=node, annotations=note_of(dropped)), spec=spec)
 
+    def _beside(self, node: str, instances: tuple[Instance, ...]) -> NodeServices:
+        standing = self._parts[node].standing
+        stands = standing.services if standing else NOTHING
+        return given(self._services, node, instances, stands, self._candidates)
 
-def _fitting(parts: _Parts, shares: dict[GroupKey, Share]) -> tuple[NodeConfigSpec, tuple[GroupKey, ...], str]:
-    """The node's spec, the groups of which something must wait because it does not fit beside the rest, and why.
-
-    Any of what was worked out for a node may be written later, so leaving it out is safe.
-    """
-    new = [key for key, share in shares.items() if share and key not in parts.stands]
-    late = []
-    while sum(map(len, shares.values())) > MAX_INSTANCES and new:
-        late.append(new.pop())
-        del shares[late[-1]]
-    instances = tuple(instance for share in shares.values() for instance in share.values())
-    try:
-        return NodeConfigSpec(instances=instances), tuple(late), f"a NodeConfig lists {MAX_INSTANCES} instances at most"
-    except ValidationError as error:
-        why = "; ".join(problem.message for problem in problems_of(error, ""))
-        before = parts.standing.instances if parts.standing else ()
-        changed = (key for key, share in shares.items() if share != parts.stands.get(key, {}))
-        return NodeConfigSpec.model_construct(instances=before), tuple(changed), why
+    def _candidates(self, virtual_ip: str) -> Candidates:
+        """Everybody who has addresses of the VirtualIP, or is to have them."""
+        found: dict[str, frozenset[str]] = {}
+        for key in (key for key in self._members if key[0] == virtual_ip):
+            for node in self._members[key]:
+                shares = (self._parts[node].wanted.get(key, {}), self._parts[node].stands.get(key, {}))
+                interfaces = (i.interface for share in shares for i in share.values())
+                found[node] = found.get(node, frozenset()).union(each for each in interfaces if each)
+        return found
 
 
 def _shares(instances: Iterable[Instance]) -> dict[GroupKey, Share]:
@@ -270,7 +286,3 @@ def _quiet(standing: Standing | None) -> frozenset[str]:
     return frozenset(
         i.name for i in standing.instances if not i.eligible and i.name not in active and standing.runs((i.name,))
     )
-
-
-def _same_objects(some: tuple[Instance, ...], others: tuple[Instance, ...]) -> bool:
-    return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))

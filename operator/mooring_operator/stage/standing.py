@@ -1,15 +1,17 @@
 """What stands in the API for each node: the NodeConfig that was written last, and what its daemon said of it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
 
-from mooring_api.nodeconfig import Instance, NodeConfigStatus
+from mooring_api.nodeconfig import Instance, NodeConfigSpec, NodeConfigStatus
 from mooring_api.nodeconfig_status import REMARK
 from mooring_api.wire import GROUP
+from mooring_operator.plan.servers.plans import NodeServices, services_in
+from mooring_operator.stage.beside import ALONE, Beside, beside
 
 #: On a NodeConfig: what it dropped and its node has not confirmed yet, as `GROUP=CLAIM`, divided by blanks.
 DROPPED = f"{GROUP}/dropped"
@@ -31,6 +33,27 @@ class Standing:
     dropped: frozenset[str] = frozenset()
     """What the spec no longer has, and the node may still run with until it has confirmed."""
     uid: str = ""
+    beside: Beside = ALONE
+
+    @property
+    def services(self) -> NodeServices:
+        """What the spec has beside the instances."""
+        return self.beside.services
+
+    def has(self, spec: NodeConfigSpec) -> bool:
+        """Whether exactly that stands here."""
+        read = not (self.unreadable or self.beside.garbled)
+        return read and self.instances == spec.instances and self.services == services_in(spec)
+
+    def sharing(self, spec: NodeConfigSpec) -> "Standing":
+        """The same, with the spec's own objects where they are equal: kept once, they are compared in no time."""
+        found = self
+        if self.instances == spec.instances:
+            found = replace(found, instances=spec.instances)
+        own = services_in(spec)
+        if self.services == own:
+            found = replace(found, beside=replace(found.beside, services=own))
+        return found
 
     @property
     def confirmed(self) -> bool:
@@ -60,9 +83,11 @@ def standing_of(document: Mapping[str, Any], before: Standing | None = None) -> 
     name, uid, generation = str(metadata.get("name", "")), str(metadata.get("uid", "")), metadata.get("generation")
     number = generation if isinstance(generation, int) else 0
     if before is not None and uid and number and (before.node, before.uid, before.generation) == (name, uid, number):
-        instances, unreadable = before.instances, before.unreadable
+        instances, unreadable, others = before.instances, before.unreadable, before.beside
     else:
-        instances, unreadable = _instances(_mapping(document.get("spec")).get("instances"))
+        spec = _mapping(document.get("spec"))
+        instances, unreadable = _instances(spec.get("instances"))
+        others = beside(spec, before.beside if before else None)
     note = _mapping(metadata.get("annotations")).get(DROPPED)
     return Standing(
         name,
@@ -72,6 +97,7 @@ def standing_of(document: Mapping[str, Any], before: Standing | None = None) -> 
         unreadable,
         frozenset(note.split()) if isinstance(note, str) else frozenset(),
         uid,
+        others,
     )
 
 

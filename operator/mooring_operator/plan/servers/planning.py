@@ -19,7 +19,7 @@ from mooring_operator.plan.servers.hosting import Homes, addresses_of, homes_of
 from mooring_operator.plan.servers.hosts import Hosts, hosts_of
 from mooring_operator.plan.servers.plans import ServerFinding, ServerPlan, ServerReason
 from mooring_operator.plan.servers.ports import entries_of
-from mooring_operator.plan.servers.services import Candidates, Services
+from mooring_operator.plan.servers.services import Candidates, Kept, Services
 from mooring_operator.plan.snapshot import Node, Snapshot, named_service, server_age, virtual_server_name
 
 
@@ -148,34 +148,37 @@ class ServerPlanner:
         """Bring `services` up to date; the nodes for which something may be different."""
         last = self.services
         by_virtual_ip: dict[str, list[Entry]] = {}
-        kept = set(snapshot.unreadable_servers)
         for server in in_order:
-            memory = self._memories[server.key]
-            if memory.entries:
-                by_virtual_ip.setdefault(server.spec.virtual_ip_ref.name, []).extend(memory.entries)
-            if memory.plan is not None and memory.plan.kept:
-                kept.add(server.key)
+            if found := self._memories[server.key].entries:
+                by_virtual_ip.setdefault(server.spec.virtual_ip_ref.name, []).extend(found)
         entries = {name: _same_tuple(last.entries.get(name, ()), found) for name, found in by_virtual_ip.items()}
         modes = ((name, bearer.virtual_ip.spec.port_guard) for name, bearer in bearers.items())
         guards = {name: mode for name, mode in modes if mode is not PortGuardMode.OFF}
-        hosted = self._hosted(in_order, last)
+        services = Services(entries, self._hosted(in_order, last), guards, nodes, self._kept(snapshot, bearers))
         dirty = set(changed)
-        for name in {*entries, *last.entries}:
-            direct = any(entry.homes for entry in entries.get(name, ()))
-            bearer = bearers.get(name)
-            if bearer is None:
-                continue
-            if entries.get(name) is not last.entries.get(name) or (
-                direct and not changed.isdisjoint(bearer.candidates)
-            ):
+        for name, bearer in bearers.items():
+            near = services.directs(name) and not changed.isdisjoint(bearer.candidates)
+            same = entries.get(name) is last.entries.get(name) and guards.get(name) == last.guards.get(name)
+            if near or not same:
                 dirty.update(bearer.held)
-        for name in {*guards, *last.guards}:
-            if guards.get(name) != last.guards.get(name) and name in bearers:
-                dirty.update(bearers[name].held)
+        hosted = services.hosted
         dirty.update(n for n in {*hosted, *last.hosted} if hosted.get(n) is not last.hosted.get(n))
-        services = Services(entries, hosted, guards, nodes, frozenset(kept), snapshot.unreadable)
         self.services = last if _unchanged(last, services, bool(changed)) else services
         return dirty
+
+    def _kept(self, snapshot: Snapshot, bearers: Mapping[str, Bearer]) -> Kept:
+        kept = [memory for memory in self._memories.values() if memory.plan is not None and memory.plan.kept]
+        others: frozenset[str] | None = frozenset()
+        if snapshot.unreadable_servers:
+            others = None
+        elif snapshot.unreadable:
+            others = frozenset(address for bearer in bearers.values() for address in bearer.addresses)
+        return Kept(
+            snapshot.unreadable_servers.union(memory.server.key for memory in kept),
+            snapshot.unreadable,
+            frozenset(address for memory in kept for address in memory.grant.addresses),
+            others,
+        )
 
     def _hosted(self, in_order: Iterable[VirtualServer], last: Services) -> Mapping[str, tuple[BackendAddress, ...]]:
         homes = tuple(memory.homes for server in in_order if (memory := self._memories[server.key]).homes)
@@ -256,5 +259,5 @@ def _unchanged(last: Services, now: Services, nodes_changed: bool) -> bool:
         and last.entries.keys() == now.entries.keys()
         and all(now.entries[name] is own for name, own in last.entries.items())
         and last.hosted is now.hosted
-        and (last.guards, last.kept, last.kept_virtual_ips) == (now.guards, now.kept, now.kept_virtual_ips)
+        and (last.guards, last.kept) == (now.guards, now.kept)
     )

@@ -32,12 +32,34 @@ Candidates = Mapping[str, frozenset[str]]
 CandidatesOf = Callable[[str], Candidates]
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Of what nothing can be said at present, so that nodes keep what they run of it."""
+
+    servers: frozenset[str] = frozenset()
+    """VirtualServers that can't be read, or whose VirtualIP can't, or whose endpoints are being listed."""
+    virtual_ips: frozenset[str] = frozenset()
+    """Those that can't be read."""
+    addresses: frozenset[str] = frozenset()
+    """Those that VirtualServers use whose endpoints are being listed."""
+    others: frozenset[str] | None = frozenset()
+    """All addresses of VirtualIPs that can be read; None: a VirtualServer that can't be read may use any of them."""
+
+    def __bool__(self) -> bool:
+        return bool(self.servers or self.virtual_ips)
+
+    def may_use(self, address: str) -> bool:
+        """Whether an address may be in use by what is kept."""
+        if self.others is None or address in self.addresses:
+            return True
+        return bool(self.virtual_ips) and address not in self.others
+
+
 @dataclass(frozen=True)
 class Services:
     """Everything that is balanced, by VirtualIP, and what follows from it for a node.
 
-    `hosted` is what a node's own servers answer for. `kept` names VirtualServers of which nothing can be said at
-    present, and `kept_virtual_ips` VirtualIPs: of these nodes keep what they run.
+    `hosted` is what a node's own servers answer for.
     """
 
     entries: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
@@ -45,12 +67,15 @@ class Services:
     hosted: Mapping[str, tuple[BackendAddress, ...]] = field(default_factory=dict)
     guards: Mapping[str, PortGuardMode] = field(default_factory=dict)
     nodes: Mapping[str, Node] = field(default_factory=dict)
-    kept: frozenset[str] = frozenset()
-    kept_virtual_ips: frozenset[str] = frozenset()
+    kept: Kept = Kept()
+
+    def directs(self, virtual_ip: str) -> bool:
+        """Whether candidates of the VirtualIP must know each other, because one of them is a backend."""
+        return any(entry.homes for entry in self.entries.get(virtual_ip, ()))
 
     def at(self, node: str, instances: Sequence[Instance], candidates: CandidatesOf) -> "At":
         """What the node is to run beside these instances."""
-        held = _held(instances)
+        held = held_by(instances)
         mine = [(e, own) for name in held for e in self.entries.get(name, ()) if (own := e.among(held[name]))]
         mine.sort(key=lambda pair: pair[0].age)
         known = self.nodes.get(node)
@@ -109,7 +134,7 @@ class At:
     elsewhere: tuple[Entry, ...] = ()
 
 
-def _held(instances: Iterable[Instance]) -> dict[str, dict[str, str | None]]:
+def held_by(instances: Iterable[Instance]) -> dict[str, dict[str, str | None]]:
     """VirtualIP to the addresses that the node may hold, each with its instance's interface."""
     found: dict[str, dict[str, str | None]] = {}
     for instance in instances:
@@ -134,7 +159,10 @@ def _guards(mode: PortGuardMode, held: Iterable[str], ports: Mapping[str, set[tu
 def without_strangers(
     instances: tuple[Instance, ...], servers: Iterable[NodeVirtualServer], kept: frozenset[str] = frozenset()
 ) -> tuple[Instance, ...]:
-    """The instances without trackers of VirtualServers that the node has nothing of: it would be at Fault for ever."""
+    """The instances without trackers of VirtualServers that the node has nothing of: it would be at Fault for ever.
+
+    It may have those of `kept`.
+    """
     if not any(instance.tracking for instance in instances):
         return instances
     there = {server.virtual_server for server in servers} | kept

@@ -189,7 +189,8 @@ def _check(options: argparse.Namespace) -> int:
     from mooring_api.problems import Problem
     from mooring_api.vrrp import TransportType
     from mooring_node.agent.compile import NodeFacts, compile_groups
-    from mooring_node.agent.configuration import in_file, read_file
+    from mooring_node.agent.compile_balance import compile_balance
+    from mooring_node.agent.configuration import in_file, placed, read_file
     from mooring_node.vrrp.faults import FaultReason
 
     reading = read_file(options.config)
@@ -209,12 +210,16 @@ def _check(options: argparse.Namespace) -> int:
         and not instance.transport.peers
         and not instance.transport.alone
     )
-    problems += lonely
-    for problem in problems:
+    balance, unbalanced = compile_balance(config.spec, NodeFacts(), config.metadata.name)
+    # What names no interface is for the node to tell, where it runs.
+    problems += (*lonely, *(each for each in unbalanced if not each.path.endswith((".interface", ".interfaces"))))
+    for problem in placed(problems, reading.places):
         print(in_file(options.config, problem), file=sys.stderr)
     named = [instance for instance in config.spec.instances if instance.interface]
     groups, _ = compile_groups(named, NodeFacts(), config.metadata.name)
     print(f"{options.config}: {len(config.spec.instances)} instances are good, in {len(groups)} groups")
+    if config.spec.virtual_servers:
+        print(f"{options.config}: {len(balance.servers)} virtual servers are good")
     return UNUSABLE if problems else 0
 
 

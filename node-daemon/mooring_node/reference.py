@@ -8,6 +8,9 @@ from typing import Any
 from prometheus_client.core import Metric
 
 from mooring_node.agent.metrics import NodeCollector
+from mooring_node.balance.answer import Load
+from mooring_node.checks.verdict import Reason
+from mooring_node.ipvs.findings import Trouble
 from mooring_node.vrrp.faults import COOLING_NS, FaultReason
 from mooring_node.vrrp.group import RECHECK_NS
 from mooring_node.vrrp.lateness import BOUNDS_NS
@@ -29,6 +32,7 @@ EVERYTHING: Mapping[str, Any] = {
         "version": "",
         "configuration": {"generation": 1, "ageSeconds": 0, "problems": []},
         "conflictsTotal": 0,
+        "balance": {"wanted": True, "runs": 1, "problems": [], "moreProblems": 0},
         "api": {
             "generation": 1,
             "observedGeneration": 1,
@@ -39,6 +43,23 @@ EVERYTHING: Mapping[str, Any] = {
             "credentials": [],
         },
     },
+    "checks": {
+        "targets": 1,
+        "probes": {
+            "boundsSeconds": [],
+            "durations": {"tcp": {"counts": [0], "totalSeconds": 0}},
+            "failures": [{"kind": "tcp", "reason": Reason.TIMEOUT, "count": 1}],
+            "withheld": 0,
+            "lateness": {"counts": [0], "totalSeconds": 0},
+        },
+        "ipvs": {"writes": 0, "refused": {Trouble.MISSING_MODULE.value: 1}, "drift": 0},
+        "portGuard": [{"address": "10.0.0.100", "mode": "refused", "packets": 0, "bytes": 0}],
+    },
+    "servers": [{"name": "shop/web:https", "family": "IPv4", "quorum": True}],
+    "loads": [
+        Load("shop/web:https", "10.0.0.100:443/TCP", ""),
+        Load("shop/web:https", "10.0.0.100:443/TCP", "10.9.0.1:8443"),
+    ],
     "groups": [
         {
             "name": "web",
@@ -47,6 +68,7 @@ EVERYTHING: Mapping[str, Any] = {
             "priority": 100,
             "transitions": 1,
             "heldAddresses": [],
+            "tracked": [{"server": "shop/web", "good": True}],
             "members": [
                 {
                     "name": "web",

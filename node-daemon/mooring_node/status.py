@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mooring_node import status_servers
 from mooring_node.agent.transitions import read_transitions
 
 SHOWN_TRANSITIONS = 10
@@ -16,13 +17,26 @@ def transitions(path: Path) -> list[dict[str, str]]:
 
 def text(reply: dict[str, Any]) -> str:
     """What holds, what is wrong and what to do, in this order."""
-    lines = [*_groups(reply["groups"]), "", *_wrong(reply), *_processes(reply), "", "Last transitions:"]
+    balance = reply["agent"].get("balance") or {}
+    servers = status_servers.table(balance)
+    lines = [
+        *_groups(reply),
+        "",
+        *([*servers, ""] if servers else []),
+        *_wrong(reply),
+        *_processes(reply),
+        "",
+        "Last transitions:",
+    ]
     for each in reply["transitions"][-SHOWN_TRANSITIONS:]:
         lines.append(f"  {each['time']}  {each['group']}  {each['before']} -> {each['after']}  {each['reason']}")
     return "\n".join(lines)
 
 
-def _groups(groups: list[dict[str, Any]]) -> list[str]:
+def _groups(reply: dict[str, Any]) -> list[str]:
+    groups = reply["groups"]
+    if reply["agent"].get("checksOnly"):
+        return ["No VRRP is spoken (--checks-only)."]
     if not groups:
         return ["No groups are configured."]
     rows = [("GROUP", "STATE", "FOR", "VRID", "PRIORITY", "HELD", "LAST HEARD", "")]
@@ -63,6 +77,7 @@ def _wrong(reply: dict[str, Any]) -> list[str]:
         lines.append(f"! {problem}")
     if configuration.get("moreProblems"):
         lines.append(f"! and {configuration['moreProblems']} more; the log has them")
+    lines += status_servers.wrong(reply["agent"].get("balance") or {})
     lines += _wrong_with_api(reply["agent"].get("api") or {})
     for name in reply["silent"]:
         lines.append(f"! the {name} process did not answer in time")
@@ -87,6 +102,7 @@ def _wrong_with_api(api: dict[str, Any]) -> list[str]:
 def _processes(reply: dict[str, Any]) -> list[str]:
     lines = [f"Configuration {_configuration(reply['agent'])}, maintenance {'on' if reply['maintenance'] else 'off'}"]
     lines += _api(reply["agent"].get("api") or {})
+    lines += status_servers.summary(reply["agent"].get("balance") or {})
     for each in reply["processes"]:
         again = f", started again {each['restarts']} times ({each['lastExit']})" if each["restarts"] else ""
         lines.append(f"  {each['name']}: pid {each['pid']}, up {_duration(each['forSeconds'])}{again}")

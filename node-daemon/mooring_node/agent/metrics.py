@@ -13,6 +13,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from mooring_node.agent import balance_metrics
 from mooring_node.vrrp.lateness import BOUNDS_NS
 
 STATES = {"Initialize": 0, "Backup": 1, "Active": 2, "Fault": 3}
@@ -35,7 +36,8 @@ class NodeCollector(Collector):
         process, agent = state.get("vrrp") or {}, state.get("agent") or {}
         groups = state.get("groups", [])
         yield InfoMetricFamily("mooring_node", "The daemon", value={"version": str(agent.get("version", ""))})
-        yield GaugeMetricFamily("mooring_vrrp_up", "1 while the VRRP process answers", value=1 if process else 0)
+        if not agent.get("checksOnly"):
+            yield GaugeMetricFamily("mooring_vrrp_up", "1 while the VRRP process answers", value=1 if process else 0)
         yield from _groups(groups)
         yield from _members([member for group in groups for member in group["members"]])
         yield from _refusals(groups, process)
@@ -52,6 +54,7 @@ class NodeCollector(Collector):
                 value=len(process["foreignRouters"]),
             )
             yield GaugeMetricFamily("mooring_maintenance", "1 in maintenance", value=int(process["maintenance"]))
+        yield from balance_metrics.families(state)
         yield from _configuration(agent)
         yield from _api(agent.get("api") or {})
 
@@ -62,13 +65,18 @@ def _groups(groups: list[dict[str, Any]]) -> Iterator[Metric]:
     priority = GaugeMetricFamily("mooring_vrrp_priority", "The priority that is advertised", labels=names)
     transitions = CounterMetricFamily("mooring_vrrp_transitions", "Changes of state", labels=names)
     held = GaugeMetricFamily("mooring_addresses_held", "Addresses that this node holds", labels=names)
+    tracked = GaugeMetricFamily(
+        "mooring_vrrp_tracked", "1 while a virtual server that the group tracks is good", labels=[*names, "server"]
+    )
     for group in groups:
         labels = [group["name"], group["virtualIP"] or ""]
         state.add_metric(labels, STATES[group["state"]])
         priority.add_metric(labels, group["priority"])
         transitions.add_metric(labels, group["transitions"])
         held.add_metric(labels, len(group["heldAddresses"]))
-    yield from (state, priority, transitions, held)
+        for each in group.get("tracked", ()):
+            tracked.add_metric([*labels, each["server"]], int(each["good"]))
+    yield from (state, priority, transitions, held, tracked)
 
 
 _MEMBER_COUNTERS = (

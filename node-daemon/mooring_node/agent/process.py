@@ -249,6 +249,7 @@ class Agent:
             },
             "api": self._upstream.about() if self._upstream is not None else None,
             "balance": self._balancing.about(),
+            "checksOnly": self._options.checks_only,
             "conflictsTotal": self._running.claims.conflicts.total,
             "conflicts": [
                 {"address": each.address, "mac": each.mac, "interface": each.interface, "count": each.count}

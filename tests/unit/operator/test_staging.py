@@ -670,7 +670,7 @@ def test_an_instance_that_nobody_can_read_is_written_anew(fleet):
 
 
 def test_a_node_has_no_more_instances_than_a_node_config_can_list(fleet, monkeypatch):
-    monkeypatch.setattr("mooring_operator.stage.staging.MAX_INSTANCES", 2)
+    monkeypatch.setattr("mooring_operator.stage.fitting.MAX_INSTANCES", 2)
     words = "a NodeConfig lists 2 instances at most"
     running(fleet, WEB, SECOND)
     fleet.aim([WEB, OTHER])

@@ -121,10 +121,7 @@ class Ipvs:
         failures = self._apply(operations)
         again = [each.operation for each in failures if each.module and self._loads(each.module)]
         if again:
-            # A service that was refused for its scheduler has refused its destinations too.
-            names = {each.service for each in again}
-            repeated = [each.operation for each in failures if each.operation.service in names]
-            failures = (*(each for each in failures if each.operation.service not in names), *self._apply(repeated))
+            failures = (*(each for each in failures if each.operation not in again), *self._apply(again))
         return tuple(self._explained(each) for each in failures)
 
     def counters(self) -> Mapping[ServiceKey, tuple[Counters, Mapping[DestinationKey, Load]]]:

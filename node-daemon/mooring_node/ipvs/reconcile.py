@@ -163,7 +163,7 @@ class Reconciler:
 
     def _read_some(self) -> None:
         chosen = [*self._unsure, *(key for key in self._audit if key in self._known)][:READS_A_TURN]
-        entries = self._kernel.find(chosen)
+        entries = self._kernel.find(chosen) if chosen else {}
         for key in chosen:
             entry = entries.get(key)
             self._observe(key, None if entry is None else self._read(key, entry))
@@ -227,9 +227,8 @@ class Reconciler:
         wanted = {key: desired[key] for key in chosen if key in desired}
         known = {key: self._known[key] for key in chosen if key in self._known}
         operations = diff(wanted, known, self._owned.services)
-        failures = self._kernel.apply(operations) if operations else ()
         refused: dict[ServiceKey, list[Failure]] = {}
-        for failure in failures:
+        for failure in self._apply(operations):
             refused.setdefault(failure.operation.service, []).append(failure)
         for key in chosen:
             if key in refused:
@@ -239,6 +238,14 @@ class Reconciler:
                 del self._dirty[key]
                 self._retries.forget(key)
         self._let_go([key for key in chosen if key not in wanted and key not in refused])
+
+    def _apply(self, operations: Sequence[Operation]) -> tuple[Failure, ...]:
+        """New services first and by themselves: the destinations of one that is refused must not get into another's."""
+        new = [each for each in operations if each.action is Action.NEW_SERVICE]
+        failures = self._kernel.apply(new) if new else ()
+        lost = {each.operation.service for each in failures}
+        rest = [each for each in operations if each.action is not Action.NEW_SERVICE and each.service not in lost]
+        return (*failures, *(self._kernel.apply(rest) if rest else ()))
 
     def _fail(self, key: ServiceKey, operations: Sequence[Operation], refused: list[Failure], now_ns: int) -> None:
         first = refused[0]

@@ -37,6 +37,7 @@ class FakeKernel:
         self.refuse: dict[tuple[Action, ServiceKey], int] = {}
         self.breaks: OSError | None = None
         self.dies_after: int | None = None
+        """So many operations more, and the process that asked for them is dead."""
         self.before_apply: Callable[[], None] = lambda: None
         self.daemons: dict[Role, SyncDaemon] = {}
 
@@ -67,9 +68,11 @@ class FakeKernel:
             raise self.breaks
         self.applied.append(list(operations))
         failures = []
-        for place, operation in enumerate(operations):
-            if self.dies_after is not None and place >= self.dies_after:
-                raise Killed
+        for operation in operations:
+            if self.dies_after is not None:
+                if self.dies_after == 0:
+                    raise Killed
+                self.dies_after -= 1
             code = self.refuse.get((operation.action, operation.service)) or self._do(operation)
             if code:
                 module = f"ip_vs_{operation.values.scheduler}" if isinstance(operation.values, Service) else None

@@ -22,6 +22,7 @@ from mooring_node.ipvs.table import (
 WEB = ServiceKey(4, TCP, "192.0.2.1", 80)
 DNS = ServiceKey(4, UDP, "192.0.2.1", 53)
 WEB6 = ServiceKey(6, TCP, "2001:db8::1", 80)
+MAIL = ServiceKey(4, TCP, "192.0.2.2", 25)
 MARK = ServiceKey(4, mark=7)
 ONE, TWO, THREE = (DestinationKey(f"10.0.0.{last}", 8080) for last in (1, 2, 3))
 

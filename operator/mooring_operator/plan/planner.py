@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from mooring_api.nodeconfig import MAX_INSTANCES, HeldAddress, Instance, Metadata, NodeConfig, NodeConfigSpec
+from mooring_api.nodeconfig import MAX_INSTANCES, HeldAddress, Instance, Metadata, NodeConfig
 from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIP, VirtualIPStatus
 from mooring_operator.plan.allocate import Claim, own_addresses, virtual_router_ids, without_room
@@ -18,7 +18,7 @@ from mooring_operator.plan.rendering import Made, instances_of, status_of, statu
 from mooring_operator.plan.segments import segments_of
 from mooring_operator.plan.selection import Selection
 from mooring_operator.plan.servers.planning import ServerPlanner
-from mooring_operator.plan.servers.plans import ServerPlans, services_in
+from mooring_operator.plan.servers.plans import ServerPlans, services_in, spec_of
 from mooring_operator.plan.servers.services import At, Services, without_strangers
 from mooring_operator.plan.servers.shortages import with_shortages
 from mooring_operator.plan.servers.tracking import not_tracked
@@ -230,7 +230,7 @@ class Planner:
             instances = without_strangers(instances, found.services.virtual_servers, services.kept.servers)
             old = configs.get(node)
             if old is None or old.spec.instances != instances or services_in(old.spec) != found.services:
-                spec = NodeConfigSpec(instances=instances, **found.services.fields)
+                spec = spec_of(instances, found.services)
                 configs[node] = NodeConfig(metadata=Metadata(name=node), spec=spec)
         self._configs = {name: configs[name] for name in self._nodes}
         self._shortages = {name: at for name, at in self._shortages.items() if name in self._nodes}

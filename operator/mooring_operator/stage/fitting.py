@@ -1,12 +1,13 @@
 """One node's spec from its groups' shares: what there is room for, and nothing that its daemon would refuse."""
 
 from collections.abc import Callable, Mapping
+from operator import is_
 
 from pydantic import ValidationError
 
 from mooring_api.nodeconfig import MAX_INSTANCES, Instance, NodeConfigSpec
 from mooring_api.wire import problems_of
-from mooring_operator.plan.servers.plans import NodeServices, services_in
+from mooring_operator.plan.servers.plans import NodeServices, services_in, spec_of
 from mooring_operator.plan.servers.services import without_strangers
 from mooring_operator.stage.seats import GroupKey, Share
 
@@ -18,11 +19,12 @@ def fit(
     stands: Mapping[GroupKey, Share],
     before: Instances,
     beside: Callable[[Instances], NodeServices],
+    target: NodeConfigSpec | None,
 ) -> tuple[NodeConfigSpec, tuple[GroupKey, ...], str]:
     """The spec, the groups of which something must wait because it does not fit beside the rest, and why.
 
     Any of what was worked out for a node may be written later, so leaving it out is safe. `stands` and `before` are
-    what is written there now; `beside` says what goes with instances.
+    what is written there now; `beside` says what goes with instances. Where it comes out so, the spec is `target`.
     """
     new = [key for key, share in shares.items() if share and key not in stands]
     late = []
@@ -33,7 +35,8 @@ def fit(
     services = beside(instances)
     instances = without_strangers(instances, services.virtual_servers)
     try:
-        spec = NodeConfigSpec(instances=instances, **services.fields)
+        same = target is not None and _same(target, instances, services)
+        spec = target if target is not None and same else spec_of(instances, services)
         return spec, tuple(late), f"a NodeConfig lists {MAX_INSTANCES} instances at most"
     except ValidationError as error:
         why = "; ".join(problem.message for problem in problems_of(error, ""))
@@ -41,8 +44,7 @@ def fit(
         return NodeConfigSpec.model_construct(instances=before, **beside(before).fields), tuple(changed), why
 
 
-def same(one: NodeConfigSpec, other: NodeConfigSpec) -> bool:
+def _same(spec: NodeConfigSpec, instances: Instances, services: NodeServices) -> bool:
     """Of the same instances, as objects, and with equal services."""
-    some, others = one.instances, other.instances
-    alike = len(some) == len(others) and all(a is b for a, b in zip(some, others, strict=True))
-    return alike and services_in(one) == services_in(other)
+    own = spec.instances
+    return len(own) == len(instances) and all(map(is_, own, instances)) and services_in(spec) == services

@@ -8,6 +8,7 @@ All of that follows from what stands in the API. Nothing is remembered, so whoev
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import is_
 
 from mooring_api.nodeconfig import Instance, InstanceState, Metadata, NodeConfig
 from mooring_api.vrrp import Family
@@ -15,7 +16,7 @@ from mooring_operator.plan.servers.plans import NOTHING, NodeServices
 from mooring_operator.plan.servers.services import Candidates, Services
 from mooring_operator.stage.aims import Aims, Target, aims_of, blocking, target_of
 from mooring_operator.stage.claims import Claims, claims_of, dropped_by, key_of, note_of, victims
-from mooring_operator.stage.fitting import fit, same
+from mooring_operator.stage.fitting import fit
 from mooring_operator.stage.round import Round
 from mooring_operator.stage.seats import GroupKey, Seat, Share, Waiting, seat_of
 from mooring_operator.stage.services import given
@@ -70,6 +71,13 @@ class _Parts:
     wanted: Mapping[GroupKey, Share]
     stands: Mapping[GroupKey, Share]
 
+    def alike(self, other: "_Parts") -> bool:
+        """Whether no group can tell the difference: what is planned differs in services alone."""
+        if self.standing is not other.standing or self.target is None or other.target is None:
+            return False
+        some, others = self.target.spec.instances, other.target.spec.instances
+        return len(some) == len(others) and all(map(is_, some, others))
+
     @property
     def groups(self) -> Iterable[GroupKey]:
         """In the order of the plan, then what stands besides."""
@@ -116,6 +124,8 @@ class Stager:
         groups = {key for key, outcome in self._outcomes.items() if not outcome.reached or key[0] in kept ^ self._kept}
         for node, before in dirty.items():
             now = self._parts.get(node)
+            if before is not None and now is not None and before.alike(now):
+                continue
             for parts in (before, now):
                 groups.update(*((parts.wanted, parts.stands) if parts else ()))
         self._kept = kept
@@ -214,14 +224,15 @@ class Stager:
             return
         shares = {key: self._outcomes[key].shares.get(node, {}) for key in parts.groups}
         before = parts.standing.instances if parts.standing else ()
-        spec, late, why = fit(shares, parts.stands, before, lambda instances: self._beside(node, instances))
+        target = parts.target.spec if parts.target else None
+        spec, late, why = fit(shares, parts.stands, before, lambda instances: self._beside(node, instances), target)
         if late:
             self._late[node] = tuple(Waiting(*key, (node,), why) for key in late)
         standing = parts.standing
         if standing is None or not standing.has(spec):
             self._changed.add(node)
         dropped = dropped_by(standing, spec.instances, _quiet(standing)) if node in self._changed else frozenset()
-        if parts.target is not None and not dropped and same(parts.target.spec, spec):
+        if parts.target is not None and not dropped and spec is target:
             self._configs[node] = parts.target
         else:
             self._configs[node] = NodeConfig(metadata=Metadata(name=node, annotations=note_of(dropped)), spec=spec)

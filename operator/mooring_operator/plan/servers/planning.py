@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import is_
 
 from mooring_api.access import PortGuardMode
 from mooring_api.balancing import Forwarding
@@ -28,6 +29,8 @@ class _Memory:
     """What was worked out for one VirtualServer, with what it was worked out from."""
 
     server: VirtualServer
+    direct: bool
+    """Whether anything of it is forwarded in another way than by NAT."""
     bearer: Bearer | None
     labels: Mapping[str, str] | None
     unknown: bool
@@ -42,6 +45,8 @@ class _Memory:
     plan: ServerPlan | None = None
 
 
+#: A VirtualServer's key, itself, and the Service that it names.
+_Named = tuple[str, VirtualServer, str | None]
 #: Where it does not matter whose an address is.
 _ANY = Hosts()
 
@@ -51,7 +56,10 @@ class ServerPlanner:
 
     def __init__(self) -> None:
         self._memories: dict[str, _Memory] = {}
-        self._order: tuple[tuple[VirtualServer, Grant], ...] = ()
+        self._servers: tuple[VirtualServer, ...] = ()
+        self._in_order: tuple[_Named, ...] = ()
+        self._claimants: tuple[_Named, ...] = ()
+        self._given: tuple[Grant, ...] = ()
         self._claimed: dict[str, Claimed] = {}
         self._hosts = Hosts()
         self._homes: tuple[Homes, ...] = ()
@@ -85,53 +93,58 @@ class ServerPlanner:
         if changed:
             found = hosts_of(nodes.values())
             self._hosts = self._hosts if self._hosts == found else found
-        before, self._memories = self._memories, {}
-        in_order = sorted(snapshot.virtual_servers, key=server_age)
-        for server in in_order:
+        in_order = self._sorted(snapshot.virtual_servers)
+        before = self._memories
+        self._memories = {}
+        for key, server, service in in_order:
             bearer = bearers.get(server.spec.virtual_ip_ref.name)
             labels = snapshot.namespaces.get(server.metadata.namespace or "")
-            unknown = _unheard(server, snapshot) if bearer else server.spec.virtual_ip_ref.name in snapshot.unreadable
-            self._memories[server.key] = _granted(server, bearer, labels, unknown, before.get(server.key))
-        self._claim(in_order)
-        for server in in_order:
-            memory = self._memories[server.key]
-            self._find(memory, snapshot)
+            if bearer is None:
+                unknown = server.spec.virtual_ip_ref.name in snapshot.unreadable
+            else:
+                # While they are being listed it would seem to have none.
+                unknown = service is not None and service not in snapshot.endpoints
+            self._memories[key] = _granted(server, bearer, labels, unknown, before.get(key))
+        self._claim()
+        plans: dict[str, ServerPlan] = {}
+        for key, _, service in in_order:
+            memory = self._memories[key]
+            self._find(memory, self._claimed[key], snapshot.endpoints.get(service) if service else ())
             self._host(memory, nodes, changed)
-            _sum_up(memory)
-        plans = {server.key: plan for server in in_order if (plan := self._memories[server.key].plan) is not None}
+            plans[key] = memory.plan = memory.plan or _sum_up(memory)
         for key in snapshot.unreadable_servers:
             plans[key] = _unreadable(key, snapshot.problems)
-        dirty = self._serve(snapshot, in_order, bearers, nodes, changed)
+        dirty = self._serve(snapshot, bearers, nodes, changed)
         return dict(sorted(plans.items())), dirty
 
-    def _claim(self, in_order: Iterable[VirtualServer]) -> None:
-        pairs = tuple((server, self._memories[server.key].grant) for server in in_order)
-        same = len(pairs) == len(self._order) and all(
-            server is s and given is g for (server, given), (s, g) in zip(pairs, self._order, strict=True)
-        )
-        if not same:
-            self._order = pairs
-            found = claims(pairs)
-            self._claimed = {
-                k: b if (b := self._claimed.get(k)) == claimed else claimed for k, claimed in found.items()
-            }
+    def _sorted(self, servers: tuple[VirtualServer, ...]) -> tuple[_Named, ...]:
+        """The oldest first."""
+        if not _same(servers, self._servers):
+            self._servers = servers
+            self._in_order = tuple((s.key, s, named_service(s)) for s in sorted(servers, key=server_age))
+        return self._in_order
 
-    def _find(self, memory: _Memory, snapshot: Snapshot) -> None:
+    def _claim(self) -> None:
+        memories = self._memories.values()
+        given = tuple(memory.grant for memory in memories)
+        if not (self._claimants is self._in_order and _same(given, self._given)):
+            self._claimants, self._given, last = self._in_order, given, self._claimed
+            found = claims((memory.server, memory.grant) for memory in memories)
+            self._claimed = {k: b if (b := last.get(k)) == claimed else claimed for k, claimed in found.items()}
+
+    def _find(self, memory: _Memory, claimed: Claimed, slices: Sequence[EndpointSlice] | None) -> None:
         """Its backends. Where nothing but NAT is asked for, whose an address is does not matter."""
-        server = memory.server
-        claimed, service = self._claimed[server.key], named_service(server)
-        slices = snapshot.endpoints.get(service) if service else ()
-        hosts = self._hosts if _direct(server) else _ANY
+        hosts = self._hosts if memory.direct else _ANY
         if memory.claimed is claimed and memory.slices is slices and memory.hosts is hosts:
             return
         memory.claimed, memory.slices, memory.hosts = claimed, slices, hosts
-        entries, memory.findings = ((), ()) if slices is None else entries_of(server, claimed, slices, hosts)
+        entries, memory.findings = ((), ()) if slices is None else entries_of(memory.server, claimed, slices, hosts)
         known = {entry.plan.entry: entry for entry in memory.entries}
         memory.entries = tuple(k if (k := known.get(entry.plan.entry)) == entry else entry for entry in entries)
         memory.plan = None
 
     def _host(self, memory: _Memory, nodes: Mapping[str, Node], changed: set[str]) -> None:
-        homes = {home for entry in memory.entries for home in entry.homes} if memory.hosts is not _ANY else set()
+        homes = {home for entry in memory.entries for home in entry.homes} if memory.direct else set()
         if memory.plan is None or not homes.isdisjoint(changed):
             assert memory.bearer is not None or not homes, "without a VirtualIP there is nothing to answer for"
             found = homes_of(memory.bearer.virtual_ip, memory.entries, nodes) if memory.bearer and homes else {}
@@ -140,7 +153,6 @@ class ServerPlanner:
     def _serve(
         self,
         snapshot: Snapshot,
-        in_order: Iterable[VirtualServer],
         bearers: Mapping[str, Bearer],
         nodes: Mapping[str, Node],
         changed: set[str],
@@ -148,13 +160,16 @@ class ServerPlanner:
         """Bring `services` up to date; the nodes for which something may be different."""
         last = self.services
         by_virtual_ip: dict[str, list[Entry]] = {}
-        for server in in_order:
-            if found := self._memories[server.key].entries:
-                by_virtual_ip.setdefault(server.spec.virtual_ip_ref.name, []).extend(found)
-        entries = {name: _same_tuple(last.entries.get(name, ()), found) for name, found in by_virtual_ip.items()}
+        for memory in self._memories.values():
+            if memory.entries:
+                by_virtual_ip.setdefault(memory.server.spec.virtual_ip_ref.name, []).extend(memory.entries)
+        entries = {
+            name: before if _same(before := last.entries.get(name, ()), found) else tuple(found)
+            for name, found in by_virtual_ip.items()
+        }
         modes = ((name, bearer.virtual_ip.spec.port_guard) for name, bearer in bearers.items())
         guards = {name: mode for name, mode in modes if mode is not PortGuardMode.OFF}
-        services = Services(entries, self._hosted(in_order, last), guards, nodes, self._kept(snapshot, bearers))
+        services = Services(entries, self._hosted(last), guards, nodes, self._kept(snapshot, bearers))
         dirty = set(changed)
         for name, bearer in bearers.items():
             near = services.directs(name) and not changed.isdisjoint(bearer.candidates)
@@ -180,9 +195,9 @@ class ServerPlanner:
             others,
         )
 
-    def _hosted(self, in_order: Iterable[VirtualServer], last: Services) -> Mapping[str, tuple[BackendAddress, ...]]:
-        homes = tuple(memory.homes for server in in_order if (memory := self._memories[server.key]).homes)
-        if len(homes) == len(self._homes) and all(one is other for one, other in zip(homes, self._homes, strict=True)):
+    def _hosted(self, last: Services) -> Mapping[str, tuple[BackendAddress, ...]]:
+        homes = tuple(memory.homes for memory in self._memories.values() if memory.homes)
+        if _same(homes, self._homes):
             return last.hosted
         self._homes = homes
         found = addresses_of(homes)
@@ -204,8 +219,8 @@ def _granted(
         known.grant = known.grant if known.grant == given else given
         known.bearer, known.labels, known.unknown, known.plan = bearer, labels, unknown, None
         return known
-    entries = known.entries if known else ()
-    return _Memory(server, bearer, labels, unknown, _grant(server, bearer, labels, unknown), entries=entries)
+    given = _grant(server, bearer, labels, unknown)
+    return _Memory(server, _direct(server), bearer, labels, unknown, given, entries=known.entries if known else ())
 
 
 def _grant(server: VirtualServer, bearer: Bearer | None, labels: Mapping[str, str] | None, unknown: bool) -> Grant:
@@ -214,27 +229,17 @@ def _grant(server: VirtualServer, bearer: Bearer | None, labels: Mapping[str, st
     return grant(server, bearer.virtual_ip, bearer.addresses, labels)
 
 
-def _unheard(server: VirtualServer, snapshot: Snapshot) -> bool:
-    """Whether its endpoints are being listed: until then it would seem to have none."""
-    service = named_service(server)
-    return service is not None and service not in snapshot.endpoints
-
-
 def _direct(server: VirtualServer) -> bool:
-    """Whether anything of it is forwarded in another way than by NAT."""
     spec = server.spec
     others = [each.forwarding for each in spec.backends.servers]
     others += [spec.sorry_server.forwarding] if spec.sorry_server else []
     return any(each not in (None, Forwarding.NAT) for each in (spec.forwarding, *others))
 
 
-def _sum_up(memory: _Memory) -> None:
-    """The plan, where anything of it may be different."""
-    if memory.plan is not None:
-        return
+def _sum_up(memory: _Memory) -> ServerPlan:
     used = {address for entry in memory.entries for address in entry.plan.addresses}
     held = memory.bearer.held if memory.bearer else {}
-    memory.plan = ServerPlan(
+    return ServerPlan(
         memory.server.spec.virtual_ip_ref.name,
         (*memory.grant.findings, *memory.claimed.findings, *memory.findings),
         tuple(entry.plan for entry in memory.entries),
@@ -248,9 +253,9 @@ def _unreadable(key: str, problems: Iterable[Problem]) -> ServerPlan:
     return ServerPlan("", tuple(ServerFinding(ServerReason.INVALID, problem) for problem in own), kept=True)
 
 
-def _same_tuple(before: tuple[Entry, ...], found: list[Entry]) -> tuple[Entry, ...]:
-    same = len(before) == len(found) and all(one is other for one, other in zip(before, found, strict=True))
-    return before if same else tuple(found)
+def _same(some: Sequence[object], others: Sequence[object]) -> bool:
+    """Whether they hold the same objects."""
+    return len(some) == len(others) and all(map(is_, some, others))
 
 
 def _unchanged(last: Services, now: Services, nodes_changed: bool) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from mooring_api.balancing import Protocol
 from mooring_api.node_server import BackendAddress, ConnectionSync, NodeBackend, NodeVirtualServer, PortGuard
-from mooring_api.nodeconfig import NodeConfigSpec
+from mooring_api.nodeconfig import Instance, NodeConfigSpec
 from mooring_api.problems import Problem
 from mooring_operator.tell.server_reasons import ServerReason as ServerReason
 
@@ -84,6 +84,15 @@ NOTHING = NodeServices()
 def services_in(spec: NodeConfigSpec) -> NodeServices:
     """What stands in a spec beside its instances."""
     return NodeServices(spec.virtual_servers, spec.backend_addresses, spec.port_guards, spec.connection_sync)
+
+
+def spec_of(instances: tuple[Instance, ...], services: NodeServices) -> NodeConfigSpec:
+    """A spec of both; ValidationError where the instances contradict each other. Services are valid as they come.
+
+    To hold each server's rules again would cost more than to plan it.
+    """
+    spec = NodeConfigSpec(instances=instances)
+    return spec.model_copy(update=services.fields) if services else spec
 
 
 #: `namespace/name` to its plan.

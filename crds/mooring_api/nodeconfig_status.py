@@ -131,6 +131,8 @@ class ReportedProblem(Wire):
     """The field, as `spec.instances[0].interface`."""
     message: str
     """What is wrong and what to do."""
+    module: Annotated[str, Field(max_length=64)] | None = None
+    """The kernel module that is missing."""
 
 
 class NodeConfigStatus(Wire):

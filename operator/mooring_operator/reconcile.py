@@ -1,29 +1,32 @@
 """From what is known of the cluster to what is to be written: pure but for its memory."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-
-from pydantic import ValidationError
 
 from mooring_api.nodeconfig import NodeConfig
 from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIPStatus
+from mooring_api.virtualserver_status import VirtualServerStatus
 from mooring_operator.cluster.view import Changed, Endpoints, Listed, Removed, Stored, View
 from mooring_operator.cluster.writes import Document, Verb, Write
 from mooring_operator.plan.allocations import Allocations, adopt
 from mooring_operator.plan.planner import Planner
 from mooring_operator.plan.pods import PodSelection, selection_of
 from mooring_operator.plan.reading import Reading
+from mooring_operator.plan.snapshot import Snapshot, named_service
 from mooring_operator.stage.departed import Departed
 from mooring_operator.stage.staging import Staged, Stager
 from mooring_operator.stage.standing import Standing, standing_of
-from mooring_operator.tell.conditions import Told
+from mooring_operator.statuses import Statuses
 from mooring_operator.tell.judging import Judge
 from mooring_operator.tell.log_words import differences, overruled
 from mooring_operator.tell.news import news_of
 from mooring_operator.tell.reports import Reports
 from mooring_operator.tell.scene import Scene
+from mooring_operator.tell.servers import news as server_news
+from mooring_operator.tell.servers.judging import ServerJudge
+from mooring_operator.tell.servers.teller import ServerTeller
 
 KnownPods = Mapping[PodSelection, frozenset[str] | None]
 _NO_PODS: KnownPods = {}
@@ -49,8 +52,9 @@ class Result:
 class Reconciler:
     """One for a process: what was decided (virtual router IDs, groups) is adopted once and then remembered."""
 
-    def __init__(self, judge: Judge | None = None) -> None:
+    def __init__(self, judge: Judge | None = None, server_judge: ServerJudge | None = None) -> None:
         self._judge = judge or Judge()
+        self._teller = ServerTeller(server_judge)
         self._reading = Reading()
         self._planner = Planner()
         self._stager = Stager()
@@ -60,7 +64,8 @@ class Reconciler:
         self._standings: dict[str, Standing] = {}
         self._configs: Mapping[str, NodeConfig] = {}
         self._reports_alone: dict[str, tuple[Document, Document]] = {}
-        self._statuses: dict[str, tuple[Document, VirtualIPStatus | None]] = {}
+        self._virtual_ips = Statuses("VirtualIP", VirtualIPStatus, news_of, _essence)
+        self._virtual_servers = Statuses("VirtualServer", VirtualServerStatus, server_news.news_of, _server_essence)
 
     def turn(
         self, view: View, now: datetime, pods: KnownPods = _NO_PODS, endpoints: Endpoints = _NO_ENDPOINTS
@@ -68,11 +73,13 @@ class Reconciler:
         """What follows from the view. Every kind must have been listed once; views must come in their order.
 
         `pods` is where pods are Ready, None where that can't be known. What is not in it is being listed, and until
-        then nothing changes on the nodes of the VirtualIPs that ask for it: none would seem to have one.
+        then nothing changes on the nodes of the VirtualIPs that ask for it: none would seem to have one. So it is
+        with VirtualServers and `endpoints`.
         """
         touched = self._hear(view)
         self._departed.hear(view, now)
-        snapshot = self._reading.snapshot(self._documents(view), {s: n for s, n in pods.items() if n is not None})
+        known = {selection: nodes for selection, nodes in pods.items() if nodes is not None}
+        snapshot = self._reading.snapshot(self._documents(view), known, endpoints.slices)
         if self._allocations is None:
             self._allocations = adopt(snapshot.virtual_ips, snapshot.configured)
         plan = self._planner.plan(snapshot, self._allocations)
@@ -90,16 +97,35 @@ class Reconciler:
         staged = self._stager.stage(target, standings, kept, nodes | leaving.keys(), ready)
         self._configs = staged.node_configs
         scene = Scene(plan, staged, self._reports, ready, paused)
-        stands = self._stands(view, plan.statuses.keys() - unheard)
+        stands = self._virtual_ips.stand(view, plan.statuses.keys() - unheard)
         told = self._judge.judge(scene, self._standings, stands, touched, now)
+        statuses = {name: each.status for name, each in told.items()}
+        of_servers, times = self._tell_servers(view, scene, statuses, endpoints, now)
         writes = (
             *self._specs(view, staged),
             *_leftovers(view, nodes | leaving.keys()),
-            *_conditions(view, stands, told),
+            *self._virtual_ips.writes(view, stands, statuses),
+            *of_servers,
         )
-        times = [each.again_after_s for each in told.values() if each.again_after_s is not None]
+        times += [each.again_after_s for each in told.values() if each.again_after_s is not None]
         times += self._departed.again_after_s(leaving, now)
-        return Result(writes, plan.problems, min(times, default=None), frozenset(asked.values()))
+        services = _services(snapshot)
+        return Result(writes, plan.problems, min(times, default=None), frozenset(asked.values()), services)
+
+    def _tell_servers(
+        self, view: View, scene: Scene, statuses: Mapping[str, VirtualIPStatus], endpoints: Endpoints, now: datetime
+    ) -> tuple[tuple[Write, ...], list[float]]:
+        """What is to be written of VirtualServers, and when time alone may change it."""
+        # One whose endpoints are on their way is told of when they have come.
+        listing = {key for key, plan in scene.plan.servers.items() if plan.kept and not plan.findings}
+        keys = scene.plan.servers.keys() - (set() if endpoints.trouble else listing)
+        stands = self._virtual_servers.stand(view, keys)
+        stored = view.objects["VirtualServer"]
+        generations = {key: stored[key].document["metadata"].get("generation") for key in stands}
+        standings = self._standings
+        told, times = self._teller.tell(scene, statuses, standings, stands, generations, endpoints.trouble, now)
+        found = {key: each.status for key, each in told.items()}
+        return tuple(self._virtual_servers.writes(view, stands, found)), times
 
     def _hear(self, view: View) -> set[str]:
         """Read the NodeConfigs that changed, in the order in which they did; the nodes of which anything changed."""
@@ -137,7 +163,7 @@ class Reconciler:
 
     def _documents(self, view: View) -> Iterator[Document]:
         """What a snapshot is read from. The specs of NodeConfigs are read for adoption alone, so once."""
-        for kind in ("VirtualIP", "Node"):
+        for kind in ("VirtualIP", "VirtualServer", "Node", "Namespace"):
             yield from (stored.document for stored in view.objects[kind].values())
         configs = view.objects["NodeConfig"]
         for name in self._departed.missing:
@@ -153,13 +179,6 @@ class Reconciler:
             self._reports_alone[name] = pair
             yield self._departed.report(name) or pair[1]
 
-    def _stands(self, view: View, names: Iterable[str]) -> dict[str, VirtualIPStatus | None]:
-        """The statuses that stand in the API, of the VirtualIPs that there are."""
-        pairs = ((name, view.get("VirtualIP", name)) for name in names)
-        stored = {name: each for name, each in pairs if each is not None}
-        self._statuses = {name: _read_status(each, self._statuses.get(name)) for name, each in stored.items()}
-        return {name: status for name, (_, status) in self._statuses.items()}
-
     def _specs(self, view: View, staged: Staged) -> Iterator[Write]:
         """Members of one group one after the other: who is not told with the first of them joins in two steps."""
         names = {*staged.changed, *self._departed.missing} & staged.node_configs.keys()
@@ -168,30 +187,21 @@ class Reconciler:
             yield _spec(config, view.get("NodeConfig", config.metadata.name), standing)
 
 
-def _conditions(view: View, stands: Mapping[str, VirtualIPStatus | None], told: Mapping[str, Told]) -> Iterator[Write]:
-    for name, each in sorted(told.items()):
-        stored, before = view.objects["VirtualIP"][name], stands[name]
-        if before != each.status:
-            news = news_of(before, each.status)
-            yield Write(
-                Verb.STATUS,
-                "VirtualIP",
-                name,
-                "; ".join(f"{one.reason}: {one.message}" for one in news) or "no event",
-                {"metadata": {"name": name}, "status": each.status.to_wire()},
-                stored.resource_version,
-                stored.uid,
-                news,
-                urgent=_essence(before) != _essence(each.status),
-            )
+def _services(snapshot: Snapshot) -> frozenset[str]:
+    """Those whose endpoints are somebody's backends."""
+    return frozenset(service for server in snapshot.virtual_servers if (service := named_service(server)))
 
 
-def _essence(status: VirtualIPStatus | None) -> object:
+def _essence(status: VirtualIPStatus) -> object:
     """What somebody may be waiting for: the conditions without their words, and who holds what."""
-    if status is None:
-        return None
     conditions = [(c.type, c.status, c.reason, c.observed_generation) for c in status.conditions]
     return status.observed_generation, conditions, [(group.name, group.holder) for group in status.groups]
+
+
+def _server_essence(status: VirtualServerStatus) -> object:
+    """The same of a VirtualServer: the conditions, who balances, and whether there is a quorum."""
+    conditions = [(c.type, c.status, c.reason, c.observed_generation) for c in status.conditions]
+    return conditions, status.holder_summary, [(port.name, port.quorum, port.sorry) for port in status.ports]
 
 
 def _first_change(standing: Standing | None, config: NodeConfig) -> str:
@@ -221,17 +231,3 @@ def _leftovers(view: View, nodes: frozenset[str]) -> Iterator[Write]:
     for name, stored in sorted(view.objects["NodeConfig"].items()):
         if name not in nodes:
             yield Write(Verb.DELETE, "NodeConfig", name, "its Node is gone", uid=stored.uid)
-
-
-def _read_status(
-    stored: Stored, before: tuple[Document, VirtualIPStatus | None] | None
-) -> tuple[Document, VirtualIPStatus | None]:
-    """The status as it stands, read once for each state of the object; None: there is none that can be read."""
-    if before is not None and before[0] is stored.document:
-        return before
-    given = stored.document.get("status")
-    try:
-        found = VirtualIPStatus.model_validate(given, extra="ignore", by_alias=True, by_name=False) if given else None
-    except ValidationError:
-        found = None
-    return stored.document, found

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from mooring_operator.metrics import everything
 from mooring_operator.settings import Settings, table
-from mooring_operator.tell.conditions import SILENCE_S
 from mooring_operator.tell.event_budget import NAMESPACE, WINDOW_S
 from mooring_operator.tell.held import REPORT_S
-from mooring_operator.tell.reasons import EVENTS, ConditionType, EventReason, Reason
+from mooring_operator.tell.past import SILENCE_S
+from mooring_operator.tell.reasons import EVENTS, ConditionType, EventReason, EventType, Reason
+from mooring_operator.tell.server_reasons import SERVER_EVENTS, ServerEventReason, ServerReason
+from mooring_operator.tell.servers.lateness import GRACE_S
 
 _ABOUT = {
     ConditionType.ACCEPTED: "Whether the object is as it must be. False: what the message names is not used, and the"
@@ -20,6 +22,14 @@ _ABOUT = {
     f" long as an election takes (`activeDownFactor` + 1 advertisement intervals, and {REPORT_S:g} s for the reports),"
     " then False.",
 }
+_ABOUT_SERVERS = {
+    ConditionType.ACCEPTED: "Whether the object is as it must be, and may use what it names. False: what the message"
+    " names is not used.",
+    ConditionType.PROGRAMMED: "Whether the nodes of the VirtualIP run it. A node that was told of other backends has"
+    f" {GRACE_S:g} s for it without a word; what is not confirmed {SILENCE_S:g} s later turns from Unknown to False.",
+    ConditionType.READY: "Whether connections are answered by healthy backends, in the words of the node that holds"
+    " the address.",
+}
 
 
 def conditions() -> str:
@@ -27,32 +37,49 @@ def conditions() -> str:
     lines = [
         "# Conditions and events",
         "",
-        "<!-- Generated from mooring_operator/reasons.py by `python -m mooring_operator.reference`; do not edit. -->",
+        "<!-- Generated from mooring_operator/tell by `python -m mooring_operator.reference`; do not edit. -->",
         "",
-        "What the operator says of a VirtualIP (`kubectl describe vip`, `kubectl get vip -o yaml`). One rule holds for"
-        " every condition: **Unknown** is under way and ends by itself, or nobody can tell; **False** wants a person."
-        " `lastTransitionTime` is when the status last changed; a reason or a message may change without it.",
-    ]
-    for condition in ConditionType:
-        rows = ((f"`{r}`", str(r.status), r.meaning, r.remedy) for r in Reason if r.condition is condition)
-        lines += ["", f"## {condition}", "", _ABOUT[condition], ""]
-        lines += _table(("reason", "status", "what it means", "what to do"), rows)
-    lines += [
+        "What the operator says of a VirtualIP (`kubectl describe vip`, `kubectl get vip -o yaml`) and of a"
+        " VirtualServer (`kubectl describe mvs`). One rule holds for every condition: **Unknown** is under way and ends"
+        " by itself, or nobody can tell; **False** wants a person. `lastTransitionTime` is when the status last"
+        " changed; a reason or a message may change without it.",
         "",
-        "## Events",
+        *_of_kind("VirtualIP", _ABOUT, Reason),
         "",
-        f"Events of a VirtualIP are in the namespace `{NAMESPACE}`, as it has none of its own; `kubectl describe vip`"
-        f" shows them. The same one within {WINDOW_S / 60:g} minutes is counted and not written anew. What a reason of"
-        " a condition means stands above.",
+        "### Events of a VirtualIP",
         "",
-        *_table(("reason", "type", "when"), _events()),
+        f"They are in the namespace `{NAMESPACE}`, as it has none of its own; `kubectl describe vip` shows them. The"
+        f" same one within {WINDOW_S / 60:g} minutes is counted and not written anew. What a reason of a condition"
+        " means stands above.",
+        "",
+        *_table(("reason", "type", "when"), _events(EVENTS)),
+        "",
+        *_of_kind("VirtualServer", _ABOUT_SERVERS, ServerReason),
+        "",
+        "### Events of a VirtualServer",
+        "",
+        "They are in its own namespace, and are told on changes, never on each check. Who takes over an address is"
+        " told of the VirtualIP.",
+        "",
+        *_table(("reason", "type", "when"), _events(SERVER_EVENTS)),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _events() -> Iterator[tuple[str, str, str]]:
-    for reason, type_ in EVENTS.items():
-        if isinstance(reason, EventReason):
+def _of_kind(kind: str, about: Mapping[ConditionType, str], reasons: Iterable[Reason | ServerReason]) -> Iterator[str]:
+    listed = tuple(reasons)
+    yield f"## {kind}"
+    for condition, words in about.items():
+        rows = ((f"`{r}`", str(r.status), r.meaning, r.remedy) for r in listed if r.condition is condition)
+        yield from ("", f"### {condition} of a {kind}", "", words, "")
+        yield from _table(("reason", "status", "what it means", "what to do"), rows)
+
+
+def _events(
+    types: Mapping[Reason | EventReason, EventType] | Mapping[ServerReason | ServerEventReason, EventType],
+) -> Iterator[tuple[str, str, str]]:
+    for reason, type_ in types.items():
+        if isinstance(reason, EventReason | ServerEventReason):
             when = reason.meaning
         elif reason is Reason.HELD:
             when = "a group has one holder again, after an event that said otherwise"

@@ -5,17 +5,15 @@ wants a person. Since when it lasts is read from the status that was written bef
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from math import inf
+from datetime import datetime
 
 from mooring_api.virtualip import Condition, ConditionStatus, VirtualIPStatus
 from mooring_operator.tell.held import held, patience_s, summary_of, verdicts_on, with_holder
+from mooring_operator.tell.past import SILENCE_S, Past
 from mooring_operator.tell.programmed import Judged, programmed
 from mooring_operator.tell.reasons import ConditionType, Reason
 from mooring_operator.tell.scene import Scene
 
-#: A daemon that runs confirms within a second; after an outage of the API it may take a few more.
-SILENCE_S = 30.0
 _WAITS = (Reason.WAITING_FOR_NODES, Reason.CHANGING_OVER)
 
 
@@ -30,38 +28,6 @@ class Told:
     again_after_s: float | None = None
 
 
-class _Past:
-    """The conditions as they were written last, seen from `now`."""
-
-    def __init__(self, before: VirtualIPStatus | None, now: datetime) -> None:
-        self._conditions = {c.type: c for c in before.conditions} if before else {}
-        self._now = now
-
-    def waited_s(self, kind: ConditionType, *over: Reason) -> float:
-        """How long the condition has been Unknown; for ever, where it has one of the reasons that end the wait."""
-        condition = self._conditions.get(kind)
-        if condition and condition.reason in over:
-            return inf
-        if condition is None or condition.status is not ConditionStatus.UNKNOWN:
-            return 0.0
-        return (self._now - self._time_of(condition)).total_seconds()
-
-    def dated(self, condition: Condition) -> Condition:
-        """The condition with the time of the last change of its status."""
-        known = self._conditions.get(condition.type)
-        kept = known is not None and known.status is condition.status
-        time = self._time_of(known) if known and kept else self._now
-        return condition.model_copy(update={"last_transition_time": f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"})
-
-    def _time_of(self, condition: Condition) -> datetime:
-        """When it began; what can't be read, and what another operator's clock put into the future, is now."""
-        try:
-            then = datetime.fromisoformat(condition.last_transition_time or "")
-        except ValueError:
-            return self._now
-        return min(then if then.tzinfo else then.replace(tzinfo=UTC), self._now)
-
-
 def status_of(scene: Scene, name: str, before: VirtualIPStatus | None, now: datetime) -> Told:
     """The whole status of one VirtualIP of the scene's plan.
 
@@ -74,7 +40,7 @@ def status_of(scene: Scene, name: str, before: VirtualIPStatus | None, now: date
     standing = tuple(known.values()) if kept else planned.groups
     verdicts = verdicts_on(scene, standing, known)
     groups = tuple(with_holder(group, verdicts[group.name], known.get(group.name)) for group in standing)
-    past = _Past(before, now)
+    past = Past(before.conditions if before else (), now)
     programmed_now, silence_s = _patient(programmed(scene, name, planned), past)
     held_now, election_s = _elected(
         held(scene, name, groups, verdicts), patience_s(scene, name) if groups else 0.0, past
@@ -95,7 +61,7 @@ def status_of(scene: Scene, name: str, before: VirtualIPStatus | None, now: date
     return Told(status, min((s for s in (silence_s, election_s) if s is not None), default=None))
 
 
-def _patient(found: Judged, past: _Past) -> tuple[Judged, float | None]:
+def _patient(found: Judged, past: Past) -> tuple[Judged, float | None]:
     """Waiting for nodes that becomes silence after a time, and how much of that is left."""
     if found.reason not in _WAITS:
         return found, None
@@ -105,7 +71,7 @@ def _patient(found: Judged, past: _Past) -> tuple[Judged, float | None]:
     return found, SILENCE_S - waited_s
 
 
-def _elected(found: Judged, patience_s: float, past: _Past) -> tuple[Judged, float | None]:
+def _elected(found: Judged, patience_s: float, past: Past) -> tuple[Judged, float | None]:
     """A lack or a dispute that is an election until it has lasted longer, and how much of that is left."""
     if found.reason.status is not ConditionStatus.FALSE:
         return found, None

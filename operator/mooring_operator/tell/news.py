@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mooring_api.virtualip import VirtualIPStatus
 from mooring_operator.tell.reasons import EVENTS, REASONS, EventReason, EventType, Reason
+from mooring_operator.tell.server_reasons import ServerEventReason, ServerReason
 from mooring_operator.tell.wording import called, clipped, listed
 
 #: What an event's message may hold (Kubernetes' limit).
@@ -18,7 +19,7 @@ class News:
     """One event. Of one object, those with an equal reason and key are the same one again, whatever they say."""
 
     type: EventType
-    reason: Reason | EventReason
+    reason: Reason | EventReason | ServerReason | ServerEventReason
     message: str
     key: str = ""
 

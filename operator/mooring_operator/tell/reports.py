@@ -3,8 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from mooring_api.node_server import NodeVirtualServer
 from mooring_api.nodeconfig import Instance, InstanceState, InstanceStatus, NodeConfigStatus
+from mooring_api.nodeconfig_status import VirtualServerReport
+from mooring_api.vrrp import Family
 from mooring_operator.stage.standing import Standing
+from mooring_operator.tell.servers.shares import Shares, by_server
 
 #: The number of what was there when this process began to listen: nobody knows in which order it had come.
 AT_START = 0
@@ -26,7 +30,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """One node's last words. `running` are its instances in the newest generation that it confirmed, `confirmed`."""
+    """One node's last words.
+
+    `running` are its instances in the newest generation that it confirmed, `confirmed`; `balancing` is what it had of
+    each VirtualServer there. `servers` are its reports by the entry's name and family.
+    """
 
     uid: str
     status: NodeConfigStatus
@@ -35,10 +43,12 @@ class _Said:
     claimed: Mapping[str, int]
     confirmed: int = 0
     running: Mapping[str, tuple[Instance, ...]] = field(default_factory=dict)
+    balancing: Shares = field(default_factory=dict)
+    servers: Mapping[tuple[str, Family], VirtualServerReport] = field(default_factory=dict)
 
 
 class Reports:
-    """The nodes' last words by node, by instance and by VirtualIP.
+    """The nodes' last words by node, by instance, by VirtualIP and by VirtualServer.
 
     It reads nothing itself: hand it each list (`listed`) and each change (`changed`, `gone`) as they come in.
     """
@@ -90,6 +100,16 @@ class Reports:
         nodes = sorted(self._runners.get(virtual_ip, ()))
         return {node: self._said[node].running[virtual_ip] for node in nodes}
 
+    def balancing(self, node: str, server: str) -> tuple[NodeVirtualServer, ...]:
+        """What the node has of a VirtualServer in the newest generation that it confirmed."""
+        said = self._said.get(node)
+        return said.balancing.get(server, ()) if said else ()
+
+    def server(self, node: str, entry: str, family: Family) -> VirtualServerReport | None:
+        """What the node said last of the backends of one entry in one family; None: nothing."""
+        said = self._said.get(node)
+        return said.servers.get((entry, family)) if said else None
+
     def running_on(self, node: str) -> frozenset[str]:
         """The VirtualIPs of which the node has instances in the newest generation that it confirmed."""
         said = self._said.get(node)
@@ -128,13 +148,23 @@ def _said(before: _Said | None, standing: Standing, number: int) -> _Said | None
         said = before
     else:
         states = {state.name: state for state in status.instances}
-        said = _Said(standing.uid, status, number, states, _claimed(before, states, number))
+        servers = _servers(before, status)
+        said = _Said(standing.uid, status, number, states, _claimed(before, states, number), servers=servers)
         # A daemon that runs an older generation again (its state folder was lost) takes back what it confirmed.
         if before and (status.observed_generation or 0) >= before.confirmed:
-            said = replace(said, confirmed=before.confirmed, running=before.running)
+            kept = (before.confirmed, before.running, before.balancing)
+            said = replace(said, confirmed=kept[0], running=kept[1], balancing=kept[2])
     if standing.confirmed and said.confirmed != standing.generation:
-        said = replace(said, confirmed=standing.generation, running=by_virtual_ip(standing.instances))
+        balancing = by_server(standing.services.virtual_servers)
+        running = by_virtual_ip(standing.instances)
+        said = replace(said, confirmed=standing.generation, running=running, balancing=balancing)
     return said
+
+
+def _servers(before: _Said | None, status: NodeConfigStatus) -> Mapping[tuple[str, Family], VirtualServerReport]:
+    if before is not None and before.status.virtual_servers == status.virtual_servers:
+        return before.servers
+    return {(report.name, report.family): report for report in status.virtual_servers}
 
 
 def _claimed(before: _Said | None, states: Mapping[str, InstanceStatus], number: int) -> dict[str, int]:

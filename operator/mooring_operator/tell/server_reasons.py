@@ -1,12 +1,13 @@
-"""The closed list of reasons in a VirtualServer's conditions: what each means, and what to do about it."""
+"""The closed list of reasons in a VirtualServer's conditions and events: what each means, and what to do about it."""
 
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Self
 
 from mooring_api.virtualip import ConditionStatus
-from mooring_operator.tell.reasons import ConditionType
+from mooring_operator.tell.reasons import ConditionType, EventType
 
-_ACCEPTED = ConditionType.ACCEPTED
+_ACCEPTED, _PROGRAMMED, _READY = ConditionType.ACCEPTED, ConditionType.PROGRAMMED, ConditionType.READY
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus
 
 
@@ -125,3 +126,182 @@ class ServerReason(StrEnum):
         " one sync daemon. It is balanced all the same; its connections do not outlive that node",
         "remove `connectionSync`, or use one segment for all VirtualServers that have it",
     )
+
+    PROGRAMMED = (
+        "Programmed",
+        _PROGRAMMED,
+        _TRUE,
+        "every node of its VirtualIP has confirmed that it runs it, or has been told of new backends a moment ago",
+        "nothing",
+    )
+    PLANNED = (
+        "Planned",
+        _PROGRAMMED,
+        _UNKNOWN,
+        "it is worked out which node runs what of it, and no node was told yet: its VirtualIP comes first",
+        "wait; if it stays, see the condition Programmed of the VirtualIP",
+    )
+    WAITING_FOR_NODES = (
+        "WaitingForNodes",
+        _PROGRAMMED,
+        _UNKNOWN,
+        "the nodes that are named have their configuration and have not confirmed it yet",
+        "wait: this takes less than a second where the nodes' daemons run",
+    )
+    ENDPOINTS_UNKNOWN = (
+        "EndpointsUnknown",
+        _PROGRAMMED,
+        _UNKNOWN,
+        "the EndpointSlices of its Service cannot be listed, so nobody knows its backends; nodes keep what they run",
+        "see the message: a right that is missing (`kubectl apply -f deploy/`), or an API server that does not answer",
+    )
+    NODES_SILENT = (
+        "NodesSilent",
+        _PROGRAMMED,
+        _FALSE,
+        "a node that must confirm has said nothing for longer than any daemon that runs would need; there it is"
+        " balanced as before",
+        "see that the daemon runs on the nodes that are named (`kubectl get pods -n mooring-system -o wide`, its log,"
+        " and OBSERVED beside GENERATION in `kubectl get nc`)",
+    )
+    REFUSED_BY_NODE = (
+        "RefusedByNode",
+        _PROGRAMMED,
+        _FALSE,
+        "a node's daemon can't run its part; the message has the node, the field and the daemon's words",
+        "do what the words say: on that node, or in the VirtualServer",
+    )
+    MODULE_MISSING = (
+        "ModuleMissing",
+        _PROGRAMMED,
+        _FALSE,
+        "the kernel of a node lacks a module that it needs, and could not load it; the message names both",
+        "load the module on that node (`modprobe`, and /etc/modules-load.d for the next boot), install the package of"
+        " the distribution that has it, or choose another scheduler or protocol",
+    )
+    KUBE_PROXY_CONFLICT = (
+        "KubeProxyConflict",
+        _PROGRAMMED,
+        _FALSE,
+        "kube-proxy in its IPVS mode deletes it on a node again and again, as it does with all IPVS services that it"
+        " does not know; the daemon puts it back, and connections break each time",
+        "give kube-proxy `ipvs.excludeCIDRs` with the addresses that the message names, and restart it; or run it in"
+        " its nftables or iptables mode",
+    )
+    NO_NODE = (
+        "NoNode",
+        _PROGRAMMED,
+        _FALSE,
+        "no node holds or may take over any of its addresses, so none balances it",
+        "see the conditions of the VirtualIP",
+    )
+    NOT_ACCEPTED = (
+        "NotAccepted",
+        _PROGRAMMED,
+        _FALSE,
+        "nothing of it can be planned because of what the condition Accepted says",
+        "see the condition Accepted",
+    )
+
+    READY = "Ready", _READY, _TRUE, "each port has a quorum, and all backends are up", "nothing"
+    DEGRADED = (
+        "Degraded",
+        _READY,
+        _TRUE,
+        "each port has a quorum, and some backends are down: they get no connections",
+        "see each backend's reason in `status.ports[].backends`",
+    )
+    HOLDER_UNCLEAR = (
+        "HolderUnclear",
+        _READY,
+        _UNKNOWN,
+        "the reports of the nodes do not name one holder of an address: there is an election, or several say that"
+        " they hold it",
+        "wait; if it stays, see the condition Held of the VirtualIP",
+    )
+    HOLDER_UNREACHABLE = (
+        "HolderUnreachable",
+        _READY,
+        _UNKNOWN,
+        "the node that last said it holds the addresses is not Ready, so its words on backends are old",
+        "see the condition Held of the VirtualIP",
+    )
+    NOT_REPORTED = (
+        "NotReported",
+        _READY,
+        _UNKNOWN,
+        "the node that holds the addresses has said nothing of it yet",
+        "wait: a node that runs it reports within a second; if it stays, see the condition Programmed",
+    )
+    NOT_PROGRAMMED = (
+        "NotProgrammed",
+        _READY,
+        _FALSE,
+        "no node runs it; see the conditions Accepted and Programmed",
+        "see the conditions Accepted and Programmed",
+    )
+    NO_HOLDER = (
+        "NoHolder",
+        _READY,
+        _FALSE,
+        "no node holds an address of it, so nobody answers there",
+        "see the condition Held of the VirtualIP",
+    )
+    NO_BACKENDS = (
+        "NoBackends",
+        _READY,
+        _FALSE,
+        "a port has no backends at all and no sorry server that answers: connections are refused",
+        "look whether the Service has endpoints that are ready (`kubectl get endpointslices`)",
+    )
+    NO_QUORUM = (
+        "NoQuorum",
+        _READY,
+        _FALSE,
+        "too few backends of a port are up, and no sorry server answers; those that are up still get connections,"
+        " and a VirtualIP that tracks it lets go or loses priority",
+        "see each backend's reason in `status.ports[].backends`",
+    )
+    SORRY_SERVER = (
+        "SorryServer",
+        _READY,
+        _FALSE,
+        "too few backends of a port are up, and the sorry server answers in their place",
+        "see each backend's reason in `status.ports[].backends`",
+    )
+
+
+#: As they are read back from a status, by condition; another version's may be missing.
+SERVER_REASONS: Mapping[tuple[str, str], ServerReason] = {(str(r.condition), str(r)): r for r in ServerReason}
+
+
+class ServerEventReason(StrEnum):
+    """Reasons of events that tell of no condition."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    BACKEND_DOWN = "BackendDown", "backends went down; the message counts them, and names some with the reason"
+    BACKEND_UP = "BackendUp", "backends came up again; the message counts them and names some"
+    QUORUM_LOST = "QuorumLost", "too few backends of a port are up from now on; the message says who answers"
+    QUORUM_GAINED = "QuorumGained", "enough backends of each port are up again"
+
+
+def _types() -> Iterator[tuple[ServerReason | ServerEventReason, EventType]]:
+    yield from ((reason, EventType.NORMAL) for reason in (ServerEventReason.BACKEND_UP, ServerReason.PROGRAMMED))
+    yield ServerEventReason.QUORUM_GAINED, EventType.NORMAL
+    yield from ((r, EventType.WARNING) for r in (ServerEventReason.BACKEND_DOWN, ServerEventReason.QUORUM_LOST))
+    quiet = (ServerReason.NOT_ACCEPTED, ServerReason.NO_NODE)
+    told = (r for r in ServerReason if r.status is ConditionStatus.FALSE and r.condition is not _READY)
+    yield from ((reason, EventType.WARNING) for reason in told if reason not in quiet)
+    warnings = (ServerReason.BACKENDS_LEFT_OUT, ServerReason.SERVICE_NOT_FOUND, ServerReason.ENDPOINTS_UNKNOWN)
+    yield from ((reason, EventType.WARNING) for reason in warnings)
+
+
+#: What is told as an event when it begins. Of Ready the quorum is told, and who holds the address the VirtualIP tells.
+SERVER_EVENTS: Mapping[ServerReason | ServerEventReason, EventType] = dict(_types())

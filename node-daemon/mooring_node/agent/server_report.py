@@ -61,16 +61,22 @@ def _not_up(report: ServerReport) -> list[Mapping[str, Any]]:
     return sorted(found, key=lambda each: bool(each["state"] != "Down"))
 
 
-def _add(report: dict[str, Any], backends: Sequence[Mapping[str, Any]], room: int) -> int:
-    """List these, all or as many as may be, while there is room; what room is left."""
-    listed = report.get("backends", ())
-    wanted = [*listed, *(each for each in backends if each not in listed)][:MOST_LISTED]
-    while len(wanted) > len(listed):
-        needed = sum(_size(each) + 1 for each in wanted[len(listed) :])
-        if needed <= room:
-            report["backends"] = wanted
-            return room - needed
-        wanted.pop()
+def _add(report: dict[str, Any], backends: Iterable[Mapping[str, Any]], room: int) -> int:
+    """List these, as many as may be, while there is room; what room is left."""
+    listed = list(report.get("backends", ()))
+    known = {(each["address"], each["port"]) for each in listed}
+    for each in backends:
+        if len(listed) == MOST_LISTED:
+            break
+        if (each["address"], each["port"]) in known:
+            continue
+        room -= _size(each) + 1
+        if room < 0:
+            room = 0
+            break
+        listed.append(each)
+    if listed:
+        report["backends"] = listed
     return room
 
 

@@ -1,6 +1,7 @@
 """Questions to the VRRP process: each answer goes to who asked, in the order of the messages."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from mooring_node.agent import questions
 from mooring_node.agent.questions import Questions
+from mooring_node.balance.answer import Load, parts
 from mooring_node.channel import Channel
 
 
@@ -69,5 +71,31 @@ def test_who_is_not_answered_is_told_so_in_time(bench: Bench, monkeypatch: pytes
         bench.questions.expire()
         (answer,) = bench.answers
         assert (answer["vrrp"], answer["groups"], answer["silent"]) == ({}, [], ["vrrp"])
+
+    asyncio.run(test())
+
+
+def test_rows_of_the_checks_process_come_in_parts(bench: Bench) -> None:
+    async def test() -> None:
+        bench.questions.ask(bench.answers.append, "vrrp", "checks")
+        (number,) = bench.asked()
+        assert [message["id"] for message in bench.checks.receive()] == [number]
+        loads = [Load("web", "10.0.0.1:80/TCP", f"10.9.0.{last}:80", active=last) for last in range(200)]
+        bench.questions.hear({"end": {"generation": 3}, "id": number})
+        for message in parts(loads, {"generation": 9}, number):
+            assert bench.answers == []
+            bench.questions.hear(json.loads(json.dumps(message)))
+        (answer,) = bench.answers
+        assert answer["loads"] == loads
+        assert (answer["checks"], answer["vrrp"], answer["silent"]) == ({"generation": 9}, {"generation": 3}, [])
+
+    asyncio.run(test())
+
+
+def test_who_is_not_asked_is_not_missed(bench: Bench) -> None:
+    async def test() -> None:
+        bench.questions.ask(bench.answers.append)
+        (answer,) = bench.answers
+        assert (answer["silent"], answer["agent"]) == ([], {"version": "1"})
 
     asyncio.run(test())

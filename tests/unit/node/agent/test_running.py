@@ -1,14 +1,14 @@
 """Which configuration runs by the VRRP process's own word, and what is tried again."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mooring_node.agent import configuration
-from mooring_node.agent.balancing import Balancing
+from mooring_node.agent.balancing import PATIENCE_NS, Balancing
 from mooring_node.agent.configuration import Origin, Reading, read_object
 from mooring_node.agent.running import MOST_LOGGED, RETRY_NS, Running
 from mooring_node.channel import Channel
@@ -40,10 +40,12 @@ class Bench:
         self._rtnetlink = Rtnetlink()
         self.running = self.again()
 
-    def again(self) -> Running:
+    def again(self, *, checks_only: bool = False) -> Running:
         """As after a restart of the agent."""
         self.balancing = Balancing(self._checks, self.log, self.changes.append)
-        self.running = Running(self.state, self._agents, self.balancing, self._rtnetlink, self.log)
+        self.running = Running(
+            self.state, self._agents, self.balancing, self._rtnetlink, self.log, checks_only=checks_only
+        )
         return self.running
 
     def told(self) -> int:
@@ -65,7 +67,7 @@ class Bench:
             channel.close()
 
 
-def reading(*routers: int, generation: int = 1, **more: Any) -> Reading:
+def reading(*routers: int, generation: int = 1, servers: Sequence[Any] = (), **more: Any) -> Reading:
     # An interface of no machine: what a configuration needs of its interface would be set.
     instances = [
         {"name": f"web-{router}", "interface": "nowhere0", "virtualRouterID": router}
@@ -75,7 +77,7 @@ def reading(*routers: int, generation: int = 1, **more: Any) -> Reading:
     ]
     metadata = {"name": "lb-1", "uid": "u1", "generation": generation}
     head = {"apiVersion": "mooring.dev/v1alpha1", "kind": "NodeConfig", "metadata": metadata}
-    return read_object(head | {"spec": {"instances": instances}}, "lb-1")
+    return read_object(head | {"spec": {"instances": instances, "virtualServers": list(servers)}}, "lb-1")
 
 
 @pytest.fixture
@@ -201,3 +203,75 @@ def test_a_flood_of_problems_is_no_flood_of_lines(bench: Bench) -> None:
 def test_a_warning_is_no_error(bench: Bench) -> None:
     bench.take(1, telepathy=True)
     assert bench.log.lines[0].startswith("warning NodeConfig lb-1: spec.instances[0].telepathy (instance web-1): ")
+
+
+SERVERS = [{"name": "web", "addresses": ["10.9.0.1"], "port": 80}]
+
+
+def test_both_processes_confirm_what_is_observed(bench: Bench) -> None:
+    number = bench.take(1, generation=7, servers=SERVERS)
+    assert list(bench.checks.receive()) == [{"do": "configure"}]
+    assert not bench.running.configured(number, 0)
+    assert bench.running.observed is None
+    assert not bench.running.settled
+    bench.balancing.hear({"configured": bench.running.outcome.balance.generation})
+    assert bench.changes == [True]
+    assert bench.running.look()
+    assert bench.running.observed == Origin("u1", 7)
+    assert bench.running.settled
+
+
+def test_a_change_of_what_is_balanced_alone_waits_for_the_checks_process(bench: Bench) -> None:
+    number = bench.take(1, generation=7)
+    bench.running.configured(number, 0)
+    assert bench.take(1, generation=8, servers=SERVERS) == number
+    assert not bench.running.look()
+    assert not bench.running.configured(number, 0)
+    assert bench.running.observed == Origin("u1", 7)
+    bench.balancing.hear({"configured": bench.running.outcome.balance.generation})
+    assert bench.running.look()
+    assert bench.running.observed == Origin("u1", 8)
+
+
+def test_a_dead_checks_process_does_not_stop_an_election_s_change(bench: Bench) -> None:
+    number = bench.take(1, generation=7, servers=SERVERS)
+    bench.running.configured(number, 0)
+    assert bench.running.observed is None
+    bench.running.turn(now_ns() + PATIENCE_NS)
+    assert bench.changes == [True]
+    assert bench.running.look()
+    assert bench.running.observed == Origin("u1", 7)
+    # From now on nothing waits for it.
+    second = bench.take(1, 2, generation=8, servers=SERVERS)
+    assert bench.running.configured(second, 0)
+    assert bench.running.observed == Origin("u1", 8)
+
+
+def test_an_agent_that_comes_again_hears_what_is_balanced(bench: Bench) -> None:
+    number = bench.take(1, generation=7, servers=SERVERS)
+    bench.again()
+    list(bench.checks.receive())
+
+    async def start() -> None:
+        assert bench.running.prepare_last_good() is not None
+        bench.running.run_last_good()
+
+    asyncio.run(start())
+    assert list(bench.checks.receive()) == [{"do": "configure"}]
+    bench.running.configured(number, 0)
+    assert bench.running.observed is None
+    bench.balancing.hear({"configured": 1})
+    assert bench.running.look()
+    assert bench.running.observed == Origin("u1", 7)
+
+
+def test_without_a_vrrp_process_no_instance_runs_and_it_is_said(bench: Bench) -> None:
+    bench.again(checks_only=True)
+    bench.take(1, generation=7, servers=SERVERS)
+    assert bench.running.runtime is not None
+    assert bench.running.runtime.groups == ()
+    assert bench.told() == 0
+    assert [problem.path for problem in bench.running.outcome.problems] == ["spec.instances"]
+    bench.balancing.hear({"configured": 1})
+    assert bench.running.look()
+    assert bench.running.observed == Origin("u1", 7)

@@ -248,7 +248,8 @@ class Process:
         )
 
     def _next_ns(self, now: int) -> int:
-        waits_for = (now + LONGEST_SLEEP_NS, self._rules_at_ns, self._balancer.deadline_ns, self._teller.due_ns)
+        rules = self._rules_at_ns if self._rules is None else None
+        waits_for = (now + LONGEST_SLEEP_NS, rules, self._balancer.deadline_ns, self._teller.due_ns)
         tables = max(self._tables_due_ns, self._table_waits_until_ns)
         return min(tables, *(each for each in waits_for if each is not None))
 

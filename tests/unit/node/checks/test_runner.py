@@ -1,7 +1,11 @@
 """The runner in a real loop, against sockets of this host."""
 
 import asyncio
+import json
+import os
+import resource
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -181,3 +185,274 @@ def test_a_try_that_takes_too_long_is_a_timeout(server: socket.socket) -> None:
         assert (verdict.good, verdict.reason) == (False, Reason.TIMEOUT)
 
     running(test, probes=probe)
+
+
+class Controlled:
+    """A probe whose outcomes the test decides; counts its tries."""
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        self.outcomes = list(outcomes)
+        self.tries = 0
+
+    async def __call__(self, _scope: Scope, _target: Target) -> Outcome:
+        self.tries += 1
+        return self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+
+    async def reach(self, number: int) -> None:
+        while self.tries < number:
+            await asyncio.sleep(0.005)
+
+
+BAD = Outcome(Reason.REFUSED, "no")
+TARGET = Target(QUICK, "192.0.2.1", 80)
+
+
+def test_thresholds_count() -> None:
+    check = replace(QUICK, retries=1, fall=2)
+    probe = Controlled(GOOD, BAD, GOOD, BAD, BAD, BAD, GOOD, BAD, BAD, BAD, BAD)
+
+    async def test(runner: Runner, ear: Ear) -> None:
+        runner.set_targets([replace(TARGET, check=check)])
+        assert (await ear.next())[1].good
+        assert not (await ear.next())[1].good
+        assert probe.tries == 11
+
+    running(test, probes=probe)
+
+
+def test_a_change_of_weight_or_reason_is_told_and_other_words_are_not() -> None:
+    outcomes = [
+        Outcome(Reason.SUCCESS, weight=5),
+        Outcome(Reason.SUCCESS, weight=5),
+        Outcome(Reason.SUCCESS, weight=7),
+        Outcome(Reason.TIMEOUT, "a"),
+        Outcome(Reason.TIMEOUT, "b"),
+        Outcome(Reason.RESET, "c"),
+        Outcome(Reason.RESET, "d"),
+        GOOD,
+    ]
+    probe = Controlled(*outcomes)
+
+    async def test(runner: Runner, ear: Ear) -> None:
+        runner.set_targets([TARGET])
+        told = [(await ear.next())[1] for _ in range(5)]
+        assert [(verdict.good, verdict.weight, verdict.words) for verdict in told] == [
+            (True, 5, ""),
+            (True, 7, ""),
+            (False, None, "a"),
+            (False, None, "c"),
+            (True, None, ""),
+        ]
+
+    running(test, probes=probe)
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_what_the_caller_says_counts_until_the_first_verdict(up: bool) -> None:
+    probe = Controlled(BAD if up else GOOD)
+    check = replace(QUICK, fall=3, rise=3)
+
+    async def test(runner: Runner, ear: Ear) -> None:
+        runner.set_targets([replace(TARGET, check=check)], starts_up=lambda _: up)
+        assert (await ear.next())[1].good is not up
+        assert probe.tries == 3
+
+    running(test, probes=probe)
+
+
+def test_targets_that_stay_keep_their_state_and_are_not_told_again() -> None:
+    probe = Controlled(GOOD)
+
+    async def test(runner: Runner, ear: Ear) -> None:
+        runner.set_targets([TARGET])
+        await ear.next()
+        for number in range(20):
+            runner.set_targets([TARGET, replace(TARGET, port=1000 + number)])
+        await ear.next()
+        assert len(ear.heard) == 2
+        assert runner.verdict(TARGET) is not None
+        runner.set_targets([])
+        assert runner.verdict(TARGET) is None
+        runner.set_targets([TARGET])
+        await ear.next()
+
+    running(test, probes=probe)
+
+
+def test_changes_of_others_never_delay_a_check() -> None:
+    """Each set of targets would restart the timers of a careless runner, and none would ever be due."""
+    probe = Controlled(GOOD)
+
+    async def test(runner: Runner, ear: Ear) -> None:
+        for number in range(100):
+            runner.set_targets([TARGET, replace(TARGET, port=1000 + number)])
+            await asyncio.sleep(0.004)
+        assert any(target == TARGET for target, _ in ear.heard)
+
+    running(test, probes=probe)
+
+
+def test_a_paused_target_rests_and_goes_on() -> None:
+    probe = Controlled(BAD, GOOD)
+
+    async def test(runner: Runner, ear: Ear) -> None:
+        runner.set_targets([TARGET])
+        runner.pause([TARGET])
+        await asyncio.sleep(0.1)
+        assert probe.tries == 0
+        runner.pause([])
+        assert not (await ear.next())[1].good
+        runner.pause([TARGET])
+        tries = probe.tries
+        await asyncio.sleep(0.1)
+        assert probe.tries == tries
+        verdict = runner.verdict(TARGET)
+        assert verdict is not None
+        assert not verdict.good, "it keeps its state"
+        runner.pause([])
+        assert (await ear.next())[1].good
+
+    running(test, probes=probe)
+
+
+def test_only_so_many_at_once_first_come_first_served() -> None:
+    begun: list[int] = []
+    most = 0
+    now = 0
+
+    async def probe(scope: Scope, target: Target) -> Outcome:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        begun.append(target.port)
+        scope.at_end(leave)
+        pipe, write = os.pipe()
+        scope.at_end(lambda: os.close(pipe))
+        asyncio.get_running_loop().call_later(0.002, os.close, write)
+        await readable(pipe)
+        return GOOD
+
+    def leave() -> None:
+        nonlocal now
+        now -= 1
+
+    async def test(runner: Runner, _ear: Ear) -> None:
+        runner.set_targets([replace(TARGET, port=port) for port in range(1, 101)])
+        while len(begun) < 300:
+            await asyncio.sleep(0.01)
+
+    running(test, probes=probe, most_at_once=5)
+    assert most == 5
+    assert {begun.count(port) for port in range(1, 101)} <= {2, 3, 4}, "nobody waits longer than the others"
+
+
+def test_no_descriptors_is_no_failure_of_any_backend(server: socket.socket) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    targets = [replace(TARGET, address="127.0.0.1", port=port_of(server))]
+    targets += [Target(replace(QUICK, fall=fall), "127.0.0.1", port_of(server)) for fall in range(2, 20)]
+
+    async def test(runner: Runner, ear: Ear) -> None:
+        runner.set_targets(targets)
+        for _ in targets:
+            assert (await ear.next())[1].good
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            before = runner.counters.withheld
+            while runner.counters.withheld < before + 100:
+                await asyncio.sleep(0.01)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert all(verdict.good for _, verdict in ear.heard)
+        await asyncio.sleep(0.1)
+        assert all(verdict.good for _, verdict in ear.heard)
+
+    ear = running(test)
+    assert ear.troubles == ["no more file descriptors are allowed to this process (RLIMIT_NOFILE)"]
+
+
+def test_a_stall_of_ours_is_not_the_backends_fault(server: socket.socket) -> None:
+    """The process sleeps beyond the deadline while the answer lies ready."""
+    pipe, write = os.pipe()
+    woken = 0
+
+    async def probe(_scope: Scope, _target: Target) -> Outcome:
+        nonlocal woken
+        if not woken:
+            woken = 1
+            asyncio.get_running_loop().call_soon(stall)
+            await readable(pipe)
+            await readable(pipe)  # what comes in the second step comes after the stall
+        return GOOD
+
+    def stall() -> None:
+        time.sleep(0.5)
+        os.write(write, b"x")
+
+    async def test(runner: Runner, ear: Ear) -> None:
+        runner.set_targets([Target(replace(QUICK, timeout_ns=200 * MS), "127.0.0.1", port_of(server))])
+        assert (await ear.next())[1].good
+
+    try:
+        running(test, probes=probe)
+    finally:
+        os.close(pipe)
+        os.close(write)
+
+
+def test_what_hears_may_fail_and_the_runner_goes_on(server: socket.socket) -> None:
+    heard = []
+
+    def told(_target: Target, verdict: Verdict) -> None:
+        heard.append(verdict)
+        raise RuntimeError("the caller has a bug")
+
+    async def test() -> None:
+        troubles: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context))
+        runner = Runner(told)
+        task = asyncio.create_task(runner.run())
+        runner.set_targets(
+            [
+                replace(TARGET, address="127.0.0.1", port=port_of(server)),
+                replace(TARGET, address="127.0.0.1", port=closed_port()),
+            ]
+        )
+        while len(heard) < 2:
+            await asyncio.sleep(0.01)
+        while sum(runner.counters.durations["tcp"].counts) < 6:
+            await asyncio.sleep(0.01)
+        runner.stop()
+        await task
+        assert len(troubles) == 2
+
+    asyncio.run(asyncio.wait_for(test(), 60))
+
+
+def test_nothing_stays_open(server: socket.socket) -> None:
+    async def test(runner: Runner, ear: Ear) -> None:
+        runner.set_targets([Target(QUICK, "127.0.0.1", port_of(server)), Target(QUICK, "127.0.0.1", closed_port())])
+        await ear.next()
+        await ear.next()
+
+    running(test)
+    before = os.listdir("/proc/self/fd")
+    for _ in range(3):
+        running(test)
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_counters(server: socket.socket) -> None:
+    dead = closed_port()
+
+    async def test(runner: Runner, ear: Ear) -> None:
+        runner.set_targets([Target(QUICK, "127.0.0.1", port_of(server)), Target(QUICK, "127.0.0.1", dead)])
+        await ear.next()
+        await ear.next()
+        wire = json.loads(json.dumps(runner.to_wire()))
+        assert wire["targets"] == 2
+        assert sum(wire["durations"]["tcp"]["counts"]) >= 2
+        assert len(wire["durations"]["tcp"]["counts"]) == len(wire["boundsSeconds"]) + 1
+        assert wire["failures"][0] | {"count": 1} == {"kind": "tcp", "reason": "Refused", "count": 1}
+        assert sum(wire["lateness"]["counts"]) >= 2
+
+    running(test)

@@ -19,6 +19,8 @@ _HEADER = struct.Struct("=IHHII")
 _IFADDRMSG = struct.Struct("=BBBBI")
 _ATTRIBUTE = struct.Struct("=HH")
 _SCOPE_LINK, _SCOPE_HOST = 253, 254
+#: lo is the first link of every namespace. What a backend of direct routing has there, it does not hold.
+_LOOPBACK = 1
 
 
 class KernelAddresses:
@@ -55,7 +57,7 @@ class KernelAddresses:
                         raise
 
     def read(self) -> frozenset[str]:
-        """All addresses but those of the loopback and link-local ones, without prefix."""
+        """All addresses but those of lo and link-local ones, without prefix."""
         request = _IFADDRMSG.pack(0, 0, 0, 0, 0)
         header = _HEADER.pack(_HEADER.size + len(request), _RTM_GETADDR, _NLM_F_REQUEST | _NLM_F_DUMP, 1, 0)
         self._questions.send(header + request)
@@ -79,15 +81,18 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _address(body: bytes) -> Iterator[str]:
-    """The address of one RTM_NEWADDR; nothing for host and link scope. IFA_LOCAL wins where both are there."""
-    _family, _prefix, _flags, scope, _index = _IFADDRMSG.unpack_from(body)
+    """The address of one RTM_NEWADDR; nothing for host and link scope, nor on lo.
+
+    IFA_LOCAL wins where both are there.
+    """
+    _family, _prefix, _flags, scope, index = _IFADDRMSG.unpack_from(body)
     data, attributes = body[_IFADDRMSG.size :], {}
     while len(data) >= _ATTRIBUTE.size:
         length, kind = _ATTRIBUTE.unpack_from(data)
         attributes[kind] = data[_ATTRIBUTE.size : length]
         data = data[max((length + 3) & ~3, _ATTRIBUTE.size) :]
     raw = attributes.get(_IFA_LOCAL, attributes.get(_IFA_ADDRESS))
-    if not raw:
+    if not raw or index == _LOOPBACK:
         return
     address = ip_address(raw)
     # A virtual address may have link scope on purpose; only IPv6's link-local ones are everybody's.

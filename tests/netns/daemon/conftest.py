@@ -176,8 +176,11 @@ class Bench:
 
     # Configurations.
 
-    def config(self, node: Node, *instances: Document) -> str:
-        """The text of a NodeConfig; unicast instances that say nothing of peers get all other nodes."""
+    def config(self, node: Node, *instances: Document, **spec: Any) -> str:
+        """The text of a NodeConfig; unicast instances that say nothing of peers get all other nodes.
+
+        Other fields of the spec are keywords.
+        """
         filled = []
         for given in instances:
             transport = dict(given.get("transport", {}))
@@ -191,17 +194,17 @@ class Bench:
             "apiVersion": "mooring.dev/v1alpha1",
             "kind": "NodeConfig",
             "metadata": {"name": node.name},
-            "spec": {"instances": filled},
+            "spec": {"instances": filled, **spec},
         }
         return yaml.safe_dump(document, sort_keys=False)
 
-    def start(self, node: Node, *instances: Document) -> None:
-        node.start_daemon(self.config(node, *instances))
+    def start(self, node: Node, *instances: Document, **spec: Any) -> None:
+        node.start_daemon(self.config(node, *instances, **spec))
 
-    def reload(self, node: Node, *instances: Document) -> None:
+    def reload(self, node: Node, *instances: Document, **spec: Any) -> None:
         """Hand over a good configuration and wait until it runs."""
         before = self.generation(node)
-        node.reload_daemon(self.config(node, *instances))
+        node.reload_daemon(self.config(node, *instances, **spec))
         self.wait(lambda: self.generation(node) > before, "the new configuration to run")
 
     def start_keepalived(self, node: Node, *instances: Document) -> None:

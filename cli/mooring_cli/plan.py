@@ -23,9 +23,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = commands.add_parser(
         "plan",
         help="show what each node would get from manifests, and why",
-        description="Plan manifests offline: which groups, virtual router IDs, nodes and priorities they become, and"
-        " why. Reads files only, no cluster and no kubeconfig. Problems go to standard error."
-        " Exit code: 0 all is planned, 1 there is a problem, 2 wrong usage or an unreadable file.",
+        description="Plan manifests offline: which groups, virtual router IDs, nodes and priorities they become,"
+        " which ports are balanced over which backends, and why. Reads files only, no cluster and no kubeconfig."
+        " Problems go to standard error. Exit code: 0 all is planned, 1 there is a problem, 2 wrong usage or an"
+        " unreadable file.",
     )
     parser.add_argument(
         "-f",
@@ -33,7 +34,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         action="append",
         required=True,
         metavar="MANIFESTS",
-        help="file, folder (its *.yaml, *.yml and *.json) or - for standard input; may be given more than once",
+        help="file, folder (its *.yaml, *.yml and *.json) or - for standard input; may be given more than once. With"
+        " VirtualServers also the EndpointSlices and Namespaces, as `kubectl get endpointslices,namespaces -A -o yaml`"
+        " prints them",
     )
     parser.add_argument(
         "--nodes",

@@ -1,4 +1,4 @@
-"""A plan as tables for people: the groups and who may hold them, then what each node runs."""
+"""A plan as tables for people: the groups and who may hold them, what is balanced, then what each node runs."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -10,6 +10,7 @@ from rich.text import Text
 
 from mooring_api.nodeconfig import Instance
 from mooring_api.virtualip import GroupStatus
+from mooring_cli import plan_servers
 from mooring_operator.plan.allocations import bare
 from mooring_operator.plan.explain import why_here
 from mooring_operator.plan.planner import Plan
@@ -24,8 +25,16 @@ ADDRESSES_SHOWN = 4
 def print_tables(snapshot: Snapshot, result: Plan, shown: Sequence[str], one_node: bool) -> None:
     """Print the plan for the nodes `shown`; for one node alone also why it is not in the other groups."""
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
-    console.print(_groups(result, shown if one_node else ()))
-    console.print(_nodes(result, shown))
+    of_nodes = shown if one_node else ()
+    tables = (
+        _groups(result, of_nodes),
+        plan_servers.servers(result, of_nodes, _table),
+        _nodes(result, shown),
+        plan_servers.beside(result, shown, _table),
+    )
+    for table in tables:
+        if table is not None:
+            console.print(table)
     if one_node:
         console.print(_why(snapshot, result, shown[0]))
         return

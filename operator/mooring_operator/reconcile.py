@@ -1,7 +1,7 @@
 """From what is known of the cluster to what is to be written: pure but for its memory."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from mooring_api.nodeconfig import NodeConfig
@@ -94,7 +94,7 @@ class Reconciler:
         standings = self._departed.standings(self._standings)
         leaving = self._departed.leaving(standings, now)
         target = {**plan.node_configs, **leaving} if leaving else plan.node_configs
-        staged = self._stager.stage(target, standings, kept, nodes | leaving.keys(), ready)
+        staged = self._stager.stage(target, standings, kept, nodes | leaving.keys(), ready, plan.services)
         self._configs = staged.node_configs
         scene = Scene(plan, staged, self._reports, ready, paused)
         stands = self._virtual_ips.stand(view, plan.statuses.keys() - unheard)
@@ -157,9 +157,7 @@ class Reconciler:
         """Read anew; what is as we have written it is kept once."""
         found = standing_of(stored.document, self._standings.get(name))
         config = self._configs.get(name)
-        if config is not None and found.instances == config.spec.instances:
-            return replace(found, instances=config.spec.instances)
-        return found
+        return found if config is None else found.sharing(config.spec)
 
     def _documents(self, view: View) -> Iterator[Document]:
         """What a snapshot is read from. The specs of NodeConfigs are read for adoption alone, so once."""
@@ -213,7 +211,7 @@ def _first_change(standing: Standing | None, config: NodeConfig) -> str:
 
 def _spec(config: NodeConfig, stored: Stored | None, standing: Standing | None) -> Write:
     node = config.metadata.name
-    reason = differences(standing.instances if standing else (), config.spec.instances)
+    reason = differences(standing, config.spec)
     metadata: Document = {"name": node}
     document: Document = {"metadata": metadata, "spec": config.spec.to_wire()}
     if stored is None:

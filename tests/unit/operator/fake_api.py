@@ -7,6 +7,7 @@ from typing import Any
 
 from mooring_kube.client import Listing
 from mooring_kube.errors import Conflict, NotFound, Unreachable
+from mooring_operator.cluster.view import name_of
 from mooring_operator.cluster.writes import Verb, Write
 
 Document = dict[str, Any]
@@ -42,7 +43,7 @@ class FakeApi:
 
     def add(self, document: Document) -> Document:
         """Create or overwrite, as another client does."""
-        key = document["kind"], document["metadata"]["name"]
+        key = document["kind"], name_of(document) or ""
         before = self.objects.get(key)
         changed = before is None or before.get("spec") != document.get("spec")
         generation = (before["metadata"]["generation"] if before else 0) + changed

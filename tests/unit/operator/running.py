@@ -7,8 +7,9 @@ import pytest
 from tests.unit.operator.fake_api import FakeApi
 
 from mooring_api.virtualip import VirtualIPStatus
+from mooring_api.virtualserver_status import VirtualServerStatus
 from mooring_operator.cluster.store import Store
-from mooring_operator.cluster.view import KINDS
+from mooring_operator.cluster.view import KINDS, Endpoints
 from mooring_operator.cluster.writer import Writer
 from mooring_operator.cluster.writes import Write
 from mooring_operator.reconcile import KnownPods, Reconciler, Result
@@ -16,6 +17,9 @@ from mooring_operator.stage.standing import Standing
 from mooring_operator.tell.conditions import Told
 from mooring_operator.tell.judging import Judge
 from mooring_operator.tell.scene import Scene
+from mooring_operator.tell.servers.judging import ServerJudge
+from mooring_operator.tell.servers.scene import ServerScene
+from mooring_operator.tell.servers.status import ServerTold
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -39,6 +43,20 @@ class CheckedJudge(Judge):
         return found
 
 
+class CheckedServerJudge(ServerJudge):
+    """The same of VirtualServers."""
+
+    def judge(
+        self, scene: ServerScene, stands: Mapping[str, VirtualServerStatus | None], now: datetime
+    ) -> dict[str, ServerTold]:
+        found = super().judge(scene, stands, now)
+        anew = ServerJudge().judge(scene, stands, now)
+        assert {key: told.status for key, told in found.items()} == {key: told.status for key, told in anew.items()}
+        for key, told in found.items():
+            assert told.again_after_s == pytest.approx(anew[key].again_after_s)
+        return found
+
+
 class Running:
     """A process from its start: it lists everything, turns and writes until nothing is left to do."""
 
@@ -47,9 +65,10 @@ class Running:
         self.results: list[tuple[Write, str]] = []
         self.turns: list[Result] = []
         self.pods: KnownPods = {}
+        self.endpoints = Endpoints()
         self._dirty = False
         self.store = Store(self._woken)
-        self._reconciler = Reconciler(CheckedJudge())
+        self._reconciler = Reconciler(CheckedJudge(), CheckedServerJudge())
         self.writer = Writer(
             api, self.store, self, may_write=may_write, again=self._woken, threads=8, clock=lambda: api.now
         )
@@ -71,7 +90,8 @@ class Running:
         """Work out what is to be written; nothing is written yet."""
         self._dirty = False
         self.writer.hold()
-        result = self._reconciler.turn(self.store.view(), START + timedelta(seconds=self.api.now), self.pods)
+        now = START + timedelta(seconds=self.api.now)
+        result = self._reconciler.turn(self.store.view(), now, self.pods, self.endpoints)
         self.writer.want(result.writes)
         self.turns.append(result)
         return result

@@ -5,14 +5,14 @@ import sys
 from collections.abc import Sequence
 
 from mooring_api.problems import InvalidObject
-from mooring_cli import lab, plan
+from mooring_cli import digest, lab, plan
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line; each command module adds itself."""
     root = argparse.ArgumentParser(prog="mooring", description="keepalived for Kubernetes")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (plan, lab):
+    for module in (plan, digest, lab):
         module.register(commands)
     return root
 

@@ -294,23 +294,26 @@ def test_changes_of_others_never_delay_a_check() -> None:
 
 def test_a_paused_target_rests_and_goes_on() -> None:
     probe = Controlled(BAD, GOOD)
+    target = replace(TARGET, check=replace(QUICK, rise=3))
 
     async def test(runner: Runner, ear: Ear) -> None:
-        runner.set_targets([TARGET])
-        runner.pause([TARGET])
+        runner.set_targets([target])
+        runner.pause([target])
         await asyncio.sleep(0.1)
         assert probe.tries == 0
         runner.pause([])
         assert not (await ear.next())[1].good
-        runner.pause([TARGET])
+        await probe.reach(2)
+        runner.pause([target])
         tries = probe.tries
         await asyncio.sleep(0.1)
         assert probe.tries == tries
-        verdict = runner.verdict(TARGET)
+        verdict = runner.verdict(target)
         assert verdict is not None
         assert not verdict.good, "it keeps its state"
         runner.pause([])
         assert (await ear.next())[1].good
+        assert probe.tries == tries + 3, "and begins to count anew"
 
     running(test, probes=probe)
 

@@ -39,7 +39,8 @@ def programmed(scene: Scene, name: str, planned: VirtualIPStatus) -> Judged:
         return Judged(Reason.WAITING_FOR_NODES, f"waiting for {silent}")
     if not share:
         return Judged(Reason.PLANNED, clipped(told.message))
-    return Judged(Reason.PROGRAMMED, f"runs on {listed(sorted(share))}{_unreported(scene, name)}{_pods(scene, name)}")
+    remarks = f"{_unreported(scene, name)}{_pods(scene, name)}{_answered_by_others(scene, share)}"
+    return Judged(Reason.PROGRAMMED, clipped(f"runs on {listed(sorted(share))}{remarks}"))
 
 
 def _silent(scene: Scene, share: Share, running: Share) -> str:
@@ -71,6 +72,20 @@ def _unreported(scene: Scene, name: str) -> str:
 def _pods(scene: Scene, name: str) -> str:
     remark = scene.plan.remarks.get(name)
     return f"; {remark}" if remark else ""
+
+
+def _answered_by_others(scene: Scene, share: Share) -> str:
+    """kube-proxy in its IPVS mode has the external addresses of Services on every node.
+
+    Whether the VirtualIP's is one of them is not known here, so this is a remark.
+    """
+    found = [n for n, status in _speaking(scene, share) if status.kube_proxy and status.kube_proxy.answers_arp]
+    if not found:
+        return ""
+    return (
+        f"; kube-proxy on {listed(found)} answers ARP for addresses of Services on every node: set ipvs.strictARP: true"
+        " in its configuration if one of these addresses is a Service's"
+    )
 
 
 def _missing_secrets(scene: Scene, share: Share, running: Share) -> Judged | None:

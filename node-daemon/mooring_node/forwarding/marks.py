@@ -10,9 +10,12 @@ import hashlib
 from collections.abc import Iterator, Mapping
 
 from mooring_node.balance.config import BalanceConfig, ServerConfig
+from mooring_node.ipvs.table import SCTP, TCP, UDP
 
 OURS = 0x8000_0000
 KUBE_PROXY = 0x0000_C000
+#: What was hidden from IPVS bears one of these until it is shown again, by its protocol.
+HIDDEN = {TCP: OURS | TCP, UDP: OURS | UDP, SCTP: OURS | SCTP}
 
 
 def marks(config: BalanceConfig) -> Mapping[tuple[str, int], int]:
@@ -22,7 +25,7 @@ def marks(config: BalanceConfig) -> Mapping[tuple[str, int], int]:
     that nodes tell each other of carry it.
     """
     found: dict[tuple[str, int], int] = {}
-    taken: set[int] = set()
+    taken = set(HIDDEN.values())
     for key in sorted(_marked(config)):
         mark = next(each for each in _candidates(*key) if each not in taken)
         taken.add(mark)

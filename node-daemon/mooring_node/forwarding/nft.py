@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mooring_node.forwarding.rules import COUNTED, TABLE
+from mooring_node.forwarding.guard import COUNTED
+from mooring_node.forwarding.rules import TABLE
 
 TIME_LIMIT_S = 15.0
 #: What nft says is for people; a rule that it quotes may be long.

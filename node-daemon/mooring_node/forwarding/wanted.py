@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mooring_node.balance.config import BackendAddressConfig, BalanceConfig, ServerConfig
-from mooring_node.forwarding.rules import masquerades
-from mooring_node.ipvs.table import Method, ServiceFlag, TunnelKind
+from mooring_node.forwarding.masquerade import masquerades
+from mooring_node.forwarding.text import family_of as family_of
+from mooring_node.ipvs.table import Method, TunnelKind
 
 #: ARP answers only for addresses of the interface that is asked, and asks only in the name of such (direct routing).
 ARP = {"arp_ignore": 1, "arp_announce": 2}
@@ -112,15 +113,10 @@ def loopback_addresses(config: BalanceConfig) -> Mapping[str, tuple[int, Backend
     return {each.address: (place, each) for place, each in enumerate(config.backend_addresses)}
 
 
-def family_of(address: str) -> int:
-    """4 or 6."""
-    return 6 if ":" in address else 4
-
-
 def _needs(server: ServerConfig, path: str) -> bool:
     if path == CONNTRACK:
         return masquerades(server)
-    return path == EXPIRE_REMOVED or bool(server.flags & ServiceFlag.PERSISTENT)
+    return path == EXPIRE_REMOVED or server.persistence_timeout_s > 0
 
 
 def _nat_families(server: ServerConfig) -> Iterator[int]:

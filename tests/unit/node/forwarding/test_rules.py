@@ -12,7 +12,8 @@ from mooring_node.balance.config import (
     SyncConfig,
     Way,
 )
-from mooring_node.forwarding.rules import REMOVE, masquerades, ruleset
+from mooring_node.forwarding.masquerade import masquerades
+from mooring_node.forwarding.rules import REMOVE, ruleset
 from mooring_node.ipvs.table import Method
 
 NAT, DIRECT = Way(), Way(Method.DIRECT_ROUTE)

@@ -1,0 +1,144 @@
+"""Direct routing and tunnels: what they can reach, and what nodes that host backends must do for them."""
+
+import pytest
+
+from tests.unit.operator.serving import ALL, EVERYTHING, endpoint, endpoint_slice, virtual_server
+
+DIRECT = {"forwarding": "DirectRoute"}
+
+
+@pytest.fixture
+def shop(cluster):
+    """Plans VirtualServer shop/shop, of port 443, on three nodes of which two are candidates of the VirtualIP."""
+
+    def run(endpoints, port=443, addresses=("10.0.5.1/16",), nodes=None, web=None, **spec):
+        options = {"allowedNamespaces": ALL, "tenantFeatures": EVERYTHING, "nodes": {"maxCandidates": 2}}
+        preferred = {"preferred": [{"node": "n-1"}, {"node": "n-2"}]}
+        virtual_ip = cluster.virtual_ip("web", list(addresses), **{**options, **(web or {})})
+        virtual_ip["spec"]["nodes"] |= preferred
+        slices = endpoint_slice("shop/shop", endpoints, {"https": port})
+        server = virtual_server("shop/shop", **{**DIRECT, **spec})
+        return cluster.plan([virtual_ip, *(nodes or machines(cluster)), slices, server])
+
+    return run
+
+
+def machines(cluster):
+    """Three nodes with MACs of their own."""
+    found = cluster.nodes(3)
+    for document in found:
+        for report in document["status"].get("interfaces", ()):
+            report["mac"] = f"02:00:00:00:00:{int(document['metadata']['name'][2:]):02X}"
+    return found
+
+
+def told(plan):
+    return [(f.reason, f.problem.message) for f in plan.servers["shop/shop"].findings]
+
+
+def hosted(plan):
+    return {
+        node: [(b.address, b.interfaces, b.tunnel) for b in config.spec.backend_addresses]
+        for node, config in plan.node_configs.items()
+        if config.spec.backend_addresses
+    }
+
+
+def directors(plan):
+    return {node: [s.other_directors for s in c.spec.virtual_servers] for node, c in plan.node_configs.items()}
+
+
+@pytest.mark.parametrize("forwarding", ["DirectRoute", "Tunnel"])
+def test_pods_on_the_pod_network_are_refused(shop, forwarding):
+    plan = shop([endpoint("10.244.0.1", node="n-1"), endpoint("10.0.1.3", node="n-3")], forwarding=forwarding)
+    assert [b.address for b in plan.node_configs["n-1"].spec.virtual_servers[0].backends] == ["10.0.1.3"]
+    ((reason, message),) = told(plan)
+    assert reason == "ForwardingConflict"
+    assert f"10.244.0.1: is on the pod network of n-1, where {forwarding} can't reach it" in message
+
+
+def test_an_address_of_another_node_is_not_its_own(shop):
+    plan = shop([endpoint("10.0.1.3", node="n-2")])
+    assert plan.node_configs["n-1"].spec.virtual_servers[0].backends == ()
+    assert told(plan)[0][0] == "ForwardingConflict"
+
+
+def test_endpoints_that_listen_on_another_port_are_refused(shop):
+    plan = shop([endpoint("10.0.1.3", node="n-3")], port=8443)
+    assert plan.node_configs["n-1"].spec.virtual_servers[0].backends == ()
+    ((reason, message),) = told(plan)
+    assert (reason, "listens on 8443, and DirectRoute leaves 443 as it is" in message) == ("ForwardingConflict", True)
+
+
+def test_static_servers_that_listen_on_another_port_are_refused_unless_nat_leads_to_them(shop):
+    servers = [{"address": "10.0.9.1", "port": 80}, {"address": "10.0.9.2", "port": 80, "forwarding": "NAT"}]
+    plan = shop([], backends={"servers": servers})
+    (server,) = plan.node_configs["n-1"].spec.virtual_servers
+    assert [(b.address, b.port) for b in server.backends] == [("10.0.9.2", 80)]
+    assert "10.0.9.1: listens on 80" in told(plan)[0][1]
+
+
+def test_nodes_of_backends_have_the_address_on_lo(shop):
+    plan = shop([endpoint("10.0.1.3", node="n-3")])
+    assert hosted(plan) == {"n-3": [("10.0.5.1", ("eth0",), None)]}
+    # It is no candidate, so it runs nothing else.
+    assert plan.node_configs["n-3"].spec.virtual_servers == ()
+    assert plan.servers["shop/shop"].nodes == ("n-1", "n-2")
+
+
+def test_static_servers_and_sorry_servers_that_are_nodes(shop):
+    plan = shop([], backends={"servers": [{"address": "10.0.1.3"}]}, sorryServer={"address": "10.0.1.2"})
+    assert hosted(plan) == {
+        "n-2": [("10.0.5.1", ("eth0",), None)],
+        "n-3": [("10.0.5.1", ("eth0",), None)],
+    }
+
+
+def test_only_addresses_of_the_backends_family(shop):
+    plan = shop([endpoint("10.0.1.3", node="n-3")], addresses=("10.0.5.1/16", "2001:db8::5/64"))
+    assert hosted(plan) == {"n-3": [("10.0.5.1", ("eth0",), None)]}
+
+
+def test_tunnels_are_unwrapped_where_the_backend_is(shop):
+    plan = shop([endpoint("10.0.1.3", node="n-3")], forwarding="Tunnel", tunnel={"type": "GUE", "port": 6080})
+    (address,) = plan.node_configs["n-3"].spec.backend_addresses
+    assert (str(address.tunnel), address.tunnel_port) == ("GUE", 6080)
+
+
+def test_nat_needs_nothing_of_the_nodes(shop):
+    plan = shop([endpoint("10.0.1.3", node="n-3")], forwarding="NAT")
+    assert hosted(plan) == {}
+    assert directors(plan)["n-1"] == [()]
+
+
+def test_a_node_that_is_director_and_backend_knows_the_other_directors(shop):
+    plan = shop([endpoint("10.0.1.1", node="n-1"), endpoint("10.0.1.3", node="n-3")])
+    assert directors(plan) == {"n-1": [("02:00:00:00:00:02",)], "n-2": [()], "n-3": []}
+    assert hosted(plan).keys() == {"n-1", "n-3"}
+
+
+def test_the_interfaces_are_those_of_the_segment(shop, cluster):
+    nodes = machines(cluster)
+    for document in nodes:
+        for report in document["status"].get("interfaces", ()):
+            number = document["metadata"]["name"][2:]
+            nodes_own = {"name": "eth1", "mac": f"02:00:00:00:01:{number:0>2}", "carrier": True, "mtu": 1500}
+            document["status"]["interfaces"] = [report, {**nodes_own, "addresses": [f"192.0.2.{number}/24"]}]
+    plan = shop([endpoint("10.0.1.3", node="n-3")], addresses=("192.0.2.10/24",), nodes=nodes)
+    # Packets for the address come in by eth1, and frames for the backend by eth0.
+    assert hosted(plan) == {"n-3": [("192.0.2.10", ("eth0", "eth1"), None)]}
+
+
+def test_an_address_that_several_nodes_report_is_nobodys(shop, cluster):
+    nodes = machines(cluster)
+    for document in nodes:
+        for report in document["status"].get("interfaces", ()):
+            report["addresses"].append("172.17.0.1/16")
+    plan = shop([], backends={"servers": [{"address": "172.17.0.1"}]}, nodes=nodes)
+    assert hosted(plan) == {}
+
+
+def test_sync_runs_where_it_is_asked_for(shop):
+    plan = shop([endpoint("10.0.1.3", node="n-3")], connectionSync="Enabled")
+    found = {node: c.spec.connection_sync and c.spec.connection_sync.interface for node, c in plan.node_configs.items()}
+    assert found == {"n-1": "eth0", "n-2": "eth0", "n-3": None}

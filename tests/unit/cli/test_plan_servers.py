@@ -4,10 +4,10 @@ import argparse
 
 import pytest
 import yaml
-
-from mooring_cli import plan
 from tests.unit.operator.conftest import Cluster
 from tests.unit.operator.serving import ALL, EVERYTHING, endpoint, endpoint_slice, virtual_server
+
+from mooring_cli import plan
 
 SHOP = [
     endpoint("10.244.0.1", pod="shop-a"),

@@ -7,7 +7,7 @@ Document = dict[str, Any]
 
 
 def virtual_server(key: str, virtual_ip: str = "web", created: int | None = 0, **spec: Any) -> Document:
-    """`namespace/name` made `created` minutes after noon; 443/TCP over the Service of its name unless said otherwise."""
+    """`namespace/name` made `created` minutes after noon; left out: 443/TCP over the Service of its name."""
     namespace, _, name = key.partition("/")
     metadata: Document = {"namespace": namespace, "name": name, "uid": f"uid-{key}", "generation": 1}
     if created is not None:

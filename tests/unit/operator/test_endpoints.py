@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.operator import serving
 
 from mooring_api.balancing import Protocol
 from mooring_api.vrrp import Family
 from mooring_operator.plan.endpoints import EndpointSlice, EndpointState, SlicePort, endpoint_slice, service_of
-from tests.unit.operator import serving
 
 READY, DRAINING, NOT_READY = EndpointState.READY, EndpointState.DRAINING, EndpointState.NOT_READY
 

@@ -1,7 +1,6 @@
 """Who may use a VirtualIP's addresses, for what, and whose a port is."""
 
 import pytest
-
 from tests.unit.operator.serving import ALL, endpoint_slice, namespace, virtual_server
 
 STATIC = {"servers": [{"address": "10.9.0.1"}]}

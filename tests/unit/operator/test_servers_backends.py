@@ -1,7 +1,6 @@
 """Which backends a port has, and why others are left out."""
 
 import pytest
-
 from tests.unit.operator.serving import ALL, EVERYTHING, endpoint, endpoint_slice, virtual_server
 
 FOUR, SIX = "10.0.5.1/16", "2001:db8::5/64"

@@ -1,7 +1,6 @@
 """Direct routing and tunnels: what they can reach, and what nodes that host backends must do for them."""
 
 import pytest
-
 from tests.unit.operator.serving import ALL, EVERYTHING, endpoint, endpoint_slice, virtual_server
 
 DIRECT = {"forwarding": "DirectRoute"}

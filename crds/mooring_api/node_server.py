@@ -83,6 +83,20 @@ def _server_mistakes(server: "NodeVirtualServer") -> Iterator[tuple[Location, st
             yield ("backends", index, "address"), "no address is of this backend's family; remove it"
 
 
+def _sorry_mistakes(server: "NodeVirtualServer") -> Iterator[tuple[Location, str]]:
+    """The same as of a backend, for it is one while there is no quorum."""
+    sorry = server.sorry_server
+    if sorry is None:
+        return
+    forwarding = sorry.forwarding or server.forwarding
+    if forwarding is not Forwarding.NAT and sorry.port not in (None, server.port):
+        message = f"{forwarding} leaves the port as it is, {server.port}; remove port, or set forwarding: NAT"
+        yield ("sorryServer", "port"), message
+    families = {":" in address for address in server.addresses}
+    if families and (":" in sorry.address) not in families and forwarding is not Forwarding.TUNNEL:
+        yield ("sorryServer", "address"), "no address is of the sorry server's family; remove it"
+
+
 class NodeVirtualServer(Wire):
     """A port of some addresses, or a firewall mark, and the servers behind it."""
 
@@ -147,7 +161,7 @@ class NodeVirtualServer(Wire):
             path="family",
         ),
     )
-    checks: ClassVar[tuple[Check, ...]] = (_server_mistakes,)
+    checks: ClassVar[tuple[Check, ...]] = (_server_mistakes, _sorry_mistakes)
 
 
 class BackendAddress(Wire):

@@ -47,6 +47,8 @@ def test_good_ones_are_read_whole(source: Source) -> None:
         ({"port": 0}, "port"),
         ({"firewallMark": 7}, ""),
         ({"healthChecks": [{"name": "x", "tcp": {}, "ping": {}}]}, "healthChecks[0]"),
+        ({"sorryServer": {"address": "10.9.0.9", "port": 81}, "forwarding": "DirectRoute"}, "sorryServer.port"),
+        ({"sorryServer": {"address": "2001:db8::9"}}, "sorryServer.address"),
     ],
 )
 def test_a_bad_one_costs_only_itself(source: Source, change: dict[str, Any], path: str) -> None:

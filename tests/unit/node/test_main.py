@@ -193,6 +193,24 @@ def test_check_names_file_field_and_remedy(config: Path, capsys: pytest.CaptureF
     assert err.startswith(f"{config}: NodeConfig lb-1: spec.instances[1].priority (instance b): ")
 
 
+SERVERS = """
+  virtualServers:
+    - {name: web, addresses: [10.0.0.1], port: 80, backends: [{address: 10.9.0.1}]}
+    - {name: mark, firewallMark: 7, backends: [{address: 10.9.0.1}], healthChecks: [{name: tcp, tcp: {}}]}
+"""
+
+
+def test_check_covers_what_is_balanced(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text(GOOD.rstrip() + SERVERS)
+    assert main(["check", "--config", str(config)]) == 3
+    out, err = capsys.readouterr()
+    assert out.endswith(f"{config}: 1 virtual servers are good\n")
+    assert "spec.virtualServers[1].healthChecks[0].connectPort (virtual server mark): " in err
+    config.write_text((GOOD.rstrip() + SERVERS).replace("tcp: {}", "ping: {}") + "  connectionSync: {}\n")
+    assert main(["check", "--config", str(config)]) == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("text", ["", "banana", "a: [", "kind: Pod"])
 def test_check_of_junk_is_3(text: str, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config.write_text(text)

@@ -33,6 +33,7 @@ from mooring_node.kernel.process import bound_memory
 
 SECOND_NS = 1_000_000_000
 SYNC_NS = 30 * SECOND_NS
+RETRY_NS = 5 * SECOND_NS
 #: Many times what the largest configuration takes.
 MOST_MEMORY = 512 * 1024 * 1024
 
@@ -47,6 +48,7 @@ class KernelTables:
         self._table: Table = {}
         self._sync: SyncConfig | None = None
         self._sync_at_ns = 0
+        self._mistake = ""
 
     def want(self, table: Table, sync: SyncConfig | None) -> None:
         self._table = table
@@ -56,17 +58,23 @@ class KernelTables:
             self._keeper.want(both_roles(sync.interface, sync.sync_id, sync.group, sync.port) if sync else ())
 
     def turn(self, now_ns: int) -> int:
-        if now_ns >= self._sync_at_ns:
-            self._sync_at_ns = now_ns + SYNC_NS
-            self._keeper.turn()
-        return min(self.reconciler.turn(now_ns), self._sync_at_ns)
+        self._mistake = ""
+        try:
+            if now_ns >= self._sync_at_ns:
+                self._sync_at_ns = now_ns + SYNC_NS
+                self._keeper.turn()
+            return min(self.reconciler.turn(now_ns), self._sync_at_ns)
+        except Exception as error:  # noqa: BLE001 - whatever tables stumble over, backends are checked on
+            self._mistake = f"the tables are not as they should be: {type(error).__name__}: {error}"
+            return now_ns + RETRY_NS
 
     def remarks(self, owners: Owners) -> tuple[Remark, ...]:
         of_services = (
             (owners.get(each.service, "") if each.service else "", each) for each in self.reconciler.problems
         )
         sync = (("", "spec.connectionSync", each.message) for each in self._keeper.problems)
-        return (*((server, "", each.message) for server, each in of_services), *sync)
+        mistake = (("", "", self._mistake),) if self._mistake else ()
+        return (*mistake, *((server, "", each.message) for server, each in of_services), *sync)
 
     def release(self) -> tuple[str, ...]:
         return tuple(each.message for each in (*self._keeper.release(), *self.reconciler.release()))

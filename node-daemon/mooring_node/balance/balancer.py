@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from mooring_node.balance import desired, memory
-from mooring_node.balance.config import BalanceConfig, ServerConfig
+from mooring_node.balance.config import BalanceConfig, ServerConfig, sound
 from mooring_node.balance.memory import Recalled
 from mooring_node.balance.pools import (
     Configured,
@@ -66,6 +66,7 @@ class Balancer:
         before, self.pools = self.pools, {}
         for server in config.servers:
             try:
+                sound(server)
                 self._recall(server)
                 stepped = {
                     (server.name, family): self._begin(server, family, before.get((server.name, family)), now_ns)

@@ -6,6 +6,7 @@ on disk (balance.json). Times in nanoseconds.
 
 import json
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from mooring_node.checks.config import CheckConfig
 from mooring_node.ipvs.table import Method, ServiceFlag, TunnelFlag, TunnelKind
@@ -135,6 +136,19 @@ class BalanceConfig:
     def empty(self) -> bool:
         """Whether there is nothing to run."""
         return not (self.servers or self.backend_addresses or self.port_guards or self.sync)
+
+
+def sound(server: ServerConfig) -> None:
+    """ValueError where a server's addresses or ports are none: the kernel has no place for them.
+
+    Whoever compiles configurations lets none of these through; this is for the day on which one does.
+    """
+    backends = [(each.address, each.port) for each in server.backends]
+    sorry = [(server.sorry.address, server.sorry.port)] if server.sorry is not None else []
+    for address, port in (*((each, server.port) for each in server.addresses), *backends, *sorry):
+        ip_address(address)
+        if not 0 <= port <= 65535:
+            raise ValueError(f"{port} is no port")
 
 
 def to_json(config: BalanceConfig) -> str:

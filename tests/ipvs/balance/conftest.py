@@ -180,11 +180,16 @@ class Director:
         self.state.create()
         if servers or more:
             self.put(*servers, **more)
+        self._forget()
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.pid = os.fork()
         if self.pid == 0:
             _be_daemon(self, theirs)
         theirs.close()
+
+    def _forget(self) -> None:
+        if self._orders is not None:
+            self._orders.close()
 
     def put(self, *servers: ServerConfig, **more: Any) -> None:
         """Put a configuration on disk; the process looks there each second."""
@@ -231,8 +236,7 @@ class Director:
             with ExitStack() as stack:
                 stack.callback(self.reap)
                 namespace.kill_all(self.name)
-        if self._orders is not None:
-            self._orders.close()
+        self._forget()
         self.ipvs.close()
 
     # What the kernel has, and what was said.

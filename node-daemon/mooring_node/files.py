@@ -57,7 +57,6 @@ class StateFolder:
         self.control = path / "control.sock"
         self.lock = path / "lock"
         self.dump = path / "dump.json"
-        self.ipvs = path / "ipvs.json"
 
     def create(self) -> None:
         """Make the folder (mode 0700) where it is not there."""

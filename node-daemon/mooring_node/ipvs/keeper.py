@@ -52,10 +52,10 @@ class SyncKeeper:
             self.problems = (Problem(Trouble.REFUSED, f"the sync daemons can't be kept: {error}"),)
 
     def release(self) -> tuple[Problem, ...]:
-        """Stop those that are ours."""
+        """Stop those that are ours; without IPVS there are none."""
         self._desired = ()
         self.turn()
-        return self.problems
+        return tuple(each for each in self.problems if each.trouble is not Trouble.MISSING_MODULE)
 
     def _turn(self, desired: tuple[SyncDaemon, ...]) -> list[Problem]:
         running = self._kernel.sync_daemons()

@@ -9,6 +9,7 @@ Whenever this process dies, the next one finds what is ours in the file (a super
 it, and goes on from there.
 """
 
+import contextlib
 import errno
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -117,16 +118,17 @@ class Reconciler:
         self._desired, self._started = None, False
         if not self._owned.services:
             return ()
+        failures: tuple[Failure, ...] = ()
         try:
             there = self._kernel.find(self._owned.services)
-            failures = self._kernel.apply([Operation(Action.DELETE_SERVICE, key) for key in sorted(there)])
-            self._owned.write(services=(each.operation.service for each in failures if each.errno != errno.ESRCH))
+            removals = [Operation(Action.DELETE_SERVICE, key) for key in sorted(there)]
+            failures = tuple(each for each in self._kernel.apply(removals) if each.errno != errno.ESRCH)
         except IpvsMissingError:
-            self._owned.write(services=())
-            return ()
+            pass  # Without IPVS nothing of ours is there.
         except (OSError, NetlinkFormatError) as error:
             return (_broken(error),)
-        return tuple(_refused(each) for each in failures if each.errno != errno.ESRCH)
+        self._own(each.operation.service for each in failures)
+        return tuple(_refused(each) for each in failures)
 
     def _turn(self, now_ns: int) -> None:
         if not self._started:
@@ -237,7 +239,8 @@ class Reconciler:
                 self._know(key, wanted.get(key))
                 del self._dirty[key]
                 self._retries.forget(key)
-        self._let_go([key for key in chosen if key not in wanted and key not in refused])
+        gone = [key for key in chosen if key not in wanted and key not in refused]
+        self._own(self._owned.services.difference(gone))
 
     def _apply(self, operations: Sequence[Operation]) -> tuple[Failure, ...]:
         """New services first and by themselves: the destinations of one that is refused must not get into another's."""
@@ -251,7 +254,7 @@ class Reconciler:
         first = refused[0]
         if first.errno == errno.EEXIST and first.operation.action is Action.NEW_SERVICE:
             # It was not there a moment ago: somebody else was faster, and it is theirs.
-            self._let_go([key])
+            self._own(self._owned.services.difference([key]))
             self._retries.hold(key, now_ns + AUDIT_NS, foreign_problem(key))
             return
         undone = {each.operation for each in refused}
@@ -261,12 +264,10 @@ class Reconciler:
         surprise = first.errno in _SURPRISES and first.module is None
         self._retries.refuse(key, now_ns, _refused(first), at_once=surprise)
 
-    def _let_go(self, keys: Iterable[ServiceKey]) -> None:
-        try:
-            self._owned.write(services=self._owned.services.difference(keys))
-        except OSError:
-            # The file names more than is ours: the next start finds that it is not there, and nothing is lost.
-            return
+    def _own(self, fewer: Iterable[ServiceKey]) -> None:
+        # A file that can't be written names more than is ours: the next start finds that it is not there.
+        with contextlib.suppress(OSError):
+            self._owned.write(services=fewer)
 
 
 def _cost(wanted: Balanced | None, known: Balanced | None) -> int:

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,16 @@ from typing import Any
 from mooring_kube.client import Client
 from mooring_kube.errors import Conflict, KubeError, NotFound
 from mooring_kube.follow import Follower
-from mooring_kube.resources import LEASES, NODE_CONFIGS, NODES, VIRTUAL_IPS, Resource
+from mooring_kube.resources import (
+    ENDPOINT_SLICES,
+    LEASES,
+    NAMESPACES,
+    NODE_CONFIGS,
+    NODES,
+    VIRTUAL_IPS,
+    VIRTUAL_SERVERS,
+    Resource,
+)
 from mooring_lab.api import NAMESPACE
 from mooring_lab.api.process import free_ports
 from mooring_lab.wait import wait_until
@@ -25,6 +34,8 @@ from mooring_lab.wait import wait_until
 Document = dict[str, Any]
 #: Ten times what anything here takes on two busy cores.
 SOON_S = 60.0
+#: Where VirtualServers and their endpoints are.
+SHOP = "shop"
 
 
 class Operator:
@@ -134,6 +145,40 @@ class Cluster:
         }
         return self.client.apply(VIRTUAL_IPS, document, manager="kubectl", force=True)
 
+    def balance(self, name: str, virtual_ip: str = "web", **spec: Any) -> Document:
+        """Write a VirtualServer in the namespace `shop`, over the Service of its name."""
+        with suppress(Conflict):
+            self.client.create(NAMESPACES, {"metadata": {"name": SHOP}})
+        body = {
+            "virtualIPRef": {"name": virtual_ip},
+            "ports": [{"name": "https", "port": 443}],
+            "backends": {"service": {"name": name}},
+        } | spec
+        document = {"metadata": {"name": name, "namespace": SHOP}, "spec": body}
+        return self.client.apply(VIRTUAL_SERVERS, document, manager="kubectl", force=True, namespace=SHOP)
+
+    def endpoints(self, service: str, *addresses: str) -> Document:
+        """Have the Service's only slice be of these."""
+        document = {
+            "metadata": {"name": f"{service}-1", "namespace": SHOP, "labels": {"kubernetes.io/service-name": service}},
+            "addressType": "IPv4",
+            "ports": [{"name": "https", "port": 8443, "protocol": "TCP"}],
+            "endpoints": [{"addresses": [each], "conditions": {"ready": True}} for each in addresses],
+        }
+        return self.client.apply(ENDPOINT_SLICES, document, manager="test", force=True, namespace=SHOP)
+
+    def backends(self, node: str) -> list[str]:
+        """What the node is to balance over."""
+        servers = self.config(node).get("spec", {}).get("virtualServers", [])
+        return [backend["address"] for server in servers for backend in server["backends"]]
+
+    def server_status(self, name: str) -> Document:
+        return dict(self.client.get(VIRTUAL_SERVERS, name, SHOP).get("status", {}))
+
+    def server_reasons(self, name: str) -> dict[str, str]:
+        """Condition to its reason."""
+        return {each["type"]: each["reason"] for each in self.server_status(name).get("conditions", [])}
+
     def config(self, node: str) -> Document:
         """Its NodeConfig; empty where there is none."""
         try:
@@ -174,16 +219,22 @@ class Cluster:
     def clean(self) -> None:
         for operator in self._operators:
             operator.destroy()
-        for resource in (VIRTUAL_IPS, NODE_CONFIGS, NODES):
-            names = [item["metadata"]["name"] for item in self.client.list(resource).items]
+        for resource, namespace in (
+            (VIRTUAL_SERVERS, SHOP),
+            (ENDPOINT_SLICES, SHOP),
+            (VIRTUAL_IPS, None),
+            (NODE_CONFIGS, None),
+            (NODES, None),
+        ):
+            names = [item["metadata"]["name"] for item in self.client.list(resource, namespace).items]
             with ThreadPoolExecutor(8) as pool:
-                list(pool.map(lambda name, of=resource: self._delete(of, name), names))
+                list(pool.map(lambda name, of=resource, at=namespace: self._delete(of, name, at), names))
         for item in self.client.list(LEASES, NAMESPACE).items:
             self.client.delete(LEASES, item["metadata"]["name"], NAMESPACE)
 
-    def _delete(self, resource: Resource, name: str) -> None:
+    def _delete(self, resource: Resource, name: str, namespace: str | None) -> None:
         try:
-            self.client.delete(resource, name)
+            self.client.delete(resource, name, namespace)
         except NotFound:
             return
 
@@ -192,12 +243,15 @@ class Daemons:
     """The daemons of many nodes in one thread pool: they report one interface, and confirm what they are given.
 
     The eligible member of highest priority of each instance says that it is Active. Nodes in `silent` say nothing.
+    Backends are up but for those in `down`, which are with a reason.
     """
 
     def __init__(self, client: Client, addresses: Mapping[str, str]) -> None:
         """`addresses`: node to the address of its eth0, with prefix length."""
         self._client, self._addresses = client, addresses
         self.silent: set[str] = set()
+        self.down: dict[str, str] = {}
+        self._servers: dict[str, list[Document]] = {}
         self._lock = threading.Lock()
         self._given: dict[str, tuple[int, dict[str, Document]]] = {}
         self._said: dict[str, Document] = {}
@@ -233,6 +287,7 @@ class Daemons:
             if before[0] == item["metadata"]["generation"] and "interfaces" in item.get("status", {}):
                 return
             self._given[name] = (item["metadata"]["generation"], given)
+            self._servers[name] = item["spec"].get("virtualServers", [])
             groups = {each["name"] for each in (*before[1].values(), *given.values())}
             touched = {name} | {node for node, (_, own) in self._given.items() if groups & own.keys()}
         for node in sorted(touched):
@@ -250,6 +305,12 @@ class Daemons:
         """One that was silent says what there is to say."""
         self.silent.discard(node)
         self._ask(node)
+
+    def fail(self, **down: str) -> None:
+        """From now on these backends are down, by `a10_1_0_1="reason"`."""
+        self.down = {name.removeprefix("a").replace("_", "."): reason for name, reason in down.items()}
+        for node in self._addresses:
+            self._ask(node)
 
     # -- what they say
 
@@ -276,6 +337,7 @@ class Daemons:
                 "observedGeneration": generation,
                 "daemonVersion": "test",
                 "instances": [self._state(node, instance) for instance in own.values()],
+                "virtualServers": [self._health(server) for server in self._servers[node]],
                 "interfaces": [
                     {
                         "name": "eth0",
@@ -299,6 +361,19 @@ class Daemons:
                 time.sleep(0.2)
             else:
                 return
+
+    def _health(self, server: Document) -> Document:
+        since = "2026-01-01T00:00:00Z"
+        backends = [
+            {"address": each["address"], "port": each.get("port", 443)}
+            | ({"state": "Down", "reason": why, "sinceTime": since} if why else {"state": "Up"})
+            for each in server["backends"]
+            for why in [self.down.get(each["address"])]
+        ]
+        down = sum(each["state"] == "Down" for each in backends)
+        up = len(backends) - down
+        counts = {"quorum": up > 0, "up": up, "down": down, "backends": backends[:64]}
+        return {"name": server["name"], "family": "IPv4"} | counts
 
     def _state(self, node: str, instance: Document) -> Document:
         name = instance["name"]

@@ -12,7 +12,15 @@ from tests.cluster.whole.watching import Watch
 from mooring_api.duration import Duration
 from mooring_kube.client import Client
 from mooring_kube.errors import KubeError, NotFound
-from mooring_kube.resources import EVENTS, NODE_CONFIGS, NODES, SECRETS, VIRTUAL_IPS
+from mooring_kube.resources import (
+    ENDPOINT_SLICES,
+    EVENTS,
+    NODE_CONFIGS,
+    NODES,
+    SECRETS,
+    VIRTUAL_IPS,
+    VIRTUAL_SERVERS,
+)
 from mooring_lab.api import NAMESPACE
 from mooring_lab.cluster import OPERATOR
 from mooring_lab.lab import Lab
@@ -268,8 +276,10 @@ class Scene:
             labels = {label: None for label in item["metadata"]["labels"] if label.startswith(POOL)} | {INGRESS: ""}
             patch = {"metadata": {"labels": labels}, "spec": {"unschedulable": None}}
             self.client.merge_patch(NODES, item["metadata"]["name"], patch)
-        for item in self.client.list(VIRTUAL_IPS).items:
-            self.client.delete(VIRTUAL_IPS, item["metadata"]["name"])
+        for resource, namespace in ((VIRTUAL_SERVERS, "default"), (ENDPOINT_SLICES, "default"), (VIRTUAL_IPS, None)):
+            for item in self.client.list(resource, namespace).items:
+                with suppress(NotFound):
+                    self.client.delete(resource, item["metadata"]["name"], namespace)
         for item in self.client.list(SECRETS, NAMESPACE).items:
             self.client.delete(SECRETS, item["metadata"]["name"], NAMESPACE)
         for item in self.client.list(EVENTS, "default").items:

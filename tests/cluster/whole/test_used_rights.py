@@ -13,12 +13,26 @@ from tests.cluster.whole.conftest import Stage
 from tests.cluster.whole.scenery import SOON_S, Scene, secret, virtual_ip, with_password
 
 from mooring_api.virtualip import PAUSED
-from mooring_kube.resources import NODE_CONFIGS, NODES, VIRTUAL_IPS
+from mooring_kube.resources import ENDPOINT_SLICES, NODE_CONFIGS, NODES, VIRTUAL_IPS, VIRTUAL_SERVERS
 from mooring_lab.wait import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.netns, pytest.mark.real_api]
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
+SLICE = {
+    "metadata": {"name": "balanced-1", "labels": {"kubernetes.io/service-name": "balanced"}},
+    "addressType": "IPv4",
+    "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+    "endpoints": [{"addresses": ["10.1.0.1"], "conditions": {"ready": True}}],
+}
+SERVER = {
+    "metadata": {"name": "balanced", "namespace": "default"},
+    "spec": {
+        "virtualIPRef": {"name": "web"},
+        "ports": [{"name": "http", "port": 80}],
+        "backends": {"service": {"name": "balanced"}},
+    },
+}
 OPERATOR, NODE = "mooring-operator", "mooring-node"
 
 
@@ -105,12 +119,16 @@ def test_each_right_is_used_and_none_is_missing(stage: Stage, scene: Scene) -> N
 def tell_the_story(scene: Scene) -> None:
     """All that a cluster goes through, as far as it asks for anything."""
     spec = virtual_ip("web", "10.0.0.100", vrrp=with_password("web-key"), interval="1s")
+    spec["spec"]["allowedNamespaces"] = {"from": "All"}
     spec["spec"]["nodes"]["pods"] = {"namespace": "default", "selector": {"matchLabels": {"app": "ingress"}}}
     scene.apply(secret("web-key", "one"), spec)
     scene.until_programmed("web")
     scene.until_held("web")
     scene.apply(secret("web-key", "two"))
     scene.until_settled()
+    scene.client.apply(ENDPOINT_SLICES, SLICE, manager="test", namespace="default")
+    scene.client.apply(VIRTUAL_SERVERS, SERVER, manager="test", namespace="default")
+    scene.until("the VirtualServer to be accepted", lambda: _accepted(scene))
     # A Node that goes takes its NodeConfig along; one that comes gets one.
     scene.client.create(NODES, {"metadata": {"name": "lb-9"}})
     scene.until("a NodeConfig for it", lambda: scene.config("lb-9"))
@@ -130,3 +148,14 @@ def quarrel_over(scene: Scene, name: str) -> None:
         spec = {"vrrp": {"preemption": {"delay": f"{number % 3}s"}}}
         scene.client.merge_patch(VIRTUAL_IPS, name, {"metadata": {"annotations": annotations}, "spec": spec})
         scene.client.merge_patch(NODE_CONFIGS, "lb-3", {"metadata": {"labels": {"number": str(number)}}})
+        changed = {
+            "metadata": {"labels": {"number": str(number)}},
+            "spec": {"scheduler": "rr" if number % 2 else "wrr"},
+        }
+        scene.client.merge_patch(VIRTUAL_SERVERS, "balanced", changed, "default")
+
+
+def _accepted(scene: Scene) -> bool:
+    status = scene.client.get(VIRTUAL_SERVERS, "balanced", "default").get("status", {})
+    conditions = {each["type"]: each["status"] for each in status.get("conditions", [])}
+    return conditions.get("Accepted") == "True"

@@ -13,7 +13,7 @@ from operator import is_
 from mooring_api.nodeconfig import Instance, InstanceState, Metadata, NodeConfig
 from mooring_api.vrrp import Family
 from mooring_operator.plan.servers.plans import NOTHING, NodeServices
-from mooring_operator.plan.servers.services import Candidates, Services
+from mooring_operator.plan.servers.services import Candidates, Services, without_strangers
 from mooring_operator.stage.aims import Aims, Target, aims_of, blocking, target_of
 from mooring_operator.stage.claims import Claims, claims_of, dropped_by, key_of, note_of, victims
 from mooring_operator.stage.fitting import fit
@@ -152,7 +152,7 @@ class Stager:
             if before is not None and before.target is config and before.standing is standing:
                 continue
             dirty[node] = before
-            wanted = _shares(config.spec.instances if config else ())
+            wanted = _shares(_with_known_trackers(config, standing) if config else ())
             parts = self._parts[node] = _Parts(
                 config, standing, wanted, _shares(standing.instances if standing else ())
             )
@@ -251,6 +251,12 @@ class Stager:
                 interfaces = (i.interface for share in shares for i in share.values())
                 found[node] = found.get(node, frozenset()).union(each for each in interfaces if each)
         return found
+
+
+def _with_known_trackers(target: NodeConfig, standing: Standing | None) -> tuple[Instance, ...]:
+    """Of a VirtualServer of which nothing can be said at present a node keeps what it runs, which may be nothing."""
+    stands = standing.services.virtual_servers if standing else ()
+    return without_strangers(target.spec.instances, (*target.spec.virtual_servers, *stands))
 
 
 def _shares(instances: Iterable[Instance]) -> dict[GroupKey, Share]:

@@ -90,6 +90,8 @@ class Group:
         self._maintenance = maintenance
         self._losses = Losses()
         self._faults = Faults()
+        self._known_faults: frozenset[FaultReason] = frozenset()
+        """Those that the machine was told of last."""
         self._recheck_at_ns: int | None = None
         self._last_advert_ns = 0
 
@@ -174,7 +176,7 @@ class Group:
     def refresh(self, now_ns: int) -> None:
         """The interfaces have changed, or a fault may have passed."""
         self._faults.cool(now_ns)
-        before, prepared = self.faults, [member.prepared for member in self.members]
+        prepared = [member.prepared for member in self.members]
         faulty = self._look()
         holding = isinstance(self.router.state, HOLDING)
         if self._addresses() != self.holdings.addresses:
@@ -187,7 +189,8 @@ class Group:
             for member in self.members:
                 member.announce_once(now_ns)
         self._recheck_at_ns = now_ns + RECHECK_NS if faulty else None
-        if self.faults != before or faulty != isinstance(self.router.state, Fault):
+        # By what the machine knows, not by the last look: a fault that comes while it recovers must stop that.
+        if self.faults != self._known_faults or faulty != isinstance(self.router.state, Fault):
             self._feed(FaultsChanged(faulty=faulty), now_ns, self._faults.text())
 
     def address_gone(self, now_ns: int) -> None:
@@ -333,6 +336,8 @@ class Group:
         self._feed(FaultsChanged(faulty=True) if taken else NotTaken(), now_ns, self._faults.text())
 
     def _feed(self, event: Event, now_ns: int, reason: str) -> None:
+        if isinstance(event, FaultsChanged | NotTaken):
+            self._known_faults = self.faults
         self.router, effects = machine.step(self.router, event, now_ns)
         for effect in effects:
             if not self._perform(effect, now_ns):

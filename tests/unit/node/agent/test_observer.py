@@ -13,6 +13,7 @@ from mooring_node.agent.configuration import Outcome
 from mooring_node.agent.interfaces import Choice
 from mooring_node.agent.observer import CROWDED_EVERY_NS, LOOK_AGAIN_NS, LOOK_EVERY_NS, Observer
 from mooring_node.agent.transitions import Transition, TransitionLog
+from mooring_node.balance.config import BalanceConfig, ServerConfig
 from mooring_node.channel import Channel
 from mooring_node.kernel.addresses import IFA_F_PERMANENT, KernelAddress
 from mooring_node.kernel.links import Link
@@ -227,3 +228,43 @@ def test_a_new_router_is_told_at_once_and_a_crowd_of_them_once_a_minute(bench: B
         bench.observer.turn(now)
         bench.answer(foreign=routers)
     assert bench.changes - changes <= now // CROWDED_EVERY_NS + 1
+
+
+def test_what_the_checks_process_tells_is_in_the_status(bench: Bench) -> None:
+    bench.balancing.configure(BalanceConfig(1, (ServerConfig("shop/web:http", mark=7),)), 0)
+    bench.runs.places = {("virtualServers", "shop/web:http"): 4}
+    server = {"name": "shop/web:http", "family": "IPv4", "quorum": False, "sorry": False, "up": 0, "down": 1}
+    problem = {"server": "shop/web:http", "path": "spec.virtualServers[].scheduler", "message": "ip_vs_mh is missing"}
+    report = {"part": 0, "of": 1, "servers": [server], "problems": [problem], "kubeProxy": {"mode": "IPTables"}}
+    bench.balancing.hear({"report": report})
+    assert bench.changes == 1
+    status = bench.status()
+    assert status["virtualServers"] == [server | {"draining": 0, "backends": []}]
+    assert status["kubeProxy"]["mode"] == "IPTables"
+    assert {
+        "instance": "shop/web:http",
+        "path": "spec.virtualServers[4].scheduler",
+        "message": "ip_vs_mh is missing",
+    } in status["problems"]
+
+
+def test_a_priority_by_what_is_tracked_is_found_and_told(bench: Bench) -> None:
+    bench.observer.turn(0)
+    bench.answer(group() | {"priority": 50})
+    assert bench.status()["instances"][0]["priority"] == 50
+    bench.transitions.weighed("web", 70)
+    assert bench.status()["instances"][0]["priority"] == 70
+    bench.transitions.weighed("web", None)
+    assert bench.status()["instances"][0]["priority"] == 100
+    bench.transitions.weighed("stranger", 7)
+    assert bench.transitions.groups.keys() == {"web"}
+
+
+def test_where_no_vrrp_is_spoken_nobody_is_asked(bench: Bench) -> None:
+    runs: Any = bench.runs
+    kernel: Any = bench.kernel
+    alone = Observer(runs, bench.transitions, kernel, bench.balancing, Choice(), None, bench._changed)
+    alone.turn(0)
+    alone.turn(5 * LOOK_EVERY_NS)
+    assert bench.questions == []
+    assert alone.status(7, (), ())["problems"] == []

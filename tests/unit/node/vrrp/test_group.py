@@ -1,6 +1,7 @@
 """A group at work, on a network, a kernel and a clock of the test's own."""
 
 import os
+import random
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from mooring_node.vrrp.refusals import Refusal, Refused
 from mooring_node.vrrp.snapshot import parts
 from mooring_node.vrrp.states import Active, Backup, Doubting, Leaving, Observing, Pace
 from mooring_node.vrrp.timing import active_down_ns, deadline, skew_ns
+from mooring_node.vrrp.tracking import effective_priority
 from mooring_node.vrrp.translation import LastHeard, visible_state
 
 S = 1_000_000_000
@@ -770,3 +772,57 @@ def test_what_is_tracked_is_told(bench_of: BenchOf) -> None:
         {"name": "db", "server": "shop/db", "weight": -50, "good": False},
         {"name": "web", "server": "shop/web", "weight": 20, "good": True},
     ]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_walk_of_quorums_breaks_what_always_holds(bench_of: BenchOf, seed: int) -> None:
+    chance = random.Random(seed)
+    configs = (CONFIG, WEIGHED, BOUND, replace(WEIGHED, preempt=False), replace(BOUND, priority=255))
+    servers = ("shop/db", "shop/web", "nobody/here")
+    bench = bench_of(chance.choice(configs))
+    group = bench.group
+    bench.start()
+    for _ in range(60):
+        match chance.randrange(5):
+            case 0 | 1:
+                group.tracked(frozenset(chance.sample(servers, chance.randrange(4))), bench.now)
+            case 2:
+                bench.run(bench.now + chance.randrange(4 * S))
+            case 3:
+                bench.hear(chance.randrange(1, 255))
+            case 4:
+                group.reconfigure(chance.choice(configs), bench.now, maintenance=chance.random() < 0.2)
+        config = group.config
+        assert group.priority == effective_priority(config.priority, config.trackers, group.bad)
+        assert group.router.settings.priority == group.priority
+        lost = any(tracker.weight is None and tracker.server in group.bad for tracker in config.trackers)
+        assert (FaultReason.TRACKED in group.faults) == lost
+        if lost:
+            assert visible_state(group.router) == "Fault"
+            assert not bench.kernel.addresses
+        if isinstance(group.router.state, Active):
+            assert spoken(bench) == group.priority
+
+
+def test_a_quorum_lost_again_while_it_recovers_keeps_it_in_fault(bench_of: BenchOf) -> None:
+    both = replace(WEIGHED, trackers=(*WEIGHED.trackers, TrackerConfig("bound", "shop/db")))
+    bench = bench_of(both)
+    bench.group.tracked(frozenset({"shop/db"}), bench.now)
+    bench.start()
+    bench.group.tracked(frozenset(), bench.now)
+    bench.run(bench.now + S // 2)
+    bench.group.tracked(frozenset({"shop/db"}), bench.now)
+    bench.run(bench.now + 10 * S)
+    assert visible_state(bench.group.router) == "Fault"
+    assert not bench.kernel.addresses
+
+
+def test_a_fault_that_a_configuration_brings_while_it_recovers_keeps_it_in_fault(bench_of: BenchOf) -> None:
+    bench = bench_of(BOUND)
+    bench.group.tracked(frozenset({"shop/db"}), bench.now)
+    bench.start()
+    bench.group.tracked(frozenset(), bench.now)
+    bench.group.reconfigure(replace(CONFIG, members=(replace(MEMBER, peers=()),)), bench.now, maintenance=False)
+    bench.run(bench.now + 10 * S)
+    assert bench.group.faults == {FaultReason.NO_PEERS}
+    assert visible_state(bench.group.router) == "Fault"

@@ -22,12 +22,13 @@ ResultT = TypeVar("ResultT")
 
 _READABLE = select.EPOLLIN | select.EPOLLRDHUP
 _WRITABLE = select.EPOLLOUT
+_FAILED = select.EPOLLERR | select.EPOLLHUP
 _MOST_EVENTS = 256
 
 
 @coroutine
-def _wait(what: _Wait) -> Generator[_Wait, None, None]:
-    yield what
+def _wait(what: _Wait) -> Generator[_Wait, int, int]:
+    return (yield what)
 
 
 async def readable(descriptor: int) -> None:
@@ -35,9 +36,9 @@ async def readable(descriptor: int) -> None:
     await _wait((descriptor, _READABLE))
 
 
-async def writable(descriptor: int) -> None:
-    """Until it can be written to: a connection that is made, too."""
-    await _wait((descriptor, _WRITABLE))
+async def writable(descriptor: int) -> bool:
+    """Until it can be written to: a connection that is made, too. True where there is an error to ask for."""
+    return bool(await _wait((descriptor, _WRITABLE)) & _FAILED)
 
 
 async def breathe() -> None:
@@ -101,11 +102,11 @@ class Attempt(Scope):
         self._coroutine = coroutine
         self.resume()
 
-    def resume(self) -> None:
-        """Go on: what was awaited is there."""
+    def resume(self, events: int | None = None) -> None:
+        """Go on: what was awaited is there. None: nothing was."""
         assert self._coroutine is not None
         try:
-            wait = self._coroutine.send(None)
+            wait = self._coroutine.send(events)
         except StopIteration as end:
             self._finish(end.value)
         except Exception as error:  # noqa: BLE001  (a probe's bug ends the try, never the runner)
@@ -201,10 +202,11 @@ class Driver:
         """Resume whoever has something to do, without waiting; True when there may be more."""
         later, self._later = self._later, []
         events = self._epoll.poll(0, _MOST_EVENTS)
-        for descriptor, _ in events:
-            attempt = self._waiting.get(descriptor)
-            if attempt is not None:
-                attempt.resume()
+        # Who waited when it happened: meanwhile a number may have gone to another.
+        happenings = [(self._waiting.get(descriptor), descriptor, happened) for descriptor, happened in events]
+        for attempt, descriptor, happened in happenings:
+            if attempt is not None and self._waiting.get(descriptor) is attempt:
+                attempt.resume(happened)
         for attempt in later:
             if attempt.running:
                 attempt.resume()
@@ -240,7 +242,7 @@ async def in_asyncio(scope: Scope, work: Coroutine[Any, Any, ResultT], timeout_s
                 await asyncio.sleep(0)
                 wait = work.send(None)
             elif await _ready(loop, wait[0], wait[1], until):
-                wait = work.send(None)
+                wait = work.send(wait[1] | _FAILED)  # asyncio does not tell which of them
             else:
                 wait = work.throw(scope.time_is_up())
     except StopIteration as end:

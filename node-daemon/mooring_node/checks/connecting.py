@@ -72,8 +72,8 @@ async def connect(scope: Scope, target: Target) -> socket.socket:
     sock = prepared(scope, target, socket.SOCK_STREAM)
     failure = sock.connect_ex(socket_address(*destination(target)))
     if failure == errno.EINPROGRESS:
-        await writable(sock.fileno())
-        failure = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        failed = await writable(sock.fileno())
+        failure = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if failed else 0
     if failure == errno.EADDRNOTAVAIL:
         raise Withheld("no local port or address is free for a connection")
     if failure:

@@ -185,9 +185,7 @@ class Runner:
 
     def _turn(self) -> None:
         try:
-            for _ in range(_HEARINGS_EACH_TURN):
-                if not self._driver.turn():
-                    break
+            self._hear()
             self._pass_deadlines(time.monotonic_ns())
             self._begin_some()
         finally:
@@ -195,7 +193,18 @@ class Runner:
 
     def _timer_fired(self) -> None:
         self._timer = None
-        self._turn()
+        try:
+            if self._driver.busy:
+                self._hear()
+            self._pass_deadlines(time.monotonic_ns())
+            self._begin_some()
+        finally:
+            self._arm()
+
+    def _hear(self) -> None:
+        for _ in range(_HEARINGS_EACH_TURN):
+            if not self._driver.turn():
+                return
 
     def _arm(self) -> None:
         if self._loop is None:
@@ -216,15 +225,22 @@ class Runner:
     def _pass_deadlines(self, now: int) -> None:
         for watched, at in self._deadlines.due(now + _EARLY_NS):
             if watched.attempt is None:
-                watched.planned_ns = at if not watched.standing.retrying else watched.planned_ns
                 watched.began_ns = at
                 watched.queued = True
                 watched.lane.ready.append(watched)
-            elif now - at > _STALL_NS and not watched.extended:
-                watched.extended = True
-                self._deadlines.set(watched, now + min(now - at, watched.target.check.timeout_ns))
             else:
-                watched.attempt.expire()
+                self._expire(watched, watched.attempt, at, now)
+
+    def _expire(self, watched: _Watched, attempt: Attempt, at: int, now: int) -> None:
+        # What has come meanwhile is heard first: it came in time.
+        self._hear()
+        if not attempt.running:
+            return
+        if now - at > _STALL_NS and not watched.extended:
+            watched.extended = True
+            self._deadlines.set(watched, now + min(now - at, watched.target.check.timeout_ns))
+        else:
+            attempt.expire()
 
     def _begin_some(self) -> None:
         for lane, most in ((self._light, _STARTS_EACH_TURN), (self._scripts, _SCRIPTS_EACH_TURN)):
@@ -273,7 +289,11 @@ class Runner:
             return
         verdict = Verdict(standing.up, outcome.reason, outcome.words, outcome.weight, duration_ns, time.time_ns())
         watched.verdict = verdict
-        self._told(watched.target, verdict)
+        try:
+            self._told(watched.target, verdict)
+        except Exception as error:  # noqa: BLE001  (a bug of the caller's ends no check)
+            context = {"message": f"what was told of {watched.target.address} was not taken", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
 
     def _complain(self, now: int, words: str) -> None:
         if now - self._complained_ns >= _COMPLAINT_NS:

@@ -1,6 +1,6 @@
 """All pools of a node: what checks say goes in, the wanted table and what is to be told comes out. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -26,6 +26,8 @@ from mooring_node.ipvs.table import DestinationKey, Table
 
 PoolKey: TypeAlias = tuple[str, int]
 """A server's name and a family."""
+Uses: TypeAlias = list[tuple[Target, DestinationKey]]
+"""What is checked, and of which backend."""
 
 
 @dataclass(slots=True)
@@ -56,6 +58,7 @@ class Balancer:
         self._vouched_ns = vouched_ns
         self._unsure: dict[Target, Recalled] = {}
         self._users: dict[Target, list[tuple[PoolKey, DestinationKey]]] = {}
+        self._uses: dict[PoolKey, tuple[ServerConfig, Uses]] = {}
         self._deadlines: dict[PoolKey, int] = {}
 
     # Events.
@@ -65,6 +68,10 @@ class Balancer:
         self.config, self._marks, self.refused = config, marks, {}
         before, self.pools = self.pools, {}
         for server in config.servers:
+            unchanged = _unchanged(server, before)
+            if unchanged is not None:
+                self.pools |= unchanged
+                continue
             try:
                 sound(server)
                 self._recall(server)
@@ -196,19 +203,31 @@ class Balancer:
 
     def _index(self) -> None:
         """Who is told of each target; what nobody asks for is forgotten."""
+        before, self._uses = self._uses, {}
+        for key, pool in self.pools.items():
+            known = before.get(key)
+            self._uses[key] = known if known is not None and known[0] is pool.config else (pool.config, _uses(pool))
         self._users = {}
-        for key, target, backend in self._uses():
-            self._users.setdefault(target, []).append((key, backend))
+        for key, (_, uses) in self._uses.items():
+            for target, backend in uses:
+                self._users.setdefault(target, []).append((key, backend))
         for target in self.known.keys() - self._users.keys():
             del self.known[target]
             self._unsure.pop(target, None)
             self.news.learned[memory.target_key(target)] = None
 
-    def _uses(self) -> Iterator[tuple[PoolKey, Target, DestinationKey]]:
-        for key, pool in self.pools.items():
-            for backend in listed(pool.config, pool.family):
-                for check in dict.fromkeys(check for _, check in pool.config.checks):
-                    yield key, Target(check, backend.address, backend.port), backend
+
+def _uses(pool: Pool) -> Uses:
+    checks = dict.fromkeys(check for _, check in pool.config.checks)
+    backends = listed(pool.config, pool.family)
+    return [(Target(check, each.address, each.port), each) for each in backends for check in checks]
+
+
+def _unchanged(server: ServerConfig, before: Mapping[PoolKey, Pool]) -> dict[PoolKey, Pool] | None:
+    """Its pools as they are, where they are of exactly this server."""
+    pools = {(server.name, family): before.get((server.name, family)) for family in families(server)}
+    same = {key: pool for key, pool in pools.items() if pool is not None and pool.config == server}
+    return same if len(same) == len(pools) else None
 
 
 def waits(server: ServerConfig, holding: frozenset[str]) -> bool:

@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 import yaml
 
-from mooring_lab import visits
-from mooring_lab.lab import Lab
-from mooring_lab.node import Node
+from mooring_lab import namespace, visits
+from mooring_lab.lab import Lab, default_daemon_command
+from mooring_lab.node import DAEMON, Node
 from mooring_lab.servers import Place, WebServer
 from mooring_lab.visits import Download, Visit
 from mooring_lab.wait import wait_until
 
 ADDRESS, ADDRESS_V6 = "10.0.0.120", "fd00:10::120"
 PORT = 80
-_SETTLE_SECONDS = 30.0
+_SETTLE_SECONDS = 20.0
 _EVERY = 0.05
 
 Document = dict[str, Any]
@@ -155,6 +155,28 @@ class Bench:
         for address in plan.addresses:
             self.wait_answered_by(names, address)
 
+    def config_without_vrrp(self, node: Node, plan: Plan) -> str:
+        """The same without instances: the address is somebody else's to set."""
+        document = yaml.safe_load(self.config(node, plan))
+        del document["spec"]["instances"]
+        return yaml.safe_dump(document, sort_keys=False)
+
+    def start_checks_only(self, node: Node) -> None:
+        """`mooring-node run --checks-only` with the file that is there."""
+        source = ("--config", str(node.config_file), "--state-dir", str(node.state_dir), "--checks-only")
+        node.start_program(DAEMON, [*default_daemon_command(), "run", *source], node.log_file)
+        wait_until(lambda: node.daemon_status(1.0), _SETTLE_SECONDS, "the daemon to answer", every=_EVERY)
+
+    # -- faults
+
+    def cut(self, node: Node, rule: str) -> None:
+        """Add a rule to what leaves a node, in a table of the test's own."""
+        chain = "add chain inet cut out { type filter hook output priority 0; }"
+        namespace.run(node.command("nft", "-f", "-"), f"add table inet cut\n{chain}\n{rule}\n")
+
+    def mend(self, node: Node) -> None:
+        namespace.run(node.command("nft", "delete", "table", "inet", "cut"))
+
     def wait_held(self, node: Node, addresses: Sequence[str] = (ADDRESS, ADDRESS_V6)) -> None:
         """Wait until a node, and nobody else, has the addresses."""
         others = {each.name: set[str]() for each in self.lab.nodes if each.powered}
@@ -174,6 +196,10 @@ class Bench:
 
     def download(self, seconds: float, address: str = ADDRESS) -> Download:
         return Download(self.lab.client.namespace, url(address, f"/download/{seconds:g}", PORT))
+
+    def wait_good(self, address: str = ADDRESS, port: int = PORT) -> None:
+        """Wait until a request is answered well."""
+        wait_until(lambda: self.ask(address, port=port).good, _SETTLE_SECONDS, f"port {port} to answer", every=_EVERY)
 
     def wait_answered_by(self, names: set[str], address: str = ADDRESS, timeout: float = _SETTLE_SECONDS) -> float:
         """Wait until these and no others answer; how many seconds that took."""

@@ -17,6 +17,17 @@ CONTRACTS = {
 #: Modules in the neighbourhood of pure ones that do input or output, or stand right at it (they read the
 #: constants of `socket`): a new module goes here or into the contract "pure", knowingly.
 SHELLS = {
+    "mooring_node.checks.attempt",
+    "mooring_node.checks.connecting",
+    "mooring_node.checks.datagram",
+    "mooring_node.checks.http",
+    "mooring_node.checks.ping",
+    "mooring_node.checks.probes",
+    "mooring_node.checks.runner",
+    "mooring_node.checks.scripts",
+    "mooring_node.checks.smtp",
+    "mooring_node.checks.stream",
+    "mooring_node.checks.watched",
     "mooring_node.ipvs.keeper",
     "mooring_node.ipvs.kernel",
     "mooring_node.ipvs.modules",
@@ -59,7 +70,7 @@ def test_the_contracts_are_kept() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("package", ["mooring_node.vrrp", "mooring_node.ipvs", "mooring_node.kernel"])
+@pytest.mark.parametrize("package", ["mooring_node.vrrp", "mooring_node.ipvs", "mooring_node.checks", "mooring_node.kernel"])
 def test_every_module_is_pure_or_named_as_a_shell(package: str) -> None:
     pure = set(CONTRACTS["pure"]["source_modules"])
     modules = set(_modules(package))
@@ -78,3 +89,12 @@ def test_the_lean_processes_load_the_standard_library_alone(package: str) -> Non
     foreign = set(json.loads(done.stdout)) - set(json.loads(bare.stdout)) - sys.stdlib_module_names
     assert foreign == {"mooring_node"}
     assert "asyncio" not in json.loads(done.stdout)
+
+
+def test_the_checks_load_the_standard_library_and_the_patterns_alone() -> None:
+    names = _modules("mooring_node.checks")
+    done = subprocess.run([sys.executable, "-c", LOADED, *names], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    bare = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
+    foreign = set(json.loads(done.stdout)) - set(json.loads(bare.stdout)) - sys.stdlib_module_names
+    assert foreign == {"mooring_node", "mooring_pattern"}

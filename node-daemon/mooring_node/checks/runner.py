@@ -8,17 +8,17 @@ process) is added to a try's time: our lateness is not the backend's fault.
 import asyncio
 import resource
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from mooring_node.checks.attempt import Attempt, Driver, Probing, Scope
 from mooring_node.checks.config import ScriptProbe, Target
 from mooring_node.checks.counters import Counters
-from mooring_node.checks.probes import Probes, kind_of
+from mooring_node.checks.probes import Probes
 from mooring_node.checks.schedule import Deadlines, Spread, first_ns, next_ns, resumed_ns
-from mooring_node.checks.thresholds import Standing, forgotten, tried
+from mooring_node.checks.thresholds import forgotten, tried
 from mooring_node.checks.verdict import Outcome, Verdict
+from mooring_node.checks.watched import Lane, Watched
 
 #: A try under way costs a file descriptor and a few KiB; a dead rack must not delay the checks of all others.
 MOST_AT_ONCE = 4096
@@ -31,53 +31,6 @@ _SCRIPTS_EACH_TURN = 1
 _HEARINGS_EACH_TURN = 8
 _STALL_NS = 100_000_000
 _COMPLAINT_NS = 10_000_000_000
-
-
-class _Watched:
-    """One target and all that is known of it."""
-
-    __slots__ = (
-        "attempt",
-        "began_ns",
-        "extended",
-        "kind",
-        "lane",
-        "paused",
-        "planned_ns",
-        "queued",
-        "standing",
-        "target",
-        "verdict",
-    )
-
-    def __init__(self, target: Target, lane: "_Lane", up: bool) -> None:
-        self.target = target
-        self.lane = lane
-        self.kind = kind_of(target.check.probe)
-        self.standing = Standing(up)
-        self.verdict: Verdict | None = None
-        self.attempt: Attempt | None = None
-        self.planned_ns = 0
-        self.began_ns = 0
-        self.extended = False
-        self.queued = False
-        self.paused = False
-
-
-class _Lane:
-    """Tries that may be under way at once, and those that wait for their turn, first come, first served."""
-
-    __slots__ = ("most", "ready", "running")
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.running = 0
-        self.ready: deque[_Watched] = deque()
-
-    @property
-    def free(self) -> bool:
-        """Whether one that waits may begin."""
-        return bool(self.ready) and self.running < self.most
 
 
 class Runner:
@@ -101,12 +54,12 @@ class Runner:
         self._told = told
         self._troubled = troubled
         self._probes = probes or Probes()
-        self._light = _Lane(most_at_once or _affordable())
-        self._scripts = _Lane(MOST_SCRIPTS)
+        self._light = Lane(most_at_once or _affordable())
+        self._scripts = Lane(MOST_SCRIPTS)
         self._spread = Spread(time.time() if start is None else start)
-        self._watched: dict[Target, _Watched] = {}
+        self._watched: dict[Target, Watched] = {}
         self._driver = Driver()
-        self._deadlines: Deadlines[_Watched] = Deadlines()
+        self._deadlines: Deadlines[Watched] = Deadlines()
         self._complained_ns = -_COMPLAINT_NS
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
@@ -124,7 +77,7 @@ class Runner:
             self._silence(self._watched.pop(target))
         for target in wanted:
             if target not in self._watched:
-                watched = self._watched[target] = _Watched(target, self._lane(target), starts_up(target))
+                watched = self._watched[target] = Watched(target, self._lane(target), starts_up(target))
                 self._plan(watched, first_ns(target.check, now, self._spread.next()))
         self._arm()
 
@@ -178,7 +131,7 @@ class Runner:
             "waiting": len(self._light.ready) + len(self._scripts.ready),
         }
 
-    def _lane(self, target: Target) -> _Lane:
+    def _lane(self, target: Target) -> Lane:
         return self._scripts if isinstance(target.check.probe, ScriptProbe) else self._light
 
     # The turns of the loop.
@@ -231,7 +184,7 @@ class Runner:
             else:
                 self._expire(watched, watched.attempt, at, now)
 
-    def _expire(self, watched: _Watched, attempt: Attempt, at: int, now: int) -> None:
+    def _expire(self, watched: Watched, attempt: Attempt, at: int, now: int) -> None:
         # What has come meanwhile is heard first: it came in time.
         self._hear()
         if not attempt.running:
@@ -252,7 +205,7 @@ class Runner:
                     watched.queued = False
                     self._begin(watched)
 
-    def _begin(self, watched: _Watched) -> None:
+    def _begin(self, watched: Watched) -> None:
         now = time.monotonic_ns()
         self.counters.lateness.record(max(0, now - watched.began_ns))
         watched.began_ns = now
@@ -264,7 +217,7 @@ class Runner:
         )
         attempt.run(self._probes(attempt, watched.target))
 
-    def _ended(self, watched: _Watched, attempt: Attempt, outcome: Outcome | None) -> None:
+    def _ended(self, watched: Watched, attempt: Attempt, outcome: Outcome | None) -> None:
         now = time.monotonic_ns()
         watched.lane.running -= 1
         watched.attempt = None
@@ -281,7 +234,7 @@ class Runner:
         if outcome is not None:
             self._tell(watched, outcome, duration)
 
-    def _tell(self, watched: _Watched, outcome: Outcome, duration_ns: int) -> None:
+    def _tell(self, watched: Watched, outcome: Outcome, duration_ns: int) -> None:
         standing, last = watched.standing, watched.verdict
         if not standing.known or outcome.good is not standing.up:
             return
@@ -300,12 +253,12 @@ class Runner:
             self._complained_ns = now
             self._troubled(words)
 
-    def _plan(self, watched: _Watched, at: int) -> None:
+    def _plan(self, watched: Watched, at: int) -> None:
         if not watched.standing.retrying:
             watched.planned_ns = at
         self._deadlines.set(watched, at)
 
-    def _silence(self, watched: _Watched) -> None:
+    def _silence(self, watched: Watched) -> None:
         self._deadlines.drop(watched)
         watched.queued = False
         if watched.attempt is not None:

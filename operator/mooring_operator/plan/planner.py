@@ -225,7 +225,7 @@ class Planner:
             )
             found = services.at(node, instances, self._servers.candidates)
             self._shortages.pop(node, None)
-            if found.beyond or found.elsewhere:
+            if found.short:
                 self._shortages[node] = found
             instances = without_strangers(instances, found.services.virtual_servers, services.kept.servers)
             old = configs.get(node)

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterable
 
-from mooring_api.balancing import Forwarding, Protocol
-from mooring_api.node_server import NodeVirtualServer, PortGuard
+from mooring_api.balancing import Forwarding, Protocol, SorryServer
+from mooring_api.node_server import NodeBackend, NodeVirtualServer, PortGuard
 from mooring_api.nodeconfig import Instance
 from mooring_api.vrrp import Family
 from mooring_operator.plan.servers.plans import NOTHING, NodeServices
@@ -55,12 +55,13 @@ def _on(server: NodeVirtualServer, held: Collection[str]) -> NodeVirtualServer |
     if not addresses:
         return None
     six = {":" in address for address in addresses}
-    backends = tuple(
-        each
-        for each in server.backends
-        if (":" in each.address) in six or (each.forwarding or server.forwarding) is Forwarding.TUNNEL
-    )
-    return server.model_copy(update={"addresses": addresses, "backends": backends})
+
+    def fits(each: NodeBackend | SorryServer) -> bool:
+        return (":" in each.address) in six or (each.forwarding or server.forwarding) is Forwarding.TUNNEL
+
+    backends = tuple(filter(fits, server.backends))
+    sorry = server.sorry_server if server.sorry_server and fits(server.sorry_server) else None
+    return server.model_copy(update={"addresses": addresses, "backends": backends, "sorry_server": sorry})
 
 
 def _keys(server: NodeVirtualServer) -> Iterable[tuple[str | int, Protocol | Family, int]]:

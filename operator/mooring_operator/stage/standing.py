@@ -65,7 +65,7 @@ class Standing:
     def refused(self) -> frozenset[str]:
         """The instances that the daemon confirmed without using them as they stand; "" is the NodeConfig as a whole."""
         problems = self.status.problems if self.status else ()
-        return frozenset(problem.instance for problem in problems if problem.path != REMARK)
+        return frozenset(p.instance for p in problems if p.path != REMARK and not p.of_balancing)
 
     def runs(self, instances: Iterable[str]) -> bool:
         """Whether the node runs these instances as they stand here; a refused one keeps its last good form."""

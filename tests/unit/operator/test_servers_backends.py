@@ -212,3 +212,12 @@ def test_sorry_servers_that_cannot_be_used(shop):
     )
     assert other.node_configs["n-1"].spec.virtual_servers[0].sorry_server is None
     assert told(other) == [("ForwardingConflict", "spec.ports[0]")]
+
+
+def test_of_a_mark_each_family_has_its_own_servers(shop):
+    servers = {"servers": [{"address": "10.9.0.1"}, {"address": "2001:db8:9::1"}]}
+    plan = shop(addresses=(FOUR, SIX), firewallMark=7, backends=servers, sorryServer={"address": "10.9.0.9"})
+    assert (backends(plan), backends(plan, place=1)) == ([("10.9.0.1", None, 1)], [("2001:db8:9::1", None, 1)])
+    sorry = [s.sorry_server and s.sorry_server.address for s in plan.node_configs["n-1"].spec.virtual_servers]
+    assert sorry == ["10.9.0.9", None]
+    assert told(plan) == []

@@ -3,6 +3,8 @@
 import pytest
 from tests.unit.operator.serving import ALL, EVERYTHING, endpoint, endpoint_slice, virtual_server
 
+from mooring_api.node_server import NodeVirtualServer
+from mooring_api.wire import Rule
 from mooring_operator.plan.allocations import Allocations
 from mooring_operator.plan.planner import Planner
 from mooring_operator.plan.reading import snapshot_of
@@ -240,3 +242,16 @@ def test_everything_of_the_virtual_server_is_passed_on(cluster, web):
     assert wire["healthChecks"][0]["http"]["virtualHost"] == "shop.example.com"
     assert wire["notifications"][0]["script"]["file"] == "tell"
     assert wire["persistence"]["prefixLengthIPv4"] == 24
+
+
+def test_what_the_models_refuse_costs_only_itself(cluster, web, monkeypatch):
+    """Rules of a NodeConfig that nobody thought of here must not stop the operator."""
+    rules = NodeVirtualServer.rules
+    odd = Rule(cel="true", message="no odd ports", holds=lambda s: s.port != 81, path="port")
+    monkeypatch.setattr(NodeVirtualServer, "rules", (*rules, odd))
+    ports = [{"name": "odd", "port": 81}, {"name": "even", "port": 80}]
+    documents = [web(), *cluster.nodes(1), virtual_server("shop/shop", ports=ports), virtual_server("shop/other")]
+    plan = cluster.plan([*documents, *slices("shop", "other")])
+    assert names(plan)["n-1"] == ["shop/other:https", "shop/shop:even"]
+    ((reason, problem),) = plan.servers["shop/shop"].findings
+    assert (reason, problem.message) == ("Invalid", "odd can't be planned on n-1: port: no odd ports")

@@ -26,6 +26,8 @@ class Wanted(NamedTuple):
     addresses: tuple[str, ...]
     service_port: str | None
     """The name of the Service's port; None: whichever (a firewall mark), or there is none."""
+    beside: frozenset[Family] = frozenset()
+    """Families that have an entry of their own (a firewall mark)."""
 
     @property
     def families(self) -> frozenset[Family]:
@@ -125,7 +127,9 @@ def _static(
     backends, forwarding = server.spec.backends, static.forwarding or server.spec.forwarding
     port = None if wanted.port is None else static.port or wanted.target_port or wanted.port
     # A tunnel may lead through the other family.
-    if forwarding is not Forwarding.TUNNEL and family_of(static.address) not in wanted.families:
+    if forwarding is not Forwarding.TUNNEL and (family := family_of(static.address)) not in wanted.families:
+        if family in wanted.beside:
+            return LeftOut(static.address, "stands in the entry of its own family")
         why = f"no virtual address is of its family; remove spec.backends.servers[{index}]"
         return LeftOut(static.address, why, ServerReason.BACKENDS_LEFT_OUT)
     if static.address in wanted.addresses:
@@ -224,7 +228,9 @@ def sorry_of(server: VirtualServer, wanted: Wanted) -> SorryServer | LeftOut | N
     if sorry is None:
         return None
     forwarding = sorry.forwarding or server.spec.forwarding
-    if forwarding is not Forwarding.TUNNEL and family_of(sorry.address) not in wanted.families:
+    if forwarding is not Forwarding.TUNNEL and (family := family_of(sorry.address)) not in wanted.families:
+        if family in wanted.beside:
+            return None
         why = "no virtual address is of the sorry server's family"
         return LeftOut(sorry.address, why, ServerReason.BACKENDS_LEFT_OUT)
     if refusal := _other_port(forwarding, sorry.port or wanted.port, wanted):

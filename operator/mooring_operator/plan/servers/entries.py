@@ -3,17 +3,29 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
+
+from pydantic import ValidationError
 
 from mooring_api.balancing import Forwarding, SorryServer
 from mooring_api.node_server import NodeBackend, NodeVirtualServer
 from mooring_api.virtualserver import ConnectionSyncMode, VirtualServer, Zones
 from mooring_api.vrrp import Family
+from mooring_api.wire import problems_of
 from mooring_operator.plan.servers.backends import Candidate, family_of, of_zone
 from mooring_operator.plan.servers.plans import PortPlan
 from mooring_operator.plan.snapshot import server_age
 
 #: Addresses, zone, MACs of other directors.
 _Key = tuple[tuple[str, ...], str | None, tuple[str, ...]]
+
+
+class Made(NamedTuple):
+    """What a node gets of an entry, how many bytes that takes in its NodeConfig, or why it can't be made."""
+
+    server: NodeVirtualServer | None
+    size: int
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -26,9 +38,7 @@ class Entry:
     sorry: SorryServer | None = None
     sorry_home: str | None = None
     """Without NAT: the node whose own address it is."""
-    _made: dict[_Key, tuple[NodeVirtualServer, int]] = field(
-        default_factory=dict, compare=False, repr=False, hash=False
-    )
+    _made: dict[_Key, Made] = field(default_factory=dict, compare=False, repr=False, hash=False)
 
     @property
     def virtual_ip(self) -> str:
@@ -53,19 +63,21 @@ class Entry:
         """Which of its addresses are held."""
         return tuple(address for address in self.plan.addresses if address in held)
 
-    def on(
-        self, addresses: tuple[str, ...], zone: str | None, directors: tuple[str, ...]
-    ) -> tuple[NodeVirtualServer, int]:
-        """What a node gets, and how many bytes that takes in its NodeConfig; equal arguments give one object."""
+    def on(self, addresses: tuple[str, ...], zone: str | None, directors: tuple[str, ...]) -> Made:
+        """What a node gets; equal arguments give one object."""
         service = self.server.spec.backends.service
         near = zone if service is not None and service.zones is Zones.PREFER_SAME else None
         key = (addresses, near, directors)
         if key not in self._made:
-            made = self._make(*key)
-            self._made[key] = made, len(made.model_dump_json(by_alias=True, exclude_none=True))
+            try:
+                made = self._make(*key)
+                self._made[key] = Made(made, len(made.model_dump_json(by_alias=True, exclude_none=True)))
+            except ValidationError as error:
+                first = problems_of(error, "")[0]
+                self._made[key] = Made(None, 0, f"{first.path}: {first.message}" if first.path else first.message)
         return self._made[key]
 
-    def _fits(self, backend: NodeBackend, families: Collection[Family]) -> bool:
+    def _fits(self, backend: NodeBackend | SorryServer, families: Collection[Family]) -> bool:
         """A tunnel may lead through the other family."""
         forwarding = backend.forwarding or self.server.spec.forwarding
         return forwarding is Forwarding.TUNNEL or family_of(backend.address) in families
@@ -90,7 +102,7 @@ class Entry:
             masquerade=spec.masquerade,
             persistence=spec.persistence,
             backends=of_zone([c for c in self.candidates if self._fits(c.backend, families)], zone),
-            sorry_server=self.sorry,
+            sorry_server=self.sorry if self.sorry and self._fits(self.sorry, families) else None,
             quorum=spec.quorum,
             health_checks=spec.health_checks,
             checks_on=spec.checks_on,

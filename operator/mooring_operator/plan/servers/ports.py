@@ -79,7 +79,8 @@ def _parts(
             if own:
                 # The families have names of their own whether there are both or not: a name stays.
                 name = str(mark) if family is Family.IPV4 else f"{mark}-ipv6"
-                wanted = Wanted(None, None, Protocol.TCP, own, service.port if service else None)
+                both = frozenset(map(family_of, claimed.mark))
+                wanted = Wanted(None, None, Protocol.TCP, own, service.port if service else None, both)
                 yield _Part(name, "spec.firewallMark", wanted, mark)
         return
     offered = _offered(slices)

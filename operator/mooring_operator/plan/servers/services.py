@@ -83,11 +83,15 @@ class Services:
         room = ROOM_BYTES - sum(_INSTANCE_BYTES + _ADDRESS_BYTES * len(i.addresses) for i in instances)
         servers: list[NodeVirtualServer] = []
         beyond: list[Entry] = []
+        refused: list[tuple[Entry, str]] = []
         elsewhere: list[Entry] = []
         sync: ConnectionSync | None = None
         for entry, addresses in mine:
             directors = self._directors(node, entry, candidates) if node in entry.homes else ()
-            made, size = entry.on(addresses, zone, directors)
+            made, size, why = entry.on(addresses, zone, directors)
+            if made is None:
+                refused.append((entry, why))
+                continue
             if size > room or len(servers) >= MAX_SERVERS:
                 beyond.append(entry)
                 continue
@@ -100,7 +104,7 @@ class Services:
                     elsewhere.append(entry)
         hosted = self.hosted.get(node, ())
         found = NodeServices(tuple(servers), hosted, self.guards_of(held, servers), sync)
-        return At(found or NOTHING, tuple(beyond), tuple(elsewhere))
+        return At(found or NOTHING, tuple(beyond), tuple(elsewhere), tuple(refused))
 
     def _directors(self, node: str, entry: Entry, candidates: CandidatesOf) -> tuple[str, ...]:
         """The MACs from which packets come that another node has balanced already."""
@@ -127,11 +131,17 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """What a node runs, and what of it finds no room, or syncs its connections on another interface than the node."""
+    """What a node runs, and what of it finds no room, syncs its connections on another interface, or can't be made."""
 
     services: NodeServices
     beyond: tuple[Entry, ...] = ()
     elsewhere: tuple[Entry, ...] = ()
+    refused: tuple[tuple[Entry, str], ...] = ()
+
+    @property
+    def short(self) -> bool:
+        """Whether anything is to be told."""
+        return bool(self.beyond or self.elsewhere or self.refused)
 
 
 def held_by(instances: Iterable[Instance]) -> dict[str, dict[str, str | None]]:

@@ -27,6 +27,12 @@ def with_shortages(servers: dict[str, ServerPlan], at: Mapping[str, At]) -> dict
             " connections of this one are not told of; use one segment for all that have connectionSync, or remove it"
         )
         found.setdefault(key, []).append(_finding(key, ServerReason.SYNC_ELSEWHERE, "spec.connectionSync", message))
+    for node, each in sorted(at.items()):
+        for entry, why in each.refused:
+            message = f"{entry.plan.name} can't be planned on {node}: {why}"
+            found.setdefault(entry.server.key, []).append(
+                _finding(entry.server.key, ServerReason.INVALID, "spec", message)
+            )
     if not found:
         return servers
     return {k: replace(s, findings=(*s.findings, *found[k])) if k in found else s for k, s in servers.items()}

@@ -163,6 +163,14 @@ BREAKS: Mapping[str, Any] = {
     "authorities are used with certificate: Verify alone; set it, or remove them": {"authorities": "PEM"},
     "a certificate is verified for a name; write serverName": {"certificate": "Verify", "serverName": None},
     "the mask is as long as reply; correct one of the two": {"replyMask": "ff"},
+    "no reply has at least minimumReplyBytes and at most maximumReplyBytes; correct one of the two": {
+        "minimumReplyBytes": 2,
+        "maximumReplyBytes": 1,
+    },
+    "no reply has at least minimumReplyBytes and at most maximumReplyBytes; correct one of the two": {
+        "minimumReplyBytes": 2,
+        "maximumReplyBytes": 1,
+    },
 }
 _BOUNDS = re.compile(r"must be \S+ to \S+")
 _STEPS = {"must be a multiple of 10ms": "15ms", "must be a multiple of 1s": "1500ms"}

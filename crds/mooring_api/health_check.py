@@ -14,6 +14,8 @@ from mooring_pattern.grammar import parse
 Port = Annotated[Integer, Field(ge=1, le=65535)]
 CheckName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 HostName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[!-~]+$")]
+#: Labels of 1 to 63 printable characters; a dot alone is the root.
+DNSName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\.|([!-\-/-~]{1,63}\.)*[!-\-/-~]{1,63}\.?)$")]
 HexBytes = Annotated[str, Field(min_length=2, max_length=4096, pattern=r"^([0-9a-fA-F]{2})+$")]
 MAX_CHECKS = 16
 
@@ -160,7 +162,7 @@ class ScriptCheck(ScriptFile):
 class DNSCheck(Wire):
     """A question over UDP that is answered without error."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253)] = "."
+    name: DNSName = "."
     """What is asked for."""
     type: DNSType = DNSType.SOA
     """The record that is asked for."""
@@ -188,6 +190,12 @@ class UDPCheck(Wire):
             message="the mask is as long as reply; correct one of the two",
             holds=lambda c: c.reply_mask is None or (c.reply is not None and len(c.reply) == len(c.reply_mask)),
             path="replyMask",
+        ),
+        Rule(
+            cel="self.minimumReplyBytes <= self.maximumReplyBytes",
+            message="no reply has at least minimumReplyBytes and at most maximumReplyBytes; correct one of the two",
+            holds=lambda c: c.minimum_reply_bytes <= c.maximum_reply_bytes,
+            path="minimumReplyBytes",
         ),
     )
 

@@ -21,6 +21,9 @@ class _WireJsonSchema(GenerateJsonSchema):
     def encode_default(self, dft: Any) -> Any:
         if isinstance(dft, BaseModel):
             return {}
+        if isinstance(dft, tuple) and any(isinstance(each, Wire) for each in dft):
+            # What is left out of an item is not there: the API server takes no null for it.
+            return [each.to_wire() if isinstance(each, Wire) else self.encode_default(each) for each in dft]
         return str(dft) if isinstance(dft, Duration) else super().encode_default(dft)
 
 

@@ -247,7 +247,14 @@ BALANCING: dict[type[Wire], st.SearchStrategy[dict[str, Any]]] = {
             "virtualHost": st.just("shop.example"),
         }
     ),
-    _UDPFree: _some({"reply": st.sampled_from(["ff", "ffff"]), "replyMask": st.sampled_from(["0f", "0f0f"])}),
+    _UDPFree: _some(
+        {
+            "reply": st.sampled_from(["ff", "ffff"]),
+            "replyMask": st.sampled_from(["0f", "0f0f"]),
+            "minimumReplyBytes": st.integers(0, 2),
+            "maximumReplyBytes": st.integers(0, 2),
+        }
+    ),
     _HealthCheckFree: _some({kind: st.just({}) for kind in ("tcp", "http", "ping", "udp")}, name=st.just("a")),
     _BackendsFree: _some({"service": st.just({"name": "shop"}), "servers": SERVERS}),
     _VirtualServerSpecFree: _some(

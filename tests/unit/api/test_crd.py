@@ -1,5 +1,6 @@
 """The CRDs: generated, structural, and affordable for the API server."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,6 +131,13 @@ def test_lists_are_keyed_or_atomic(model: type[Wire], expected: dict[str, list[s
     for path, schema in keyed.items():
         assert set(schema["x-kubernetes-list-map-keys"]) <= set(schema["items"]["required"]), path
     assert {lists[path]["x-kubernetes-list-type"] for path in lists.keys() - keyed.keys()} == {"atomic"}
+
+
+@each_resource
+def test_no_default_holds_a_null(resource: Resource) -> None:
+    """kubectl drops it from a CRD; a server-side apply of the same file is refused for it."""
+    for path, schema, _ in _walk(structural_schema(resource.model)):
+        assert "null" not in json.dumps(schema.get("default", "")), path
 
 
 def test_nothing_secret_goes_through_the_api() -> None:

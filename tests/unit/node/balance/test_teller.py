@@ -11,6 +11,7 @@ from mooring_api.nodeconfig_status import VirtualServerReport
 from mooring_api.wire import parse_object
 from mooring_node.balance.config import BackendConfig, ServerConfig, SorryConfig
 from mooring_node.balance.outbox import WAITING, Outbox
+from mooring_node.balance.parts import Remark
 from mooring_node.balance.pools import Event, Happening
 from mooring_node.balance.report import MOST_LISTED, PART_BYTES, parts, server_report
 from mooring_node.balance.teller import MOST_HAPPENINGS, MOST_REMARKS, REPORT_NS, Teller
@@ -98,11 +99,13 @@ def test_a_report_comes_at_changes_and_not_too_often(course: Any, server_of: Mak
         (second,) = await all_of(theirs)
         assert second["report"]["servers"][0]["down"] == 1
         far = later + 1000 * REPORT_NS
-        teller.report(far, (("web", "path", "wrong"),), {"mode": "IPVS"})
+        teller.report(far, (Remark("web", "path", "wrong", "ip_vs_x"),), {"mode": "IPVS"})
         teller.changed({("web", 4): None})
-        teller.report(2 * far, (("web", "path", "wrong"),) * 999, {"mode": "IPVS"})
+        teller.report(2 * far, (Remark("web", "path", "wrong", "ip_vs_x"),) * 999, {"mode": "IPVS"})
         third, fourth = await all_of(theirs, lambda found: len(found) == 2)
-        assert third["report"]["problems"] == [{"server": "web", "path": "path", "message": "wrong"}]
+        assert third["report"]["problems"] == [
+            {"server": "web", "path": "path", "message": "wrong", "module": "ip_vs_x"}
+        ]
         assert third["report"]["kubeProxy"] == {"mode": "IPVS"}
         assert fourth["report"]["servers"] == []
         assert len(fourth["report"]["problems"]) == MOST_REMARKS

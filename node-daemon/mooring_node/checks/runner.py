@@ -267,7 +267,15 @@ class Runner:
             watched.lane.running -= 1
 
 
+def allow_descriptors() -> None:
+    """Raise this process's own limit of file descriptors as far as it may and a runner has a use for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_AT_ONCE + _OTHER_DESCRIPTORS
+    if 0 <= soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(hard, wanted), hard))
+
+
 def _affordable() -> int:
     """How many tries at once this process's limit of file descriptors allows."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(16, min(MOST_AT_ONCE, soft - _OTHER_DESCRIPTORS))
+    return MOST_AT_ONCE if soft < 0 else max(16, min(MOST_AT_ONCE, soft - _OTHER_DESCRIPTORS))

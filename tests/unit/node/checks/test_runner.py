@@ -14,7 +14,7 @@ import pytest
 
 from mooring_node.checks.attempt import Scope, readable
 from mooring_node.checks.config import CheckConfig, Target, TCPProbe
-from mooring_node.checks.runner import Runner
+from mooring_node.checks.runner import Runner, allow_descriptors
 from mooring_node.checks.verdict import GOOD, Outcome, Reason, Verdict, Withheld
 
 MS = 1_000_000
@@ -459,3 +459,15 @@ def test_counters(server: socket.socket) -> None:
         assert sum(wire["lateness"]["counts"]) >= 2
 
     running(test)
+
+
+@pytest.mark.parametrize(("soft", "after"), [(600, 4608), (5000, 5000)])
+def test_the_limit_of_descriptors_is_raised_and_never_lowered(soft: int, after: int) -> None:
+    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert hard < 0 or hard >= 5000
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        allow_descriptors()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (after, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))

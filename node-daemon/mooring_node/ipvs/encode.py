@@ -147,6 +147,13 @@ def stop_daemon(role: Role) -> bytes:
 @lru_cache(1024)
 def identity(key: ServiceKey) -> bytes:
     """The attributes that name a service; they stand in each message of each of its destinations."""
+    try:
+        return _identity(key)
+    except (struct.error, KeyError, TypeError) as error:
+        raise ValueError(f"{key} can't be told to the kernel: {error}") from error
+
+
+def _identity(key: ServiceKey) -> bytes:
     af = attribute(SVC_AF, _U16.pack(AF_OF[key.family]))
     if key.mark:
         return af + attribute(SVC_FWMARK, _U32.pack(key.mark))

@@ -92,7 +92,11 @@ class Ipvs:
 
     def find(self, keys: Iterable[ServiceKey]) -> dict[ServiceKey, ServiceEntry]:
         """Those of the services that are there."""
-        questions = [encode.service_request(key) for key in keys]
+        questions = []
+        for key in keys:
+            # One that can't even be told to the kernel is not there.
+            with contextlib.suppress(ValueError):
+                questions.append(encode.service_request(key))
         if not questions:
             return {}
         exchange = self._open()

@@ -70,8 +70,14 @@ _ADDRESSES = 1 << 15
 
 @lru_cache(_ADDRESSES)
 def packed(address: str) -> bytes:
-    """An address in network byte order; ValueError when it is none."""
-    return ip_address(address).packed
+    """An address in network byte order; ValueError when it is none, or not as `unpacked` writes it.
+
+    What is spelled otherwise, or names a zone, would not be recognised when it is read back.
+    """
+    found = ip_address(address).packed
+    if unpacked(found) != address:
+        raise ValueError(f"{address} is not spelled as the kernel's address is: {unpacked(found)}")
+    return found
 
 
 @lru_cache(_ADDRESSES)

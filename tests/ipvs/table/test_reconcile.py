@@ -153,6 +153,22 @@ def test_a_missing_scheduler_costs_only_its_service(process: "Process") -> None:
     assert (problem.trouble, problem.module, problem.service) == (Trouble.MISSING_MODULE, "ip_vs_nosuch", MARK)
 
 
+def test_what_can_not_be_told_costs_only_its_service(process: "Process") -> None:
+    """In what is wanted, and in a file that somebody else has written into."""
+    nonsense = (ServiceKey(5, 6, "192.0.2.1", 1), ServiceKey(4, 6, "here", 1), ServiceKey(6, 6, "2001:DB8::1", 80))
+    Owned(process.path).write(services=nonsense)
+    process.start()
+    wanted = {**BOTH, nonsense[1]: balanced(ONE), nonsense[2]: balanced()}
+    process.want(wanted)
+    assert alike(process.ipvs.read(), {**FOREIGN, **BOTH})
+    assert {(each.trouble, each.service) for each in process.reconciler.problems} == {
+        (Trouble.REFUSED, nonsense[1]),
+        (Trouble.REFUSED, nonsense[2]),
+    }
+    process.run(seconds=31)
+    assert process.reconciler.release() == ()
+
+
 def test_a_scheduler_that_is_missing_later_leaves_the_service_as_it_was(process: "Process") -> None:
     process.want(BOTH)
     process.want({**BOTH, WEB: balanced(ONE, THREE, scheduler="nosuch")})

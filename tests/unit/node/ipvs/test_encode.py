@@ -138,6 +138,8 @@ def test_the_prefix_of_ipv6_is_a_number_and_that_of_ipv4_a_mask() -> None:
         Operation(Action.NEW_SERVICE, ServiceKey(4, mark=1 << 32), None, Service("rr")),
         Operation(Action.NEW_DESTINATION, WEB, DestinationKey("10.0.0.1", 65536), Destination(1)),
         Operation(Action.NEW_DESTINATION, WEB, DestinationKey("here", 1), Destination(1)),
+        Operation(Action.NEW_DESTINATION, WEB6, DestinationKey("FD00::1", 1), Destination(1)),
+        Operation(Action.NEW_DESTINATION, WEB6, DestinationKey("fe80::1%eth0", 1), Destination(1)),
         Operation(Action.NEW_DESTINATION, WEB, ONE, Destination(-1)),
         Operation(Action.NEW_DESTINATION, WEB, ONE, Destination(1, upper=1 << 32)),
     ],
@@ -157,6 +159,13 @@ def test_what_can_not_be_told_is_a_value_error(operation: Operation) -> None:
 def test_a_sync_daemon_is_read_back(role: Role, group: str, sync_id: int, port: int, ttl: int) -> None:
     daemon = SyncDaemon(role, "eth0", sync_id, group, port, ttl, 1400)
     assert decode.daemon(encode.start_daemon(daemon)) == daemon
+
+
+@pytest.mark.parametrize("key", [ServiceKey(5), ServiceKey(4, 6, "", 80), ServiceKey(4, -1, "192.0.2.1", 80)])
+def test_a_key_that_can_not_be_told_is_a_value_error(key: ServiceKey) -> None:
+    for question in (encode.service_request, encode.destinations_request, encode.zero_request):
+        with pytest.raises(ValueError, match=r"\w"):
+            question(key)
 
 
 def test_questions_name_their_command() -> None:

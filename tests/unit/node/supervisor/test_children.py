@@ -123,3 +123,32 @@ def test_no_handle_is_left_open() -> None:
     for _ in range(3):
         live_and_die(child, NOW)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_one_that_found_nothing_left_to_do_is_no_death_and_the_next_replaces_nobody() -> None:
+    wanted = True
+    read, write = os.pipe()
+
+    def tell(restarted: bool) -> None:
+        os.write(write, b"again" if restarted else b"first")
+
+    child = Child(Duty(ChildNumber.CHECKS, "test", tell, 1, lambda: wanted))
+    live_and_die(child, NOW)
+    assert (child.restarts, os.read(read, 16)) == (1, b"first")
+    wanted = False
+    assert not child.due(NOW)
+    live_and_die(child, NOW)
+    assert (child.restarts, os.read(read, 16)) == (0, b"again")
+    wanted = True
+    assert child.due(NOW)
+    live_and_die(child, NOW)
+    assert os.read(read, 16) == b"first"
+    os.close(read)
+    os.close(write)
+
+
+def test_one_that_fails_is_waited_for_even_where_it_is_not_wanted_any_more() -> None:
+    child = Child(Duty(ChildNumber.CHECKS, "test", fail, 1, lambda: False))
+    live_and_die(child, NOW)
+    assert child.restarts == 1
+    assert not child.due(NOW)

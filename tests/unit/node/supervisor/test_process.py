@@ -1,8 +1,11 @@
-"""The supervisor against more clients than it serves."""
+"""The supervisor: more clients than it serves, and children that come, die and end."""
 
+import json
 import os
+import select
+import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +18,30 @@ from mooring_node.kernel.process import now_ns
 from mooring_node.log import Log
 from mooring_node.supervisor.children import ChildNumber, Duty
 from mooring_node.supervisor.control import CLIENT_NS, MOST_CLIENTS
-from mooring_node.supervisor.process import INQUIRY_NS, Supervisor
+from mooring_node.supervisor.process import INQUIRY_NS, LONGEST_END_NS, Supervisor
 
 
 class Bench:
     """A supervisor whose children never start, with the other ends of its channels."""
 
-    def __init__(self, folder: Path, board: Board) -> None:
+    def __init__(
+        self, folder: Path, board: Board, numbers: Sequence[ChildNumber] = tuple(ChildNumber), run: Any = None
+    ) -> None:
         self.state = StateFolder(folder)
+        self.undone = 0
         pairs = {number: Channel.pair() for number in ChildNumber}
         ours = {number: pair[0] for number, pair in pairs.items()}
         self.vrrp, self.agent, self.checks = (pair[1] for pair in pairs.values())
         self.balances = False
         duties = tuple(
-            Duty(number, number.name.lower(), lambda _: None, 10**9, lambda number=number: self.wanted(number))
-            for number in ChildNumber
+            Duty(number, number.name.lower(), run, 10**13, lambda number=number: self.wanted(number))
+            for number in numbers
         )
-        self.supervisor = Supervisor(self.state, board, duties, ours, lambda: None, Log(as_json=True))
+        self.supervisor = Supervisor(self.state, board, duties, ours, self._undo, Log(as_json=True))
         self._channels = [end for pair in pairs.values() for end in pair]
+
+    def _undo(self) -> None:
+        self.undone += 1
 
     def wanted(self, number: ChildNumber) -> bool:
         return number is not ChildNumber.CHECKS or self.balances
@@ -48,6 +57,10 @@ class Bench:
         self.supervisor._turn(list(self.supervisor._clients), {})
 
     def close(self) -> None:
+        for child in self.supervisor._children.values():
+            if child.running:
+                child.kill()
+                child.reap(now_ns())
         self.supervisor._control.close()
         for client in self.supervisor._clients:
             client.close()
@@ -61,6 +74,31 @@ class Bench:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     with Board() as board:
         made = Bench(tmp_path, board)
+        yield made
+        made.close()
+
+
+def idle(_restarted: bool) -> None:
+    """A child that ends well when it is asked to."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    while True:
+        signal.pause()
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Bench]:
+    """Its children are started; they do nothing."""
+    with Board() as board:
+        made = Bench(tmp_path, board, run=idle)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def live_without_vrrp(tmp_path: Path) -> Iterator[Bench]:
+    """The same with the agent and the checks alone."""
+    with Board() as board:
+        made = Bench(tmp_path, board, [ChildNumber.AGENT, ChildNumber.CHECKS], idle)
         yield made
         made.close()
 
@@ -126,3 +164,105 @@ def test_a_question_that_the_children_leave_open_is_answered_in_time(bench: Benc
     reply = client.recv(1 << 16)
     assert b'"silent": ["agent"]' in reply
     client.close()
+
+
+# The third child, which is there only while it has something to do.
+
+
+def start_all(bench: Bench) -> None:
+    bench.supervisor._look_after_children(now_ns())
+
+
+def wait_for_end(bench: Bench, number: ChildNumber) -> None:
+    child = bench.supervisor._children[number]
+    assert select.select([child.pidfd], [], [], 10)[0]
+    bench.supervisor._turn([child.pidfd], {child.pidfd: child})
+
+
+def running(bench: Bench) -> list[str]:
+    return [child.duty.name for child in bench.supervisor._children.values() if child.running]
+
+
+def test_checks_run_only_while_there_is_something_to_run(live: Bench) -> None:
+    start_all(live)
+    assert running(live) == ["vrrp", "agent"]
+    assert live.supervisor._sleep_s(now_ns()) > 0
+    live.balances = True
+    assert live.supervisor._sleep_s(now_ns()) == 0
+    start_all(live)
+    assert running(live) == ["vrrp", "agent", "checks"]
+    live.balances = False
+    start_all(live)
+    # It is told by its configuration; what it has set goes with it.
+    assert running(live) == ["vrrp", "agent", "checks"]
+    live.supervisor._children[ChildNumber.CHECKS].terminate()
+    wait_for_end(live, ChildNumber.CHECKS)
+    start_all(live)
+    assert running(live) == ["vrrp", "agent"]
+    assert [each["name"] for each in live.supervisor._about(now_ns())["processes"]] == ["vrrp", "agent"]
+
+
+def test_checks_that_die_are_replaced_and_nothing_is_undone(live: Bench) -> None:
+    live.balances = True
+    start_all(live)
+    for _ in range(4):
+        checks = live.supervisor._children[ChildNumber.CHECKS]
+        checks.kill()
+        wait_for_end(live, ChildNumber.CHECKS)
+        live.supervisor._look_after_children(now_ns() + 10**10)
+    assert running(live) == ["vrrp", "agent", "checks"]
+    assert live.undone == 0
+
+
+def test_they_end_in_order_each_in_its_time(live: Bench) -> None:
+    live.balances = True
+    start_all(live)
+    live.supervisor.stop(now_ns())
+    assert list(live.vrrp.receive()) == [{"do": "stop"}]
+    assert running(live) == ["vrrp", "agent", "checks"]
+    live.supervisor._children[ChildNumber.VRRP].terminate()
+    wait_for_end(live, ChildNumber.VRRP)
+    assert live.supervisor._ending is ChildNumber.CHECKS
+    wait_for_end(live, ChildNumber.CHECKS)
+    wait_for_end(live, ChildNumber.AGENT)
+    assert running(live) == []
+
+
+def test_one_that_does_not_end_is_killed_and_the_next_has_its_own_time(live: Bench) -> None:
+    live.balances = True
+    start_all(live)
+    os.kill(live.supervisor._children[ChildNumber.CHECKS].pid, signal.SIGSTOP)
+    now = now_ns()
+    live.supervisor.stop(now)
+    live.supervisor._look_after_children(now + LONGEST_END_NS[ChildNumber.VRRP] + 1)
+    wait_for_end(live, ChildNumber.VRRP)
+    until = live.supervisor._end_by_ns
+    assert running(live) == ["agent", "checks"]
+    live.supervisor._look_after_children(until + 1)
+    wait_for_end(live, ChildNumber.CHECKS)
+    assert running(live) == ["agent"]
+    wait_for_end(live, ChildNumber.AGENT)
+
+
+def test_without_a_vrrp_process_nobody_asks_it(live_without_vrrp: Bench) -> None:
+    bench = live_without_vrrp
+    bench.balances = True
+    start_all(bench)
+    assert running(bench) == ["agent", "checks"]
+    client = bench.connect()
+    client.send(b'{"do": "status"}\n')
+    bench.serve()
+    (asked,) = bench.checks.receive()
+    bench.checks.send({"id": asked["id"], "checks": {"generation": 3}})
+    bench.supervisor._turn([bench.supervisor._channels[ChildNumber.CHECKS]], {})
+    bench.supervisor._expire(now_ns() + INQUIRY_NS)
+    reply = json.loads(client.recv(1 << 16))
+    assert reply["silent"] == ["agent"]
+    assert reply["checks"] == {"generation": 3}
+    client.close()
+    assert bench.supervisor._set_maintenance(True) == {"maintenance": True}
+    assert list(bench.vrrp.receive()) == []
+    bench.supervisor.stop(now_ns())
+    wait_for_end(bench, ChildNumber.CHECKS)
+    wait_for_end(bench, ChildNumber.AGENT)
+    assert running(bench) == []

@@ -1,0 +1,89 @@
+"""The daemon's checks process beside the others; checks and tracked servers work without IPVS, too."""
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mooring_lab.servers import WebServer
+
+TRACKED = {"name": "site", "virtualServer": {"name": "site"}}
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Any]) -> Any:
+    """One node, and two HTTP servers beside it."""
+    return make_bench(nodes=1, servers=2)
+
+
+def site(servers: tuple[WebServer, ...], **changes: Any) -> dict[str, Any]:
+    check = {"name": "web", "interval": "200ms", "timeout": "2s", "retries": 0, "warmup": "0s", "tcp": {}}
+    return {
+        "name": "site",
+        "addresses": ["10.0.0.100"],
+        "port": 80,
+        "forwarding": "DirectRoute",
+        "backends": [{"address": each.address} for each in servers],
+        "healthChecks": [check],
+        **changes,
+    }
+
+
+def start(bench: Any, instance_of: Any, *servers: dict[str, Any], **instance: Any) -> None:
+    bench.a.start_daemon(configuration(bench, instance_of, *servers, **instance))
+
+
+def configuration(bench: Any, instance_of: Any, *servers: dict[str, Any], **instance: Any) -> str:
+    text = bench.config(bench.a, instance_of(transport={"alone": True, "peers": []}, **instance))
+    return text + (f"  virtualServers: {list(servers)}\n" if servers else "")
+
+
+def report(bench: Any) -> dict[str, Any]:
+    return ((bench.status(bench.a) or {}).get("checks")) or {}
+
+
+def test_a_node_whose_backends_are_dead_lets_go_and_takes_the_role_again(bench: Any, instance_of: Any) -> None:
+    one, two = bench.lab.servers
+    start(bench, instance_of, site((one, two)), tracking=[TRACKED])
+    bench.wait_state(bench.a, "Active")
+    one.kill()
+    bench.wait_log(bench.a, one.address)
+    assert bench.state(bench.a) == "Active"
+    two.kill()
+    bench.wait_state(bench.a, "Fault")
+    one.start()
+    bench.wait_state(bench.a, "Active")
+
+
+def test_a_checks_process_that_dies_takes_nothing_with_it(bench: Any, instance_of: Any) -> None:
+    start(bench, instance_of, site(bench.lab.servers), tracking=[TRACKED])
+    bench.wait_state(bench.a, "Active")
+    bench.kill(bench.a, "checks")
+    bench.wait(lambda: bench.restarts(bench.a, "checks") == 1, "a successor")
+    bench.wait(lambda: report(bench).get("generation"), "its answer")
+    assert bench.state(bench.a) == "Active"
+    assert [each["after"] for each in bench.status(bench.a)["transitions"]] == ["Backup", "Active"]
+
+
+def test_it_is_there_while_there_is_something_to_run(bench: Any, instance_of: Any) -> None:
+    start(bench, instance_of)
+    bench.wait_state(bench.a, "Active")
+    assert {each["name"] for each in bench.status(bench.a)["processes"]} == {"vrrp", "agent"}
+    bench.a.reload_daemon(configuration(bench, instance_of, site(bench.lab.servers)))
+    bench.wait(lambda: report(bench).get("servers") == 1, "the server to be checked")
+    bench.a.reload_daemon(configuration(bench, instance_of))
+    bench.wait(lambda: {each["name"] for each in bench.status(bench.a)["processes"]} == {"vrrp", "agent"}, "its end")
+    assert bench.state(bench.a) == "Active"
+    assert not (bench.a.state_dir / "balancing").exists()
+
+
+def test_one_that_hangs_harms_no_role(bench: Any, instance_of: Any) -> None:
+    start(bench, instance_of, site(bench.lab.servers))
+    bench.wait(lambda: report(bench).get("servers") == 1, "the server to be checked")
+    bench.wait_state(bench.a, "Active")
+    os.kill(bench.pid(bench.a, "checks"), signal.SIGSTOP)
+    bench.wait(lambda: "checks" in bench.status(bench.a)["silent"], "its silence to be told")
+    assert bench.state(bench.a) == "Active"
+    bench.kill(bench.a, "checks", signal.SIGCONT)

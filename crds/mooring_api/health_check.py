@@ -247,7 +247,7 @@ class HealthCheck(Wire):
     connect_port: Port | None = None
     """Left out: the backend's."""
     bind_address: UnicastAddress | None = None
-    """Where connections come from."""
+    """Where connections to backends of the same family come from."""
     bind_port: Port | None = None
     """The port that connections come from."""
     firewall_mark: Annotated[Integer, Field(ge=1, le=0x7FFFFFFF)] | None = None

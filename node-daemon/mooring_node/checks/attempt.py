@@ -143,6 +143,8 @@ class Attempt(Scope):
         try:
             if isinstance(error, Withheld):
                 raise error
+            if isinstance(error, MemoryError):
+                raise Withheld("this process has no more memory") from error
             if isinstance(error, Failed):
                 outcome = error.outcome
             elif isinstance(error, OSError) and error.errno is not None:

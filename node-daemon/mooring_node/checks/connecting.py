@@ -38,16 +38,18 @@ def socket_address(address: str, port: int) -> SocketAddress:
 
 
 def prepared(scope: Scope, target: Target, kind: int, protocol: int = 0) -> socket.socket:
-    """A socket with the check's mark and source."""
+    """A socket with the check's mark and source; an address is one for backends of its own family."""
     check = target.check
-    sock = scope.socket(family_of(destination(target)[0]), kind, protocol)
+    family = family_of(destination(target)[0])
+    sock = scope.socket(family, kind, protocol)
     if check.firewall_mark is not None:
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, check.firewall_mark)
         except PermissionError as error:
             raise Withheld("a firewall mark needs CAP_NET_ADMIN, which this process lacks") from error
-    if check.bind_address is not None or check.bind_port is not None:
-        _bind(sock, check.bind_address, check.bind_port or 0, kind)
+    source = check.bind_address if check.bind_address and family_of(check.bind_address) == family else None
+    if source is not None or check.bind_port is not None:
+        _bind(sock, source, check.bind_port or 0, kind)
     return sock
 
 

@@ -60,9 +60,11 @@ class Secured:
     def __init__(self, below: Stream, config: TLSConfig) -> None:
         self._below = below
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = _context(config.verify, config.authorities).wrap_bio(
-            self._incoming, self._outgoing, server_hostname=config.server_name
-        )
+        context = _context(config.verify, config.authorities)
+        try:
+            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=_host(config.server_name))
+        except ValueError as error:
+            raise Failed(Reason.SETTINGS_UNUSABLE, f"serverName {config.server_name!r} cannot be sent") from error
 
     async def handshake(self) -> None:
         """Failed where the server cannot, or its certificate is not accepted."""
@@ -110,6 +112,13 @@ class Secured:
         data = self._outgoing.read()
         if data:
             await self._below.send(data)
+
+
+def _host(name: str | None) -> str | None:
+    """Without the port that a Host header may have."""
+    if name is None or name.startswith("["):
+        return name and name[1:].partition("]")[0]
+    return name.partition(":")[0] if name.count(":") == 1 else name
 
 
 def _tls_failed(error: ssl.SSLError) -> Failed:

@@ -74,6 +74,11 @@ def test_the_source_address_and_port(address: str, source: str) -> None:
     assert seen[4][1] == 7778
 
 
+def test_a_source_of_the_other_family_is_not_for_this_backend() -> None:
+    with listening("fd09::1") as (port, _):
+        assert tried(target(TCPProbe(), port, "fd09::1", bind_address="10.9.0.2")).good
+
+
 def test_the_check_connects_elsewhere() -> None:
     with listening("10.9.0.2") as (port, _):
         assert tried(target(TCPProbe(), 1, "10.9.0.1", connect_address="10.9.0.2", connect_port=port)).good

@@ -243,8 +243,16 @@ def test_the_name_is_sent(authority: trustme.CA) -> None:
     context.sni_callback = lambda _, name, __: names.append(name)
     with serving(answering(whole(BODY)), tls=context) as port:
         assert asked(port, tls=TLSConfig(server_name="shop.example.com")).good
+        assert asked(port, tls=TLSConfig(server_name="shop.example.com:8443")).good
         assert asked(port, tls=TLSConfig()).good
-    assert names == ["shop.example.com", None]
+        assert asked(port, tls=TLSConfig(server_name="[::1]:8443")).good
+    assert names == ["shop.example.com", "shop.example.com", None, None], "an address is never sent"
+
+
+@pytest.mark.parametrize("name", [".example.com", "", "x" * 300, "a..b"])
+def test_a_name_that_cannot_be_sent(name: str) -> None:
+    with serving(until_closed) as port:
+        assert asked(port, tls=TLSConfig(server_name=name)).reason in (Reason.SETTINGS_UNUSABLE, Reason.TLS_FAILED)
 
 
 def test_verified_certificates(authority: trustme.CA) -> None:

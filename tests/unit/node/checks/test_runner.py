@@ -131,7 +131,9 @@ def test_a_probe_with_a_bug_is_bad_and_ends_nothing() -> None:
     running(test, probes=probe)
 
 
-@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), OSError(105, "No buffer space"), Withheld("no")])
+@pytest.mark.parametrize(
+    "error", [OSError(24, "Too many open files"), OSError(105, "No buffer space"), MemoryError(), Withheld("no")]
+)
 def test_what_this_host_lacks_is_no_verdict(error: Exception) -> None:
     tried = asyncio.Event()
 

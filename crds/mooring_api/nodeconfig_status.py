@@ -122,6 +122,10 @@ class KubeProxyReport(Wire):
     """Its dummy interface has addresses, and ARP speaks of them on every link (strictARP is off)."""
 
 
+#: How the paths of problems begin that are about what is balanced; that of all virtual servers first.
+BALANCING = ("spec.virtualServers", "spec.backendAddresses", "spec.portGuards", "spec.connectionSync")
+
+
 class ReportedProblem(Wire):
     """What keeps a part of the configuration from running on this node."""
 
@@ -133,6 +137,16 @@ class ReportedProblem(Wire):
     """What is wrong and what to do."""
     module: Annotated[str, Field(max_length=64)] | None = None
     """The kernel module that is missing."""
+
+    @property
+    def of_balancing(self) -> bool:
+        """Whether it is about what is balanced: it keeps no instance from running, also where it names nothing."""
+        return self.path.startswith(BALANCING)
+
+    @property
+    def of_all_servers(self) -> bool:
+        """Whether it keeps every virtual server of the node from being balanced as it says."""
+        return not self.instance and self.path == BALANCING[0]
 
 
 class NodeConfigStatus(Wire):

@@ -26,6 +26,8 @@ class Problem:
     message: str
     severity: Severity = Severity.ERROR
     instance: str = ""
+    module: str = ""
+    """The kernel module that is missing, where that is the trouble."""
 
     def __str__(self) -> str:
         """`NAME: PATH (instance WEB-0): MESSAGE`; a warning says so before its message."""

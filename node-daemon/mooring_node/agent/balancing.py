@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from mooring_api.nodeconfig_status import BALANCING
 from mooring_api.problems import Problem
 from mooring_node.agent.server_report import Told, bounded, is_well, worst_first
 from mooring_node.balance.config import BalanceConfig
@@ -77,12 +78,9 @@ class Balancing:
 
     def problems(self) -> tuple[Problem, ...]:
         """What keeps something of the configuration from running, and what somebody should know of it."""
-        said = [
-            Problem("", each.get("path", ""), each["message"], instance=each.get("server", ""))
-            for each in self.report.problems
-        ]
+        said = [_problem(each) for each in self.report.problems]
         if self.silent:
-            said.append(Problem("", "spec.virtualServers", "the checks process does not answer; see the daemon's log"))
+            said.append(Problem("", BALANCING[0], "the checks process does not answer; see the daemon's log"))
         return tuple(said)
 
     def about(self) -> dict[str, Any]:
@@ -180,6 +178,13 @@ class Balancing:
         where = f" {_endpoint(told['address'], told['port'])}" if told.get("address") else ""
         level = "warning" if event.endswith("Down") else "info"
         self._log.write(level, f"{event}{where}{': ' if reason else ''}{reason}", told["server"])
+
+
+def _problem(told: Message) -> Problem:
+    """With the path of a server, or of all: what is said of balancing alone must not seem to be of the addresses."""
+    server = told.get("server", "")
+    path = told.get("path") or (f"{BALANCING[0]}[]" if server else BALANCING[0])
+    return Problem("", path, told["message"], instance=server, module=told.get("module", ""))
 
 
 def _text(problem: Problem) -> str:

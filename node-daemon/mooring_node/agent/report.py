@@ -134,7 +134,12 @@ def _problems(problems: Iterable[Problem], remarks: Iterable[str]) -> tuple[Repo
 
 
 def _reported(problem: Problem) -> ReportedProblem:
-    return ReportedProblem(instance=problem.instance, path=_short(problem.path), message=_short(problem.message))
+    return ReportedProblem(
+        instance=problem.instance,
+        path=_short(problem.path),
+        message=_short(problem.message),
+        module=problem.module[:64] or None,
+    )
 
 
 def _short(text: str) -> str:

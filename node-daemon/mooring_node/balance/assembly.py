@@ -72,9 +72,10 @@ class KernelTables:
         of_services = (
             (owners.get(each.service, "") if each.service else "", each) for each in self.reconciler.problems
         )
-        sync = (("", "spec.connectionSync", each.message) for each in self._keeper.problems)
-        mistake = (("", "", self._mistake),) if self._mistake else ()
-        return (*mistake, *((server, "", each.message) for server, each in of_services), *sync)
+        services = (Remark(server, "", each.message, each.module or "") for server, each in of_services)
+        sync = (Remark("", "spec.connectionSync", each.message, each.module or "") for each in self._keeper.problems)
+        mistake = (Remark("", "", self._mistake),) if self._mistake else ()
+        return (*mistake, *services, *sync)
 
     def release(self) -> tuple[str, ...]:
         return tuple(each.message for each in (*self._keeper.release(), *self.reconciler.release()))
@@ -197,7 +198,7 @@ async def _run(
 
 
 def _remarks(problems: Iterable[Problem]) -> tuple[Remark, ...]:
-    return tuple((each.server, each.path, each.message) for each in problems)
+    return tuple(Remark(each.server, each.path, each.message) for each in problems)
 
 
 def _endpoint(key: DestinationKey) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from mooring_node.balance.answer import Load
 from mooring_node.balance.config import BalanceConfig, SyncConfig
@@ -11,10 +11,19 @@ from mooring_node.checks.config import Target
 from mooring_node.checks.verdict import Verdict
 from mooring_node.ipvs.table import ServiceKey, Table
 
-#: What is reported of a part: server ("": several), path, message.
-Remark: TypeAlias = tuple[str, str, str]
 Owners: TypeAlias = Mapping[ServiceKey, str]
 """The name of each service's server."""
+
+
+class Remark(NamedTuple):
+    """What is reported of a part."""
+
+    server: str
+    """"": several."""
+    path: str
+    message: str
+    module: str = ""
+    """The kernel module that is missing, where that is the trouble."""
 
 
 class Checker(Protocol):

@@ -189,7 +189,7 @@ class Process:
                 self._remarks = await packets.configure(config)
             self._table_waits_until_ns = 0
         except Exception as error:  # noqa: BLE001 - whatever forwarding stumbles over, backends are checked on
-            self._remarks = (("", "", f"forwarding is not as it should be: {type(error).__name__}: {error}"),)
+            self._remarks = (Remark("", "", f"forwarding is not as it should be: {type(error).__name__}: {error}"),)
         self._rules = None
         self._rules_at_ns = now_ns() + RULES_NS
         if not self._stopping:
@@ -242,7 +242,7 @@ class Process:
             self._tracked, self._track_at_ns = tracked, now + TRACKED_NS
             for part in Teller.tracked_parts(tracked):
                 self._vrrp.send(part)
-        refused = [(name, "", f"not taken up: {why}") for name, why in self._balancer.refused.items()]
+        refused = [Remark(name, "", f"not taken up: {why}") for name, why in self._balancer.refused.items()]
         self._teller.report(
             now, (*refused, *self._parts.tables.remarks(self._owners), *self._remarks), self._parts.facts.kube_proxy()
         )
@@ -264,7 +264,7 @@ class Process:
         about = {
             "generation": self._balancer.config.generation,
             "servers": len(self._servers),
-            "targets": len(self._balancer.known),
+            "targets": len(self._balancer.targets()),
             "resting": len(self._resting),
             "withoutQuorum": [f"{pool.config.name} IPv{pool.family}" for pool in pools if not pool.quorum][:MOST_NAMED],
             "notificationsDropped": self._notifier.dropped,

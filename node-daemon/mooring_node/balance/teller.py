@@ -72,7 +72,7 @@ class Teller:
         if not self._changed or now < self._not_before_ns or not self._outbox.idle:
             return
         self._rest, self._changed = rest, False
-        problems = [{"server": server, "path": path, "message": text} for server, path, text in remarks[:MOST_REMARKS]]
+        problems = [each._asdict() for each in remarks[:MOST_REMARKS]]
         for part in parts(self._reports.values(), problems, kube_proxy):
             self._outbox.put(part)
         self._not_before_ns = now + max(REPORT_NS, REPORT_SHARE * (now_ns() - now))

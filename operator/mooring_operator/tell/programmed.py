@@ -111,7 +111,7 @@ def _refusals(scene: Scene, share: Share, running: Share) -> Judged | None:
         confirmed = running.get(node) == share[node]
         own = {instance.name for instance in share[node]}
         for problem in status.problems:
-            of_all = not problem.instance and problem.path != REMARK
+            of_all = not problem.instance and problem.path != REMARK and not problem.of_balancing
             if problem.instance in own if confirmed else of_all:
                 found.append(f"{node}: {_words(problem)}")
     return Judged(Reason.REFUSED_BY_NODE, clipped(listed(found, "; "))) if found else None

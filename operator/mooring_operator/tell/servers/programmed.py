@@ -57,7 +57,7 @@ def _speaking(scene: ServerScene, share: Share) -> Iterator[tuple[str, NodeConfi
 def _own_problems(scene: ServerScene, share: Share) -> Iterator[tuple[str, ReportedProblem]]:
     for node, status in _speaking(scene, share):
         names = {entry.name for entry in share[node]}
-        yield from ((node, problem) for problem in status.problems if problem.instance in names)
+        yield from ((node, p) for p in status.problems if p.instance in names or p.of_all_servers)
 
 
 def _missing_modules(scene: ServerScene, share: Share) -> ServerJudged | None:
@@ -74,7 +74,7 @@ def _refusals(scene: ServerScene, key: str, share: Share) -> ServerJudged | None
     found = [f"{node}: {_words(problem)}" for node, problem in _own_problems(scene, share)]
     for node, status in _speaking(scene, share):
         if scene.reports.balancing(node, key) != share[node]:
-            of_all = (p for p in status.problems if not p.instance and p.path != REMARK)
+            of_all = (p for p in status.problems if not p.instance and p.path != REMARK and not p.of_balancing)
             found += [f"{node}: {_words(problem)}" for problem in of_all]
     return ServerJudged(ServerReason.REFUSED_BY_NODE, clipped(listed(found, "; "))) if found else None
 

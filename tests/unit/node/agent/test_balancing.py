@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mooring_node.agent.balancing import AGAIN_NS, PATIENCE_NS, Balancing
+from mooring_node.agent.report import Facts, build
 from mooring_node.agent.server_report import bounded
 from mooring_node.balance.config import BalanceConfig, ServerConfig
 from mooring_node.channel import Channel
@@ -182,3 +183,25 @@ def test_a_person_is_told_the_worst_first_and_no_more_than_a_message_holds(runni
     assert (about["servers"], about["well"], about["generation"], about["runs"]) == (4000, 2000, 4, 4)
     assert len(about["listed"]) < 4000
     assert about["listed"][0]["name"] == "x"
+
+
+def test_a_problem_of_balancing_never_seems_to_be_one_of_the_addresses(running: Bench) -> None:
+    said = [
+        {"server": "web", "path": "", "message": "a", "module": "ip_vs_mh"},
+        {"server": "", "path": "", "message": "b"},
+        {"server": "", "path": "spec.connectionSync", "message": "c"},
+    ]
+    running.report({"problems": said})
+    found = [(each.instance, each.path, each.message, each.module) for each in running.balancing.problems()]
+    assert found == [
+        ("web", "spec.virtualServers[]", "a", "ip_vs_mh"),
+        ("", "spec.virtualServers", "b", ""),
+        ("", "spec.connectionSync", "c", ""),
+    ]
+    reported = build(Facts("1", problems=running.balancing.problems())).problems
+    assert all(each.of_balancing for each in reported)
+    assert [(each.of_all_servers, each.module) for each in reported] == [
+        (False, "ip_vs_mh"),
+        (True, None),
+        (False, None),
+    ]

@@ -72,3 +72,21 @@ def test_a_spec_of_another_object_or_generation_is_read(change):
     before = standing_of(document(GOOD))
     after = standing_of(document(GOOD | {"name": "shop-0"}, **change), before)
     assert [i.name for i in after.instances] == ["shop-0"]
+
+
+@pytest.mark.parametrize(
+    ("problem", "runs"),
+    [
+        ({"message": "x"}, False),
+        ({"message": "x", "instance": "web-0", "path": "spec.instances[0]"}, False),
+        ({"message": "x", "path": "status"}, True),
+        ({"message": "x", "path": "spec.virtualServers", "module": "ip_vs"}, True),
+        ({"message": "x", "path": "spec.connectionSync"}, True),
+        ({"message": "x", "path": "spec.virtualServers[3].scheduler", "instance": "shop/web:http"}, True),
+    ],
+)
+def test_what_is_said_of_balancing_refuses_no_instance(problem, runs):
+    """Or a node without IPVS would stop every change of an election that it takes part in."""
+    given = document(GOOD, observed=3)
+    given["status"]["problems"] = [problem]
+    assert standing_of(given).runs(["web-0"]) is runs

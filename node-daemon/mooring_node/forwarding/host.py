@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mooring_node.balance.config import BalanceConfig
+from mooring_node.balance.config import BackendAddressConfig, BalanceConfig
 from mooring_node.forwarding import sysctls, wanted
 from mooring_node.forwarding.decap import Decapsulation
+from mooring_node.forwarding.holding import LOOPBACK, Holding, alone
 from mooring_node.forwarding.ledger import Entries, ForwardingLedger, LedgerSysctl
-from mooring_node.forwarding.loopback import LOOPBACK, Loopback
 from mooring_node.forwarding.problem import Problem, of_servers
 from mooring_node.forwarding.undo import take_away
 from mooring_node.kernel.links import Link, settings_batch
 from mooring_node.kernel.rtnetlink import Rtnetlink
-from mooring_node.ledger import LedgerSetting
+from mooring_node.ledger import LedgerAddress, LedgerSetting
 
 PATH = "spec.backendAddresses[{}]"
 
@@ -35,14 +35,20 @@ class Host:
         self._told: frozenset[str] = frozenset()
 
     def ensure(self, config: BalanceConfig) -> tuple[Problem, ...]:
-        """Make it so, and take away what is not needed any more; what could not be. OSError: the kernel or the
-        disk refused everything.
+        """Make it so, and take away what is not needed any more; what could not be.
+
+        OSError: the kernel or the disk refused everything.
         """
+        lacking = {each.name for each in wanted.unwrappings(config)} - {link.name for link in self._rtnetlink.links()}
+        problems = self._ensure(config)
+        # An interface that was made just now comes with the settings that are the default here.
+        return self._ensure(config) if lacking else problems
+
+    def _ensure(self, config: BalanceConfig) -> tuple[Problem, ...]:
         problems: list[Problem] = []
         before = self._ledger.read()
         links = {link.name: link for link in self._rtnetlink.links()}
-        loopback = Loopback(self._rtnetlink, links.values())
-        addresses = self._addresses(config, links, loopback, before, problems)
+        addresses = self._addresses(config, links, Holding(self._rtnetlink, links.values()), before, problems)
         unwrapping = wanted.unwrappings(config)
         settings = _kept(before.settings, [*_silent(config, links), *self._decapsulation.loose(unwrapping, links)])
         now = Entries(
@@ -57,11 +63,11 @@ class Host:
         self._take_away(before, now)
         self._ledger.write(now)
         self._set(settings, links)
-        problems += self._refused(config, loopback.add(addresses))
         made, refused = self._decapsulation.ensure(unwrapping, now.ports, links)
         problems += _unwrapped(config, refused)
         # What the kernel's module has brought itself is not ours to remove.
         self._ledger.write(replace(now, made=now.made & links.keys() | made))
+        problems += _refused(config, Holding(self._rtnetlink, self._rtnetlink.links()).add(addresses))
         problems += [*_write(config), *_not_routing(config)]
         return tuple(sorted(set(problems)))
 
@@ -75,24 +81,28 @@ class Host:
         self,
         config: BalanceConfig,
         links: Mapping[str, Link],
-        loopback: Loopback,
+        holding: Holding,
         before: Entries,
         problems: list[Problem],
-    ) -> frozenset[str]:
+    ) -> frozenset[LedgerAddress]:
         """Those that are ours to add, or were added by us; one that somebody else set stays his."""
-        ours, told = set(), set()
-        for address, (place, each) in wanted.loopback_addresses(config).items():
+        ours: set[LedgerAddress] = set()
+        told: set[str] = set()
+        for place, each in enumerate(config.backend_addresses):
             lacking = [name for name in each.interfaces if name not in links]
-            if wanted.family_of(address) == 4 and (lacking or not each.interfaces):
+            if wanted.family_of(each.address) == 4 and (lacking or not each.interfaces):
                 names = ", ".join(lacking) or "that is named"
-                message = f"there is no interface {names}; {address} is not set, because ARP there would speak of it"
+                message = (
+                    f"there is no interface {names}; {each.address} is not set, because ARP there would speak of it"
+                )
                 problems.append(Problem("", PATH.format(place) + ".interfaces", message))
-            elif address not in before.addresses and loopback.foreign(address):
-                told.add(address)
-            else:
-                ours.add(address)
-        for address in sorted(told - self._told):
-            self._log("info", f"{address} is on {LOOPBACK} already, set by somebody else: it is used, and stays")
+                continue
+            needed = {alone(LOOPBACK, each.address), *_unwrapped_at(each, holding, before)}
+            foreign = {one for one in needed - before.addresses if holding.foreign(one)}
+            ours |= needed - foreign
+            told |= {f"{one.address} is on {one.interface}" for one in foreign}
+        for text in sorted(told - self._told):
+            self._log("info", f"{text} already, set by somebody else: it is used, and stays")
         self._told = frozenset(told)
         return frozenset(ours)
 
@@ -116,10 +126,25 @@ class Host:
             if link is not None and link.settings.get(each.name) != each.ours:
                 self._rtnetlink.apply(settings_batch(link.index, {each.name: each.ours}))
 
-    def _refused(self, config: BalanceConfig, refused: Mapping[str, str]) -> Iterator[Problem]:
-        places = wanted.loopback_addresses(config)
+
+def _unwrapped_at(each: BackendAddressConfig, holding: Holding, before: Entries) -> Iterator[LedgerAddress]:
+    """The address on the interface that unwraps, too, unless that has one already (a CNI's).
+
+    With any check of the reverse path, strict or loose, the kernel drops what comes in on an interface without an
+    IPv4 address.
+    """
+    if each.tunnel is not None and wanted.family_of(each.address) == 4:
+        name = wanted.FALLBACKS[each.tunnel, 4][0]
+        if not holding.others(name, before.addresses):
+            yield alone(name, each.address)
+
+
+def _refused(config: BalanceConfig, refused: Mapping[LedgerAddress, str]) -> Iterator[Problem]:
+    for place, each in enumerate(config.backend_addresses):
         for address, reason in refused.items():
-            yield Problem("", PATH.format(places[address][0]), f"{address} could not be set on {LOOPBACK}: {reason}")
+            if address.address == each.address:
+                message = f"{address.address} could not be set on {address.interface}: {reason}"
+                yield Problem("", PATH.format(place), message)
 
 
 def _kept(before: Iterable[LedgerSetting], needed: Iterable[LedgerSetting]) -> frozenset[LedgerSetting]:

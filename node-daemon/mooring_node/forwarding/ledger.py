@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mooring_node.files import boot_id, read_json, write_atomically
 from mooring_node.forwarding.wanted import GuePort
-from mooring_node.ledger import LedgerSetting
+from mooring_node.ledger import LedgerAddress, LedgerSetting
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,9 +25,9 @@ class LedgerSysctl:
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """`addresses` are on lo; `links` are interfaces that we made, or that were down before us."""
+    """`made` are interfaces that we made, `raised` those that were down before us."""
 
-    addresses: frozenset[str] = frozenset()
+    addresses: frozenset[LedgerAddress] = frozenset()
     settings: frozenset[LedgerSetting] = frozenset()
     sysctls: frozenset[LedgerSysctl] = frozenset()
     made: frozenset[str] = frozenset()
@@ -54,7 +54,7 @@ class ForwardingLedger:
             return Entries()
         try:
             return Entries(
-                addresses=frozenset(map(str, raw["addresses"])),
+                addresses=frozenset(LedgerAddress(**each) for each in raw["addresses"]),
                 settings=frozenset(LedgerSetting(**each) for each in raw["settings"]),
                 sysctls=frozenset(LedgerSysctl(**each) for each in raw["sysctls"]),
                 made=frozenset(map(str, raw["made"])),
@@ -71,7 +71,7 @@ class ForwardingLedger:
             return
         content = {
             "boot": boot_id(),
-            "addresses": sorted(entries.addresses),
+            "addresses": _plain(entries.addresses),
             "settings": _plain(entries.settings),
             "sysctls": _plain(entries.sysctls),
             "made": sorted(entries.made),
@@ -82,5 +82,5 @@ class ForwardingLedger:
         write_atomically(self._path, json.dumps(content, indent=1))
 
 
-def _plain(values: Iterable[LedgerSetting | LedgerSysctl | GuePort]) -> list[dict[str, object]]:
+def _plain(values: Iterable[LedgerAddress | LedgerSetting | LedgerSysctl | GuePort]) -> list[dict[str, object]]:
     return sorted((asdict(each) for each in values), key=str)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from mooring_node.balance.config import BalanceConfig
 from mooring_node.forwarding import nft, traces, wanted
+from mooring_node.forwarding.holding import LOOPBACK
 from mooring_node.forwarding.host import Host
 from mooring_node.forwarding.ledger import ForwardingLedger
-from mooring_node.forwarding.loopback import LOOPBACK
 from mooring_node.forwarding.nfnetlink import INET, NfTables, TableMarker
 from mooring_node.forwarding.problem import Problem
 from mooring_node.forwarding.rules import REMOVE, TABLE, ruleset

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mooring_node.forwarding import sysctls
 from mooring_node.forwarding.fou import Fou
+from mooring_node.forwarding.holding import Holding
 from mooring_node.forwarding.ledger import Entries, ForwardingLedger, LedgerSysctl
-from mooring_node.forwarding.loopback import Loopback
 from mooring_node.forwarding.rules import REMOVE
 from mooring_node.kernel.rtnetlink import Rtnetlink
 from mooring_node.kernel.tunnels import remove_batch, up_batch
@@ -39,7 +39,7 @@ def undo_all(path: Path) -> tuple[str, ...]:
 def take_away(rtnetlink: Rtnetlink, entries: Entries) -> None:
     """Addresses before the settings that keep ARP silent about them; links after what unwraps into them."""
     links = rtnetlink.links()
-    Loopback(rtnetlink, links).remove(entries.addresses)
+    Holding(rtnetlink, links).remove(entries.addresses)
     if entries.ports:
         with contextlib.suppress(OSError), Fou() as fou:
             fou.remove(entries.ports)

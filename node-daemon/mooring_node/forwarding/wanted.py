@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from mooring_node.balance.config import BackendAddressConfig, BalanceConfig, ServerConfig
+from mooring_node.balance.config import BalanceConfig, ServerConfig
 from mooring_node.forwarding.masquerade import masquerades
 from mooring_node.forwarding.text import family_of as family_of
 from mooring_node.ipvs.table import Method, TunnelKind
@@ -106,11 +106,6 @@ def silent_interfaces(config: BalanceConfig) -> Mapping[str, int]:
             for name in each.interfaces:
                 found.setdefault(name, place)
     return found
-
-
-def loopback_addresses(config: BalanceConfig) -> Mapping[str, tuple[int, BackendAddressConfig]]:
-    """The addresses that go on lo, with their place in the configuration."""
-    return {each.address: (place, each) for place, each in enumerate(config.backend_addresses)}
 
 
 def _needs(server: ServerConfig, path: str) -> bool:

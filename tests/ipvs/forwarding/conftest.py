@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
 from tests.ipvs.forwarding.wiring import Member, segment
 
 Wire = Callable[..., dict[str, Member]]

@@ -5,11 +5,11 @@ import time
 from dataclasses import replace
 
 import pytest
+from tests.ipvs.forwarding.conftest import Wire
+from tests.ipvs.forwarding.wiring import BIG, Member
 
 from mooring_node.balance.config import BackendAddressConfig, BackendConfig, BalanceConfig, ServerConfig, Way
 from mooring_node.ipvs.table import Method
-from tests.ipvs.forwarding.conftest import Wire
-from tests.ipvs.forwarding.wiring import BIG, Member
 
 pytestmark = pytest.mark.guest
 

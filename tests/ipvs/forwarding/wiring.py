@@ -128,6 +128,10 @@ class Member:
         """What is answered, "" where nothing is, and the error's name where it is refused."""
         return self.call(lambda: _ask(address, port, protocol, source))
 
+    def ping(self, address: str) -> bool:
+        """Whether an echo comes back."""
+        return self.call(lambda: _ping(address))
+
     def download(self, address: str, port: int, size: int = BIG) -> int:
         """How many of so many bytes came."""
         return self.call(lambda: _download(address, port, size))
@@ -257,6 +261,25 @@ def _ask(address: str, port: int, protocol: int, source: tuple[str, int] | None)
         return type(error).__name__
 
 
+def _ping(address: str) -> bool:
+    family, protocol, kind = (
+        (socket.AF_INET6, socket.IPPROTO_ICMPV6, 128) if ":" in address else (socket.AF_INET, socket.IPPROTO_ICMP, 8)
+    )
+    head = bytes((kind, 0))
+    checksum = 0xFFFF - kind * 256  # of this header alone; the kernel writes ICMPv6's itself
+    with socket.socket(family, socket.SOCK_RAW, protocol) as made:
+        made.settimeout(PATIENCE_S)
+        made.connect((address, 0))
+        made.send(head + checksum.to_bytes(2, "big") + bytes(4))
+        try:
+            while True:
+                answer = made.recv(256)[-8:]
+                if answer[0] in (0, 129):
+                    return True
+        except TimeoutError:
+            return False
+
+
 def _download(address: str, port: int, size: int) -> int:
     got = 0
     with contextlib.suppress(OSError), _connect(address, port, socket.SOCK_STREAM, None) as made:
@@ -291,6 +314,8 @@ def segment(folder: Path, members: Mapping[str, int]) -> Iterator[dict[str, Memb
             ]
             node.ip(*commands)
             node.set(net__ipv6__conf__eth0__accept_dad="0", net__ipv4__conf__all__send_redirects="0")
+            # A router that sends back where a packet came from says so, and IPv6 cannot be told not to.
+            node.set(net__ipv6__conf__eth0__accept_redirects="0")
             node.ip(
                 "link set eth0 up",
                 f"address add {node.address(4)}/24 dev eth0",

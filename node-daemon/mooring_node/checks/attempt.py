@@ -6,6 +6,7 @@ this module resumes it. Whatever it opened through its scope is closed when it e
 """
 
 import asyncio
+import contextlib
 import errno
 import select
 import socket
@@ -68,7 +69,8 @@ class Scope:
     def close(self) -> None:
         """The end."""
         while self._closers:
-            self._closers.pop()()
+            with contextlib.suppress(OSError):
+                self._closers.pop()()
 
     def time_is_up(self) -> TimeoutError:
         """What a coroutine is told then."""
@@ -112,7 +114,10 @@ class Attempt(Scope):
         except Exception as error:  # noqa: BLE001  (a probe's bug ends the try, never the runner)
             self._failed(error)
         else:
-            self._await(wait)
+            try:
+                self._await(wait)
+            except OSError as error:
+                self._failed(error)
 
     def expire(self) -> None:
         """Its time is up. The probe may say what that means; most let it be a Timeout."""

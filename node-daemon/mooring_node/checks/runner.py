@@ -62,7 +62,7 @@ class Runner:
         self._deadlines: Deadlines[Watched] = Deadlines()
         self._complained_ns = -_COMPLAINT_NS
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopped: asyncio.Event | None = None
+        self._stopped = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
 
     # What the caller wants.
@@ -103,7 +103,6 @@ class Runner:
     async def run(self) -> None:
         """Until `stop`; what is under way then is cancelled."""
         self._loop = asyncio.get_running_loop()
-        self._stopped = asyncio.Event()
         self._loop.add_reader(self._driver.fileno(), self._turn)
         self._arm()
         try:
@@ -119,9 +118,8 @@ class Runner:
             self._driver.close()
 
     def stop(self) -> None:
-        """Let `run` end."""
-        if self._stopped is not None:
-            self._stopped.set()
+        """Let `run` end, also one that has not begun yet."""
+        self._stopped.set()
 
     def to_wire(self) -> dict[str, Any]:
         """Counters and gauges as JSON values."""

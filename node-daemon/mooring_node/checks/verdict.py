@@ -78,6 +78,7 @@ _OURS = {
     errno.ENFILE: "the host has no more file descriptors",
     errno.ENOBUFS: "the kernel has no more buffers",
     errno.ENOMEM: "the kernel has no more memory",
+    errno.ENOSPC: "the kernel lets this user wait for no more descriptors (fs.epoll.max_user_watches)",
     errno.EAGAIN: "the kernel allows no more processes or local ports",
     errno.EAFNOSUPPORT: "the kernel lacks this family of addresses",
     errno.EPROTONOSUPPORT: "the kernel lacks this protocol",

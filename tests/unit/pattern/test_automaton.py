@@ -170,3 +170,17 @@ def test_every_letter_of_unicode_is_met_in_bounded_memory() -> None:
 def test_breath_is_taken_while_much_is_searched() -> None:
     assert sum(1 for _ in Automaton("a.c").searching("a" * 262_144)) >= 10
     assert sum(1 for _ in Automaton("abc").searching("a" * 262_144)) == 0, "without special characters it is quick"
+
+
+def test_two_who_search_with_one_engine_do_not_disturb_each_other() -> None:
+    engine = Automaton("(a|b)*a(a|b){9}c")
+    body = "".join("ab"[(n * n // 7 + n // 3) % 2] for n in range(60_000))
+    searches = [engine.searching(body + "a" + "b" * 9 + "c"), engine.searching("x" + body)]
+    found: dict[int, bool] = {}
+    while len(found) < 2:
+        for number, search in enumerate(searches):
+            try:
+                next(search)
+            except StopIteration as end:
+                found.setdefault(number, end.value)
+    assert found == {0: True, 1: False}

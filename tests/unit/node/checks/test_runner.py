@@ -1,6 +1,7 @@
 """The runner in a real loop, against sockets of this host."""
 
 import asyncio
+import errno
 import json
 import os
 import resource
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mooring_node.checks.attempt import Scope, readable
+from mooring_node.checks.attempt import Driver, Scope, readable
 from mooring_node.checks.config import CheckConfig, Target, TCPProbe
 from mooring_node.checks.runner import Runner, allow_descriptors
 from mooring_node.checks.verdict import GOOD, Outcome, Reason, Verdict, Withheld
@@ -473,3 +474,25 @@ def test_the_limit_of_descriptors_is_raised_and_never_lowered(soft: int, after: 
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (after, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
+
+
+def test_a_refused_watch_is_no_verdict(server: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    async def test(runner: Runner, ear: Ear) -> None:
+        runner.set_targets([Target(QUICK, "127.0.0.1", port_of(server))])
+        while runner.counters.withheld < 3:
+            await asyncio.sleep(0.01)
+        assert not ear.heard
+        assert runner.to_wire()["running"] == 0
+
+    monkeypatch.setattr(Driver, "watch", refuse)
+    assert "max_user_watches" in running(test).troubles[0]
+
+
+def test_a_stop_before_the_beginning() -> None:
+    runner = Runner(lambda *_: None)
+    runner.set_targets([TARGET])
+    runner.stop()
+    asyncio.run(asyncio.wait_for(runner.run(), 60))

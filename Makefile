@@ -9,7 +9,7 @@ export KUBECONFIG := /dev/null
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-all lint format bench crds cluster-tools guest-kernel try-fresh clean
+.PHONY: help setup demo demo-balancing test test-all lint format bench crds cluster-tools guest-kernel try-fresh clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -21,6 +21,10 @@ setup: ## make .venv with everything for work on the project
 demo: ## two nodes, eleven addresses, a cut and a hand-over, measured (KEEP=1 leaves the nodes up)
 	@scripts/bootstrap demo
 	@$(BIN)/python -m mooring_lab.demo $(if $(KEEP),--keep)
+
+demo-balancing: ## three nodes, real servers, IPVS; a server dies, the holder dies, all die (may build the guest kernel)
+	@scripts/bootstrap demo
+	@$(BIN)/python -m mooring_lab.balancing
 
 test: ## what a contributor runs: lint, unit and architecture tests, tests in network namespaces (needs root)
 	@scripts/bootstrap test
@@ -34,7 +38,9 @@ test-all: ## the tests that need something big built first: a real API server, t
 	$(PYTEST) -q tests/cluster
 	@kernel=$$(scripts/guest-kernel) && set -x && \
 	$(BIN)/python -m mooring_lab.guest --kernel "$$kernel" --time-travel --time-limit 1200 --share . -- \
-		$(PYTEST) -q -p no:cacheprovider tests/guest
+		$(PYTEST) -q -p no:cacheprovider tests/guest && \
+	$(BIN)/python -m mooring_lab.guest --kernel "$$kernel" --time-travel --time-limit 1800 --memory 2048 --share . -- \
+		$(PYTEST) -q -p no:cacheprovider tests/ipvs
 
 lint: ## ruff, mypy and the import contracts
 	@scripts/bootstrap setup
@@ -54,6 +60,8 @@ bench: ## side by side with keepalived, in one run (needs root)
 	$(BIN)/python benchmarks/planner.py
 	$(BIN)/python -m benchmarks.staging
 	$(BIN)/python -m benchmarks.beside_keepalived
+	@kernel=$$(scripts/guest-kernel) && set -x && \
+	$(BIN)/python -m benchmarks.ipvs --kernel "$$kernel" && $(BIN)/python -m benchmarks.checks --kernel "$$kernel"
 
 crds: ## write the CRDs and the reference documentation anew from the types
 	@scripts/bootstrap setup

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +19,7 @@ from mooring_kube.errors import KubeError
 from mooring_kube.resources import VIRTUAL_IPS
 from mooring_lab import status
 from mooring_lab.cluster import ApiKind
+from mooring_lab.demo_steps import Steps
 from mooring_lab.demo_view import View, shown
 from mooring_lab.lab import Lab
 from mooring_lab.node import Node
@@ -36,14 +37,11 @@ _PLAN_SECONDS = 20.0
 
 
 @dataclass(slots=True)
-class Demo:
-    """One run. `failed` holds the claims that were not seen."""
+class Demo(Steps):
+    """One run."""
 
-    lab: Lab
-    view: View
     first: frozenset[str] = frozenset()
     second: frozenset[str] = frozenset()
-    failed: list[str] = field(default_factory=list)
 
     @property
     def lb_1(self) -> Node:
@@ -64,12 +62,7 @@ class Demo:
         self.heal()
         self.drain()
         self.without_api(with_api)
-        self.view.say("")
-        if self.failed:
-            self.view.say(f"[bold red]{len(self.failed)} claims were not seen.[/]")
-        else:
-            self.view.say("[bold green]Everything that was claimed was seen.[/]")
-        return not self.failed
+        return self.verdict()
 
     def start(self) -> None:
         self.view.step("A cluster of two nodes, with an API server, the operator, and a daemon on each node")
@@ -149,15 +142,6 @@ class Demo:
     def all(self) -> frozenset[str]:
         return self.first | self.second
 
-    def kubectl(self, *words: str) -> str:
-        """Run it as a person would, show it, and return what it prints; LabError when it fails."""
-        self.view.typed(f"kubectl {' '.join(words)}")
-        done = self.lab.cluster.kubectl(*words)
-        self.view.printed(done.stdout + done.stderr)
-        if done.returncode:
-            raise LabError(f"kubectl {words[0]} failed: {done.stderr.strip()}")
-        return done.stdout
-
     def groups(self) -> dict[str, frozenset[str]]:
         """The groups that the operator has made, by name, with their addresses."""
         client = self.lab.cluster.client()
@@ -217,11 +201,6 @@ class Demo:
             result[address].last_holder == node.member.mac and result[address].answered_at_the_end
             for address in addresses
         )
-
-    def claim(self, text: str, seen: bool) -> None:
-        self.view.claim(text, seen)
-        if not seen:
-            self.failed.append(text)
 
 
 def _keep(lab: Lab, view: View) -> None:

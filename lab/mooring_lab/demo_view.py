@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -69,7 +70,7 @@ class View:
 
     def claim(self, text: str, seen: bool) -> None:
         mark = "[green]seen    [/]" if seen else "[bold red]NOT SEEN[/]"
-        self._out.print(f"  {mark} {text}")
+        self._out.print(f"  {mark} {escape(text)}")
 
     def _cells(self, cells: str) -> Text:
         text = Text()

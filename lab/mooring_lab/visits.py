@@ -70,6 +70,41 @@ def _opened(name: str, url: str, timeout: float) -> http.client.HTTPResponse:
         raise
 
 
+class Visitor:
+    """Asks for a URL again and again in a thread of its own; `with Visitor(...) as v:` ends it."""
+
+    def __init__(self, name: str, url: str, every: float = 0.05, timeout: float = 1.0) -> None:
+        self.visits: list[Visit] = []
+        self._ask = (name, url, timeout)
+        self._every = every
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            due = time.monotonic() + self._every
+            self.visits.append(visit(*self._ask))
+            self._stop.wait(max(due - time.monotonic(), 0))
+
+    def failures(self, after: float = 0.0) -> list[Visit]:
+        """Those that nobody answered well, of those that began after this time."""
+        return [each for each in self.visits if each.at >= after and not each.good]
+
+    def back(self, after: float) -> float | None:
+        """When the first request was answered after which none failed; None when the last one failed."""
+        failed = self.failures(after)
+        since = failed[-1].at if failed else after
+        return next((each.at + each.seconds for each in self.visits if each.at > since and each.good), None)
+
+    def __enter__(self) -> "Visitor":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
 class Download:
     """A long download that runs in a thread of its own until it is whole, or breaks."""
 

@@ -158,7 +158,7 @@ class Bench:
     def config_without_vrrp(self, node: Node, plan: Plan) -> str:
         """The same without instances: the address is somebody else's to set."""
         document = yaml.safe_load(self.config(node, plan))
-        del document["spec"]["instances"]
+        document["spec"]["instances"] = []
         return yaml.safe_dump(document, sort_keys=False)
 
     def start_checks_only(self, node: Node) -> None:

@@ -50,6 +50,8 @@ class WebServer:
                 pass
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             pass  # the client is gone, or speaks no HTTP
+        except asyncio.CancelledError:
+            pass  # we end; Python 3.11 would complain of a task that says so
         finally:
             writer.close()
 

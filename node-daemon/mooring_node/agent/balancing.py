@@ -19,8 +19,9 @@ PATIENCE_NS = 3 * SECOND_NS
 
 #: Of the status: etcd takes 1.5 MiB of an object, and an operator reads the statuses of a thousand nodes.
 STATUS_BYTES = 192 * 1024
-ABOUT_BYTES = 64 * 1024
+ABOUT_BYTES = 48 * 1024
 MOST_TOLD = 64
+LONGEST_TOLD = 400
 
 Message: TypeAlias = Mapping[str, Any]
 
@@ -188,7 +189,8 @@ def _problem(told: Message) -> Problem:
 
 
 def _text(problem: Problem) -> str:
-    return f"{problem.instance}: {problem.message}" if problem.instance else problem.message
+    text = f"{problem.instance}: {problem.message}" if problem.instance else problem.message
+    return text[:LONGEST_TOLD]
 
 
 def _endpoint(address: str, port: int) -> str:

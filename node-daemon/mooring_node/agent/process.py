@@ -33,8 +33,9 @@ TURN_S = 0.5
 #: Many times what the largest NodeConfig takes. Whatever an API server says, the VRRP process next door has its share.
 MOST_MEMORY = 512 * 1024 * 1024
 UNUSABLE = 3
-#: So many problems are told to who asks: an answer must fit a message.
+#: So many problems are told to who asks, and so much of each: an answer must fit a message.
 MOST_TOLD = 200
+LONGEST_TOLD = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +245,7 @@ class Agent:
                 "file": str(source) if isinstance(source, Path) else None,
                 "generation": runtime.generation if runtime else 0,
                 "ageSeconds": (now_ns() - self._running.accepted_at_ns) // 1_000_000_000,
-                "problems": [self._called(problem) for problem in problems[:MOST_TOLD]],
+                "problems": [self._called(problem)[:LONGEST_TOLD] for problem in problems[:MOST_TOLD]],
                 "moreProblems": max(0, len(problems) - MOST_TOLD),
             },
             "api": self._upstream.about() if self._upstream is not None else None,

@@ -16,7 +16,7 @@ from mooring_api.nodeconfig import (
     NodeConfigStatus,
     ReportedProblem,
 )
-from mooring_api.nodeconfig_status import REMARK, KubeProxyReport, VirtualServerReport
+from mooring_api.nodeconfig_status import BALANCING, REMARK, KubeProxyReport, VirtualServerReport
 from mooring_api.problems import Problem, Severity
 from mooring_node.agent.server_report import Told
 from mooring_node.agent.transitions import GroupState
@@ -115,10 +115,13 @@ def _kube_proxy(told: Mapping[str, Any] | None) -> KubeProxyReport | None:
 
 
 def _problems(problems: Iterable[Problem], remarks: Iterable[str]) -> tuple[ReportedProblem, ...]:
-    """The first of each instance before all others: who is not named in a list that was cut must not seem fine."""
+    """The first of each instance before all others: who is not named in a list that was cut must not seem fine.
+
+    What is about addresses goes before what is balanced: the steps of an election's change are taken by it.
+    """
     firsts: dict[str, Problem] = {}
     others = []
-    for problem in sorted(problems, key=lambda each: each.severity is not Severity.ERROR):
+    for problem in sorted(problems, key=_urgency):
         if problem.instance in firsts:
             others.append(problem)
         else:
@@ -131,6 +134,10 @@ def _problems(problems: Iterable[Problem], remarks: Iterable[str]) -> tuple[Repo
         more = ReportedProblem(message=f"{rest} more problems; `mooring-node status` on the node shows them")
         told = [*told[: MOST_PROBLEMS - 1], more]
     return tuple(told)
+
+
+def _urgency(problem: Problem) -> tuple[bool, bool]:
+    return problem.path.startswith(BALANCING), problem.severity is not Severity.ERROR
 
 
 def _reported(problem: Problem) -> ReportedProblem:

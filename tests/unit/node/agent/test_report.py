@@ -171,3 +171,13 @@ def test_no_text_grows_without_end() -> None:
     told = {"web": GroupState("Fault", 1.0, long, 1)}
     status = build(facts(groups=(group("web"),), states=told, problems=(problem("web", long),), remarks=(long,)))
     assert len(str(status.to_wire())) < 4 * LONGEST_TEXT
+
+
+def test_a_crowd_of_bad_servers_hides_no_instance() -> None:
+    crowd = [
+        Problem("", f"spec.virtualServers[{n}].scheduler", "is wrong", instance=f"shop/web-{n}:http")
+        for n in range(2 * MOST_PROBLEMS)
+    ]
+    status = build(facts(problems=(*crowd, problem("web-1"), problem("web-2", severity=Severity.WARNING))))
+    assert [each.instance for each in status.problems[:3]] == ["web-1", "web-2", "shop/web-0:http"]
+    assert len(status.problems) == MOST_PROBLEMS

@@ -197,7 +197,9 @@ class Round:
         """Whether everybody who may be Active hears it, and it them."""
         form = self.speech.spoken[seat.node]
         others = [other for other in self._others(seat) if not self._removed(other)]
-        if others and not all(has_key(seat, each) for each in (form, *self._may_speak(others))):
+        forms = (form, *self._may_speak(others)) if others else ()
+        # Without its state a key is not the same on all members, or nobody knows: they will speak with one that is.
+        if not all(each.secret is None or (each.key_version and has_key(seat, each)) for each in forms):
             return False
         return all(other.confirmed and self._heard_by(other, seat, form) for other in others)
 

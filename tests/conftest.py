@@ -17,7 +17,7 @@ NAMESPACES = Path("/run/netns")
 # Labs of tests carry the process's id in their name. Elsewhere than in CI somebody may run a demo meanwhile.
 PREFIX = "mooring-" if IN_CI else f"mooring-t{os.getpid()}-"
 GUEST_VARIABLE = "MOORING_GUEST_SHARE"
-PACKAGES = {"ip": "iproute2", "nft": "nftables"}
+PACKAGES = {"genhash": "keepalived", "ip": "iproute2", "nft": "nftables"}
 
 # A shared machine stalls for tenths of seconds: how long an example took says nothing.
 settings.register_profile("mooring", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import shutil
 import socket
 import ssl
 import subprocess
@@ -303,11 +302,9 @@ def test_an_endless_body_through_tls(authority: trustme.CA) -> None:
         assert asked(port, RequestConfig(digest=("md5", "0" * 32)), tls=TLSConfig()).reason is Reason.REPLY_TOO_LARGE
 
 
-def test_openssl_agrees(authority: trustme.CA, tmp_path: Path) -> None:
+def test_openssl_agrees(authority: trustme.CA, tmp_path: Path, require_tool: Callable[[str], str]) -> None:
     """A server that is not Python's: `openssl s_server -www`."""
-    program = shutil.which("openssl")
-    if program is None:
-        pytest.skip("the tool openssl is missing (Debian package openssl)")
+    program = require_tool("openssl")
     certificate = authority.issue_cert("shop.example.com")
     (tmp_path / "key").write_bytes(certificate.private_key_pem.bytes())
     (tmp_path / "chain").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))

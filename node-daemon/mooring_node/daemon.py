@@ -91,13 +91,37 @@ def run(
     state.create()
     lock = take_lock(state, log)
     ledger = Ledger(state.ledger)
+    board = Board()
+    _undo_what_is_left(state, board, ledger, log)
+    duties, channels = _plan(state, board, agent_run, priority, scripts)
+    if checks_only:
+        duties = tuple(duty for duty in duties if duty.number is not ChildNumber.VRRP)
+
+    def undo() -> None:
+        with Rtnetlink() as rtnetlink:
+            undo_addresses(rtnetlink, ledger.read().addresses)
+
+    set_name("mooring-node")
+    # What the children share stays shared only while nobody writes to it; the collector would.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    code = Supervisor(state, board, duties, channels, undo, log).run()
+    _clear_away(state, log)
+    _finish(state, board, ledger)
+    os.close(lock[0])
+    lock[1].close()
+    return code
+
+
+def _undo_what_is_left(state: StateFolder, board: Board, ledger: Ledger, log: Log) -> None:
+    """Of an earlier start nothing stays but what the VRRP process may take over."""
     for path, loss in (
         (state.ledger, "what an earlier start left cannot be undone"),
         (state.accepted, "no last good one"),
     ):
         if path.exists() and read_json(path) is None:
             log.write("error", f"{path} cannot be read: {loss}")
-    board = Board()
     with Rtnetlink() as rtnetlink:
         kept = _adoptable(state, board)
         undo_addresses(rtnetlink, ledger.read().addresses - kept)
@@ -108,6 +132,12 @@ def run(
     state.kept.unlink(missing_ok=True)
     # Results outlive the checks process, not the daemon.
     state.results.unlink(missing_ok=True)
+
+
+def _plan(
+    state: StateFolder, board: Board, agent_run: AgentRun, priority: int, scripts: Path | None
+) -> tuple[tuple[Duty, ...], dict[ChildNumber, Channel]]:
+    """What each child does, and the supervisor's channel to it."""
     to_vrrp, vrrp_supervisor = Channel.pair()
     to_agent, agent_supervisor = Channel.pair()
     to_checks, checks_supervisor = Channel.pair()
@@ -131,27 +161,12 @@ def run(
         # By what is on disk, so that no lost message and no crash can make it forget to start or to clear away.
         return state.balance.exists() or state.balancing.exists()
 
-    def undo() -> None:
-        with Rtnetlink() as rtnetlink:
-            undo_addresses(rtnetlink, ledger.read().addresses)
-
     duties = (
-        *(() if checks_only else (Duty(ChildNumber.VRRP, "vrrp", vrrp, VRRP_STALL_NS),)),
+        Duty(ChildNumber.VRRP, "vrrp", vrrp, VRRP_STALL_NS),
         Duty(ChildNumber.AGENT, "agent", agent, AGENT_STALL_NS),
         Duty(ChildNumber.CHECKS, "checks", checks, CHECKS_STALL_NS, balances),
     )
-    channels = {ChildNumber.VRRP: to_vrrp, ChildNumber.AGENT: to_agent, ChildNumber.CHECKS: to_checks}
-    set_name("mooring-node")
-    # What the children share stays shared only while nobody writes to it; the collector would.
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    code = Supervisor(state, board, duties, channels, undo, log).run()
-    _clear_away(state, log)
-    _finish(state, board, ledger)
-    os.close(lock[0])
-    lock[1].close()
-    return code
+    return duties, {ChildNumber.VRRP: to_vrrp, ChildNumber.AGENT: to_agent, ChildNumber.CHECKS: to_checks}
 
 
 def run_vrrp(

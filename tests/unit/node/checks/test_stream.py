@@ -4,6 +4,8 @@ import asyncio
 import socket
 import threading
 
+import pytest
+
 from mooring_node.checks.attempt import Scope, in_asyncio
 from mooring_node.checks.stream import Plain
 
@@ -21,14 +23,11 @@ def test_a_sender_that_never_pauses_lets_others_go_on() -> None:
 
     with Flood() as sock:
         reading = read(Plain(sock))
-        breaths = 0
-        try:
-            while True:
-                assert reading.send(None) is None  # type: ignore[func-returns-value]
-                breaths += 1
-        except StopIteration as end:
-            assert end.value == 20 * 16384
-    assert breaths == 5
+        for _ in range(5):
+            assert reading.send(None) is None, "a breath"  # type: ignore[func-returns-value]
+        with pytest.raises(StopIteration) as end:
+            reading.send(None)
+    assert end.value.value == 20 * 16384
 
 
 def test_all_is_sent_although_the_other_side_is_slow() -> None:
@@ -59,8 +58,6 @@ def test_time_is_up_in_asyncio_too() -> None:
     scope.at_end(lambda: closed.append(True))
     with near, far:
         near.setblocking(False)
-        try:
+        with pytest.raises(TimeoutError, match="timed out while waiting for Godot"):
             asyncio.run(in_asyncio(scope, Plain(near).read(), 0.05))
-        except TimeoutError as error:
-            assert error.strerror == "timed out while waiting for Godot"
     assert closed == [True]

@@ -15,7 +15,7 @@ from mooring_node.board import Board
 from mooring_node.channel import Channel
 from mooring_node.checks.config import Target
 from mooring_node.checks.probes import Probes
-from mooring_node.checks.runner import Runner
+from mooring_node.checks.runner import Runner, allow_descriptors
 from mooring_node.checks.scripts import DEFAULT_FOLDER, Scripts
 from mooring_node.checks.scripts import run as run_script
 from mooring_node.checks.verdict import Verdict
@@ -172,6 +172,7 @@ def run_checks(
     `channels`: supervisor, agent, VRRP process. `folder` has the scripts, None: where they are by default.
     """
     bound_memory(MOST_MEMORY)
+    allow_descriptors()
     gc.freeze()
     asyncio.run(_run(state, board, child, channels, Scripts(folder or DEFAULT_FOLDER)))
 

@@ -1,6 +1,7 @@
 """The file of what is ours: written whole, for one boot and one network, and read without trust."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,7 @@ def test_a_write_that_fails_changes_nothing_here_either(path: Path, monkeypatch:
 def test_after_a_boot_and_in_another_network_nothing_is_ours(path: Path, name: str) -> None:
     Owned(path).write(services=[WEB], daemons=both_roles("eth0"))
     content = json.loads(path.read_text())
+    assert content["network"] == os.readlink("/proc/self/ns/net")
     path.write_text(json.dumps({**content, name: "another"}))
     found = Owned(path)
     assert (found.services, found.daemons) == (frozenset(), frozenset())

@@ -359,6 +359,22 @@ def test_release_removes_what_is_ours_and_nothing_else(process: Process, kernel:
     assert process.on_disk == set()
 
 
+def test_what_goes_while_it_is_released_is_no_problem(process: Process, kernel: FakeKernel) -> None:
+    process.want(BOTH)
+    kernel.before_apply = kernel.services.clear
+    assert process.reconciler.release() == ()
+    assert process.on_disk == set()
+
+
+def test_what_is_new_comes_before_anything_goes(process: Process, kernel: FakeKernel) -> None:
+    process.want({ServiceKey(4, 6, "192.0.2.1", port): balanced(ONE) for port in range(1, 1001)})
+    kernel.applied.clear()
+    process.want({ServiceKey(4, 6, "192.0.2.2", port): balanced(ONE) for port in range(1, 1001)})
+    actions = [each.action for each in kernel.messages]
+    assert actions.index(Action.DELETE_SERVICE) == 2000
+    assert len(actions) == 3000
+
+
 def test_what_release_can_not_remove_stays_on_disk(process: Process, kernel: FakeKernel) -> None:
     process.want(BOTH)
     kernel.refuse = {(Action.DELETE_SERVICE, WEB): errno.ENOMEM}

@@ -109,3 +109,7 @@ class Target:
     check: CheckConfig
     address: str
     port: int
+
+    def __hash__(self) -> int:
+        # Ten thousand of them are looked up at once; the check, which few backends have several of, costs the most.
+        return hash((self.address, self.port))

@@ -6,6 +6,7 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from mooring_node.balance.answer import Load
+from mooring_node.ipvs.reconcile import AUDIT_NS
 
 #: Services and backends of which there are metrics; beyond, a scrape would take longer than anybody waits.
 MOST_LOADS = 32_768
@@ -13,6 +14,7 @@ MOST_LOADS = 32_768
 _SERVICE = ["server", "service"]
 _BACKEND = [*_SERVICE, "backend"]
 _IN_OUT = ("in", "out")
+_READ = f"read each {AUDIT_NS // 1_000_000_000} s"
 
 
 def families(answer: Mapping[str, Any]) -> Iterator[Metric]:
@@ -34,9 +36,9 @@ def families(answer: Mapping[str, Any]) -> Iterator[Metric]:
     )
     yield from _servers(answer.get("servers", ()))
     loads = list(answer.get("loads", ()))[:MOST_LOADS]
-    yield from _loads("service", "of a service", _SERVICE, [load for load in loads if not load.backend])
+    yield from _loads("service", f"of a service, {_READ}", _SERVICE, [load for load in loads if not load.backend])
     backends = [load for load in loads if load.backend]
-    yield from _loads("backend", "of a backend", _BACKEND, backends)
+    yield from _loads("backend", f"of a backend, {_READ}", _BACKEND, backends)
     yield from _now(backends)
     if checks:
         yield from _checks(checks)
@@ -57,15 +59,18 @@ def _servers(reports: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
 
 
 def _loads(kind: str, of: str, names: Sequence[str], loads: Sequence[Load]) -> Iterator[Metric]:
-    """Counters since the kernel made it, and rates of a second as the kernel estimates them, 2 s late."""
+    """Counters since the kernel made it, and rates of a second as the kernel estimates them.
+
+    They are read with the table: reading 10,000 backends takes the kernel too long for every scrape.
+    """
     begin = f"mooring_ipvs_{kind}"
     directed = [*names, "direction"]
     connections = CounterMetricFamily(f"{begin}_connections", f"Connections {of}", labels=names)
     packets = CounterMetricFamily(f"{begin}_packets", f"Packets {of}", labels=directed)
     size = CounterMetricFamily(f"{begin}_bytes", f"Bytes {of}", labels=directed)
-    connection_rate = GaugeMetricFamily(f"{begin}_connection_rate", f"Connections {of} in a second", labels=names)
-    packet_rate = GaugeMetricFamily(f"{begin}_packet_rate", f"Packets {of} in a second", labels=directed)
-    byte_rate = GaugeMetricFamily(f"{begin}_byte_rate", f"Bytes {of} in a second", labels=directed)
+    connection_rate = GaugeMetricFamily(f"{begin}_connection_rate", f"Connections in a second {of}", labels=names)
+    packet_rate = GaugeMetricFamily(f"{begin}_packet_rate", f"Packets in a second {of}", labels=directed)
+    byte_rate = GaugeMetricFamily(f"{begin}_byte_rate", f"Bytes in a second {of}", labels=directed)
     for load in loads:
         labels = [load.server, load.service, load.backend][: len(names)]
         connections.add_metric(labels, load.connections)

@@ -294,6 +294,30 @@ def test_what_a_node_refuses_is_told_in_its_words(shop: Balanced) -> None:
     assert shop.reason("Programmed") == "Programmed"
 
 
+def test_what_keeps_all_virtual_servers_of_a_node_is_told_of_each_and_not_of_the_virtual_ip(shop: Balanced) -> None:
+    problem = {"instance": "", "path": "spec.virtualServers", "message": "no IPVS here", "module": "ip_vs"}
+    shop.report("n1", problems=[problem])
+    shop.running.settle()
+    assert shop.condition("Programmed") == ("False", "ModuleMissing", "missing on n1: kernel module ip_vs")
+    conditions = shop.api.get("VirtualIP", "web")["status"]["conditions"]
+    assert {each["type"]: each["status"] for each in conditions}["Programmed"] == "True"
+
+
+def test_what_a_node_cannot_do_for_an_address_is_told_of_its_virtual_servers(shop: Balanced) -> None:
+    """Nodes of backends need not be candidates."""
+    shop.api.add(node("n3"))
+    shop.states["n3"] = "Backup"
+    shop.running.settle()
+    problem = {"instance": "10.0.0.100", "path": "spec.backendAddresses[0].interfaces", "message": "there is no eth7"}
+    shop.report("n3", problems=[problem])
+    shop.running.settle()
+    assert shop.reason("Programmed") == "RefusedByNode"
+    assert "n3: spec.backendAddresses[0].interfaces: there is no eth7" in shop.condition("Programmed")[2]
+    shop.report("n3", problems=[problem | {"instance": "10.0.0.101"}])
+    shop.settle()
+    assert shop.reason("Programmed") == "Programmed"
+
+
 def test_a_missing_module_is_named_with_its_nodes(shop: Balanced) -> None:
     problem = {"instance": ENTRY, "path": "", "message": "not there", "module": "ip_vs_wlc"}
     for name in ("n1", "n2"):

@@ -167,3 +167,11 @@ def test_one_bad_object_costs_only_itself(servers):
 def test_everything_that_is_told_is_a_problem_of_its_object(servers):
     plan = servers(virtual_server("shop/shop", "nowhere"))
     assert [(p.object, p.path) for p in plan.problems] == [("VirtualServer/shop/shop", "spec.virtualIPRef.name")]
+
+
+def test_a_mark_that_is_refused_is_free_for_others(servers):
+    web = {"allowedNamespaces": {"from": "Names", "names": ["shop"]}, "tenantFeatures": ["FirewallMark"]}
+    refused = virtual_server("evil/shop", created=0, firewallMark=7)
+    plan = servers(refused, virtual_server("shop/shop", created=1, firewallMark=7), web=web)
+    assert entries(plan).keys() == {"shop/shop:7"}
+    assert told(plan, "shop/shop") == []

@@ -51,10 +51,10 @@ def test_ready_ones_get_connections_and_ending_ones_keep_theirs(shop):
 
 
 def test_an_endpoint_in_two_slices_is_one_and_its_best_state_counts(shop):
-    ending = slices(endpoint("10.244.0.1", ready=False, serving=True, terminating=True), suffix="a")
-    other = slices(endpoint("10.244.0.1", node="n-1"), suffix="b")
-    for pair in ((ending, other), (other, ending)):
-        assert backends(shop(*pair)) == [("10.244.0.1", 8443, 1)]
+    for first, second in (("a", "b"), ("b", "a")):
+        ending = slices(endpoint("10.244.0.1", ready=False, serving=True, terminating=True), suffix=first)
+        other = slices(endpoint("10.244.0.1", node="n-1"), suffix=second)
+        assert backends(shop(ending, other)) == [("10.244.0.1", 8443, 1)]
 
 
 @pytest.mark.parametrize(

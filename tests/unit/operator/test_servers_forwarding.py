@@ -1,7 +1,13 @@
 """Direct routing and tunnels: what they can reach, and what nodes that host backends must do for them."""
 
+from copy import deepcopy
+
 import pytest
 from tests.unit.operator.serving import ALL, EVERYTHING, endpoint, endpoint_slice, virtual_server
+
+from mooring_operator.plan.allocations import Allocations
+from mooring_operator.plan.planner import Planner
+from mooring_operator.plan.reading import snapshot_of
 
 DIRECT = {"forwarding": "DirectRoute"}
 
@@ -94,7 +100,9 @@ def test_static_servers_and_sorry_servers_that_are_nodes(shop):
 
 
 def test_only_addresses_of_the_backends_family(shop):
-    plan = shop([endpoint("10.0.1.3", node="n-3")], addresses=("10.0.5.1/16", "2001:db8::5/64"))
+    both = ("10.0.5.1/16", "2001:db8::5/64")
+    plan = shop([endpoint("10.0.1.3", node="n-3")], addresses=both, sorryServer={"address": "2001:db8:9::1"})
+    assert plan.node_configs["n-1"].spec.virtual_servers[0].addresses == ("10.0.5.1", "2001:db8::5")
     assert hosted(plan) == {"n-3": [("10.0.5.1", ("eth0",), None)]}
 
 
@@ -141,3 +149,16 @@ def test_sync_runs_where_it_is_asked_for(shop):
     plan = shop([endpoint("10.0.1.3", node="n-3")], connectionSync="Enabled")
     found = {node: c.spec.connection_sync and c.spec.connection_sync.interface for node, c in plan.node_configs.items()}
     assert found == {"n-1": "eth0", "n-2": "eth0", "n-3": None}
+
+
+def test_another_mac_of_a_candidate_reaches_the_others(cluster):
+    planner, nodes = Planner(), machines(cluster)
+    web = cluster.virtual_ip("web", ["10.0.5.1/16"], allowedNamespaces=ALL)
+    slices = endpoint_slice("shop/shop", [endpoint("10.0.1.1", node="n-1")], {"https": 443})
+    rest = [web, slices, virtual_server("shop/shop", **DIRECT)]
+    first = planner.plan(snapshot_of([*nodes, *rest]), Allocations())
+    other = deepcopy(nodes)
+    other[3]["status"]["interfaces"][0]["mac"] = "02:00:00:00:00:99"
+    second = planner.plan(snapshot_of([*other, *rest]), first.allocations)
+    assert directors(first)["n-1"] == [("02:00:00:00:00:02", "02:00:00:00:00:03")]
+    assert directors(second)["n-1"] == [("02:00:00:00:00:03", "02:00:00:00:00:99")]

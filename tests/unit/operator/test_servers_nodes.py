@@ -52,12 +52,19 @@ def test_of_balanced_groups_a_node_balances_the_addresses_that_it_may_hold(clust
 
 def test_a_node_with_a_part_of_the_addresses_gets_backends_of_their_family_alone(cluster, web):
     """The daemon refuses a backend whose family no address is of."""
-    both = web(addresses=("10.0.5.1/16", "2001:db8::5/64"), distribution="Balanced", nodes={"maxCandidates": 1})
+    three = ("10.0.5.1/16", "10.0.5.2/16", "2001:db8::5/64")
+    spread = {"distribution": "Balanced", "nodes": {"maxCandidates": 1}, "tenantFeatures": EVERYTHING}
     six = endpoint_slice("shop/shop", ["2001:db8:1::1"], suffix="6")
-    plan = cluster.plan([both, *cluster.nodes(3), virtual_server("shop/shop"), *slices(), six])
-    for config in plan.node_configs.values():
-        for server in config.spec.virtual_servers:
-            assert {":" in a for a in server.addresses} == {":" in b.address for b in server.backends}
+    server = virtual_server("shop/shop", sorryServer={"address": "2001:db8:9::1"})
+    plan = cluster.plan([web(addresses=three, **spread), *cluster.nodes(3), server, *slices(), six])
+    assert plan.problems == ()
+    found = [s for c in plan.node_configs.values() for s in c.spec.virtual_servers]
+    assert sorted(a for s in found for a in s.addresses) == ["10.0.5.1", "10.0.5.2", "2001:db8::5"]
+    for entry in found:
+        families = {":" in a for a in entry.addresses}
+        assert {":" in b.address for b in entry.backends} == families
+        assert (entry.sorry_server is not None) == (True in families)
+    assert len(found) == 2
 
 
 def test_the_oldest_comes_first(cluster, web):

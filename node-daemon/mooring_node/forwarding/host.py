@@ -128,21 +128,22 @@ class Host:
 
 
 def _unwrapped_at(each: BackendAddressConfig, holding: Holding, before: Entries) -> Iterator[LedgerAddress]:
-    """The address on the interface that unwraps, too, unless that has one already (a CNI's).
+    """An address for the interface that unwraps, unless it has one (a CNI's).
 
-    With any check of the reverse path, strict or loose, the kernel drops what comes in on an interface without an
-    IPv4 address.
+    With any check of the reverse path, strict or loose, the kernel drops what comes in on an interface without an IPv4
+    address. Not the virtual one: VRRP takes that for somebody else's where it is on any interface but lo.
     """
     if each.tunnel is not None and wanted.family_of(each.address) == 4:
         name = wanted.FALLBACKS[each.tunnel, 4][0]
         if not holding.others(name, before.addresses):
-            yield alone(name, each.address)
+            yield alone(name, wanted.DUMMY)
 
 
 def _refused(config: BalanceConfig, refused: Mapping[LedgerAddress, str]) -> Iterator[Problem]:
     for place, each in enumerate(config.backend_addresses):
         for address, reason in refused.items():
-            if address.address == each.address:
+            tunnel = each.tunnel and wanted.FALLBACKS[each.tunnel, wanted.family_of(each.address)][0]
+            if address in (alone(LOOPBACK, each.address), alone(tunnel or "", wanted.DUMMY)):
                 message = f"{address.address} could not be set on {address.interface}: {reason}"
                 yield Problem("", PATH.format(place), message)
 

@@ -6,7 +6,7 @@ Nothing is started for this: no `iptables-save`, which on a node of many Service
 import ctypes
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -22,12 +22,12 @@ Mode: TypeAlias = Literal["IPTables", "IPVS", "NFTables"]
 CHAIN = "KUBE-SERVICES"
 TABLE = "kube-proxy"
 ALL_ARP_IGNORE = "net/ipv4/conf/all/arp_ignore"
-#: Loopback, and interfaces of pods: nobody asks there for an address of a Service's.
+#: Nobody asks there for an address of a Service's.
 _NO_SEGMENT = ("lo", KUBE_PROXY_INTERFACE)
 
 _LEGACY = {
-    socket.AF_INET: ("/proc/net/ip_tables_names", socket.SOL_IP),
-    socket.AF_INET6: ("/proc/net/ip6_tables_names", socket.IPPROTO_IPV6),
+    socket.AF_INET: ("/proc/thread-self/net/ip_tables_names", socket.SOL_IP),
+    socket.AF_INET6: ("/proc/thread-self/net/ip6_tables_names", socket.IPPROTO_IPV6),
 }
 _GET_INFO, _GET_ENTRIES = 64, 65
 _INFO = struct.Struct("@32sI5I5III")
@@ -42,14 +42,14 @@ class KubeProxy:
     answers_arp: bool = False
 
 
-def look(nftables: NfTables | None, links: Iterable[Link], addresses: Iterable[KernelAddress]) -> KubeProxy | None:
+def look(nftables: NfTables | None, links: Sequence[Link], addresses: Sequence[KernelAddress]) -> KubeProxy | None:
     """kube-proxy on this node; None where it has left no trace.
 
     Its interface without addresses may be left over from another mode, so it counts last.
     """
     interface = next((link for link in links if link.name == KUBE_PROXY_INTERFACE), None)
     if interface is not None and any(each.interface_index == interface.index for each in addresses):
-        return KubeProxy("IPVS", answers_arp=_speaks(links))
+        return KubeProxy("IPVS", answers_arp=_speaks(links, addresses))
     if nftables is not None and any(nftables.table(family, TABLE) for family in (IPV4, IPV6)):
         return KubeProxy("NFTables")
     if nftables is not None and any(nftables.has_chain(family, "nat", CHAIN) for family in (IPV4, IPV6)):
@@ -59,10 +59,14 @@ def look(nftables: NfTables | None, links: Iterable[Link], addresses: Iterable[K
     return None if interface is None else KubeProxy("IPVS")
 
 
-def _speaks(links: Iterable[Link]) -> bool:
-    """Whether ARP answers on some link for addresses of other interfaces; the kernel takes the larger setting."""
+def _speaks(links: Iterable[Link], addresses: Iterable[KernelAddress]) -> bool:
+    """Whether ARP answers, on a link where this node has an address, for those of other interfaces.
+
+    The kernel takes the larger of two settings.
+    """
     overall = int(sysctls.read(ALL_ARP_IGNORE) or 0)
-    asked = [link for link in links if link.name not in _NO_SEGMENT and link.up and link.kind != "veth"]
+    segments = {each.interface_index for each in addresses if each.family == socket.AF_INET}
+    asked = [link for link in links if link.index in segments and link.name not in _NO_SEGMENT and link.up]
     return any(max(overall, link.settings.get("arp_ignore", 0)) == 0 for link in asked)
 
 

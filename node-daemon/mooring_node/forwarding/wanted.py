@@ -13,6 +13,9 @@ ARP = {"arp_ignore": 1, "arp_announce": 2}
 #: Loose: what comes out of a tunnel has a client's source, and the way back to it is another interface.
 LOOSE = 2
 
+#: The address of a node that needs one and has none (RFC 7600): on an interface that unwraps, see host.py.
+DUMMY = "192.0.0.8"
+
 CONNTRACK = "net/ipv4/vs/conntrack"
 EXPIRE_REMOVED = "net/ipv4/vs/expire_nodest_conn"
 EXPIRE_DRAINED = "net/ipv4/vs/expire_quiescent_template"

@@ -6,7 +6,14 @@ import pytest
 from tests.ipvs.forwarding.conftest import Wire
 from tests.ipvs.forwarding.wiring import Member
 
-from mooring_node.balance.config import BackendConfig, BalanceConfig, PortGuardConfig, ServerConfig, Way
+from mooring_node.balance.config import (
+    BackendAddressConfig,
+    BackendConfig,
+    BalanceConfig,
+    PortGuardConfig,
+    ServerConfig,
+    Way,
+)
 from mooring_node.forwarding.traces import KubeProxy
 from mooring_node.ipvs.table import Method
 
@@ -22,7 +29,6 @@ IPTABLES = """
 :KUBE-SERVICES - [0:0]
 :KUBE-POSTROUTING - [0:0]
 :KUBE-MARK-MASQ - [0:0]
-:KUBE-NODEPORTS - [0:0]
 :KUBE-SVC-WEB - [0:0]
 :KUBE-SEP-WEB - [0:0]
 -A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
@@ -33,7 +39,6 @@ IPTABLES = """
 -A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0
 -A KUBE-POSTROUTING -j MASQUERADE --random-fully
 -A KUBE-SERVICES -d {cluster} -p tcp -m tcp --dport 80 -j KUBE-SVC-WEB
--A KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
 -A KUBE-SVC-WEB -j KUBE-MARK-MASQ
 -A KUBE-SVC-WEB -j KUBE-SEP-WEB
 -A KUBE-SEP-WEB -p tcp -m tcp -j DNAT --to-destination {target}
@@ -44,7 +49,7 @@ COMMIT
 -A INPUT -j KUBE-FIREWALL
 -A OUTPUT -j KUBE-FIREWALL
 -A FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD
--A KUBE-FIREWALL -m comment --comment "kubernetes firewall for dropping marked packets" -m mark --mark 0x8000/0x8000 -j DROP
+-A KUBE-FIREWALL -m mark --mark 0x8000/0x8000 -j DROP
 -A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP
 -A KUBE-FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT
 -A KUBE-FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
@@ -53,12 +58,12 @@ COMMIT
 #: The same in nftables mode.
 NFTABLES = """
 table {word} kube-proxy {{
-  chain mark-for-masquerade {{ meta mark set mark or 0x4000 }}
+  chain mark-for-masquerade {{ meta mark set mark or 0x4000; }}
   chain masquerading {{ meta mark & 0x4000 == 0 return; meta mark set mark xor 0x4000; masquerade fully-random; }}
   chain endpoint-web {{ jump mark-for-masquerade; meta l4proto tcp dnat to {target}; }}
   map service-ips {{ type {kind} . inet_proto . inet_service : verdict;
     elements = {{ {cluster} . tcp . 80 : goto endpoint-web }} }}
-  chain services {{ {word} daddr . meta l4proto . th dport vmap @service-ips }}
+  chain services {{ {word} daddr . meta l4proto . th dport vmap @service-ips; }}
   chain nat-prerouting {{ type nat hook prerouting priority dstnat; policy accept; jump services; }}
   chain nat-output {{ type nat hook output priority -100; policy accept; jump services; }}
   chain nat-postrouting {{ type nat hook postrouting priority srcnat; policy accept; jump masquerading; }}
@@ -104,8 +109,7 @@ def test_traffic_flows_beside_its_rules(wire: Wire, family: int, mode: str) -> N
     director.hold(VIP[family])
     one.serve(8080)
     one.serve(81, VIP[family])
-    one.hold(VIP[family], "lo")
-    one.set(net__ipv4__conf__eth0__arp_ignore="1")
+    assert one.balance(BalanceConfig(1, (), (BackendAddressConfig(VIP[family], ("eth0",)),))) == ()
     set_rules, word = MODES[mode]
     bracketed = f"[{one.address(family)}]:8080" if family == 6 else f"{one.address(family)}:8080"
     set_rules(director, family, bracketed)

@@ -87,7 +87,7 @@ def test_direct_routing_beside_nat_in_one_service_is_not_masqueraded(nodes: dict
     director, client, one, two = (nodes[name] for name in ("director", "client", "one", "two"))
     two.ip("link add dummy0 type dummy", "link set dummy0 up")
     two.hold(VIP[family], "dummy0")
-    two.set(net__ipv4__conf__eth0__arp_ignore="1")
+    two.set(net__ipv4__conf__eth0__arp_ignore="1", net__ipv4__conf__eth0__arp_announce="2")
     two.serve(80, VIP[family])
     mixed = replace(
         server(family, one),
@@ -97,7 +97,6 @@ def test_direct_routing_beside_nat_in_one_service_is_not_masqueraded(nodes: dict
         ),
     )
     assert director.balance(BalanceConfig(1, (mixed,))) == ()
-    client.ip(f"neigh replace {VIP[family]} lladdr {director.mac} dev eth0")
     answers = {client.ask(VIP[family], 80) for _ in range(4)}
     assert answers == {f"one {director.address(family)}", f"two {client.address(family)}"}
     assert [client.download(VIP[family], 80) for _ in range(2)] == [BIG, BIG]

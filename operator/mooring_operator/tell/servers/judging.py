@@ -62,6 +62,7 @@ def _parts(scene: ServerScene, key: str) -> Iterator[object]:
         yield scene.reports.balancing(node, key)
         yield (said.problems, said.kube_proxy) if said else None
     for port in plan.ports:
+        yield [scene.beside.get(address) for address in port.addresses]
         holders = {group.holder for address in port.addresses if (group := groups.get(address)) and group.holder}
         yield [scene.reports.server(node, port.entry, family) for node in sorted(holders) for family in Family]
         yield holders & scene.ready

@@ -58,6 +58,8 @@ def _own_problems(scene: ServerScene, share: Share) -> Iterator[tuple[str, Repor
     for node, status in _speaking(scene, share):
         names = {entry.name for entry in share[node]}
         yield from ((node, p) for p in status.problems if p.instance in names or p.of_all_servers)
+    for address in sorted({address for own in share.values() for entry in own for address in entry.addresses}):
+        yield from scene.beside.get(address, ())
 
 
 def _missing_modules(scene: ServerScene, share: Share) -> ServerJudged | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mooring_api.node_server import NodeVirtualServer
+from mooring_api.nodeconfig_status import ReportedProblem
 from mooring_api.virtualip import GroupStatus, VirtualIPStatus
 from mooring_operator.plan.servers.plans import ServerPlan
 from mooring_operator.tell.reports import Reports
@@ -30,6 +31,8 @@ class ServerScene:
     """Why nobody knows the endpoints of some Services."""
     generations: Mapping[str, int | None] = field(default_factory=dict)
     """Of the VirtualServers' specs."""
+    beside: Mapping[str, tuple[tuple[str, ReportedProblem], ...]] = field(default_factory=dict)
+    """Address to what nodes can't do for it beside balancing, which backends' nodes may say: each with its node."""
 
     def share(self, key: str) -> dict[str, tuple[NodeVirtualServer, ...]]:
         """Node to what it is to run of one VirtualServer now."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from mooring_api.nodeconfig import NodeConfig
+from mooring_api.nodeconfig_status import ReportedProblem
 from mooring_api.virtualip import VirtualIPStatus
 from mooring_api.virtualserver_status import VirtualServerStatus
 from mooring_operator.stage.standing import Standing
@@ -13,6 +14,9 @@ from mooring_operator.tell.servers.lateness import Lateness
 from mooring_operator.tell.servers.scene import ServerScene
 from mooring_operator.tell.servers.shares import Shares, by_server
 from mooring_operator.tell.servers.status import ServerTold
+
+#: The paths of problems that name an address: of a backend's node, or of what guards its ports.
+_OF_ADDRESSES = ("spec.backendAddresses", "spec.portGuards")
 
 
 class ServerTeller:
@@ -43,7 +47,15 @@ class ServerTeller:
         shares = self._shares_of(scene.staged.node_configs)
         late = self._lateness.hear(shares, standings, now)
         found = ServerScene(
-            scene.plan.servers, shares, scene.reports, scene.ready, virtual_ips, late, trouble, generations
+            scene.plan.servers,
+            shares,
+            scene.reports,
+            scene.ready,
+            virtual_ips,
+            late,
+            trouble,
+            generations,
+            _beside(standings),
         )
         told = self._judge.judge(found, stands, now)
         waits = [each.again_after_s for each in told.values() if each.again_after_s is not None]
@@ -58,3 +70,12 @@ class ServerTeller:
                 same = known is not None and known[0] is config
                 self._shares[node] = known if same and known else (config, by_server(config.spec.virtual_servers))
         return {node: shares for node, (_, shares) in self._shares.items()}
+
+
+def _beside(standings: Mapping[str, Standing]) -> dict[str, tuple[tuple[str, ReportedProblem], ...]]:
+    found: dict[str, tuple[tuple[str, ReportedProblem], ...]] = {}
+    for node, standing in sorted(standings.items()):
+        for problem in standing.status.problems if standing.status else ():
+            if problem.instance and problem.path.startswith(_OF_ADDRESSES):
+                found[problem.instance] = (*found.get(problem.instance, ()), (node, problem))
+    return found

@@ -59,12 +59,12 @@ class Balancing(Steps):
         self.a_server_dies(self.lab.server("web-2"), _WEB)
         self.a_pod_is_drained(self.lab.server("web-3"))
         self.the_holder_dies(_WEB, Place.POD)
-        self.all_die(Place.POD, (_WEB, _WEB_V6))
+        self.all_die(Place.POD, _WEB)
         self.direct_routing()
         self.a_server_dies(self.lab.server("edge-2"), _EDGE)
         self.the_holder_hands_over()
         self.the_holder_dies(_EDGE, Place.NODE, downloads=True)
-        self.all_die(Place.NODE, (_EDGE,))
+        self.all_die(Place.NODE, _EDGE)
         return self.verdict()
 
     # -- steps
@@ -119,18 +119,16 @@ class Balancing(Steps):
 
     def the_holder_hands_over(self) -> None:
         holder = self.holder(_EDGE)
-        self.view.step(
-            f"{holder.name} hands over while it directs {_DOWNLOADS} downloads: its daemon is stopped (SIGTERM)"
-        )
+        self.view.step(f"{holder.name} hands over while it directs {_DOWNLOADS} downloads: mooring-node maintenance on")
         downloads = self.downloads(15)
         with self.visiting(_EDGE) as visitor:
-            holder.stop_daemon()
-            self.settle(lambda: self.holder(_EDGE).name != holder.name)
+            holder.maintenance(True)
+            self.settle(lambda: self.holder(_EDGE) is not holder)
             time.sleep(1)
         whole = [each.wait(_SETTLE_SECONDS) for each in downloads]
         self.claim(f"{whole.count(True)} of {len(whole)} downloads came to their end", all(whole))
         self.claim(f"{len(visitor.failures())} of {len(visitor.visits)} new requests failed", not visitor.failures())
-        holder.start_daemon()
+        holder.maintenance(False)
         self.settle(lambda: self.holder(_EDGE) is holder)
 
     def the_holder_dies(self, address: str, place: Place, *, downloads: bool = False) -> None:
@@ -167,19 +165,17 @@ class Balancing(Steps):
             all(whole[each] for each in elsewhere),
         )
 
-    def all_die(self, place: Place, addresses: Sequence[str]) -> None:
+    def all_die(self, place: Place, address: str) -> None:
         self.view.step("All of them are killed")
         servers = [server for server in self.lab.servers if server.place is place]
         died = time.monotonic()
         for server in servers:
             server.kill()
-        for address in addresses:
-            self.answered_by(address, {"server-1"}, "the sorry server answers", since=died)
+        self.answered_by(address, {"server-1"}, "the sorry server answers", since=died)
         self.view.step("They are started again")
         for server in servers:
             server.start()
-        for address in addresses:
-            self.answered_by(address, {server.name for server in servers}, "all answer again")
+        self.answered_by(address, {server.name for server in servers}, "all answer again")
 
     # -- parts
 

@@ -1,14 +1,14 @@
 """One group at work: feeds the machine, does what it says, and watches over the addresses."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
 from typing import Protocol
 
 from mooring_node.board import Slot
 from mooring_node.kernel.addresses import LeasedAddress, delete_batch
 from mooring_node.kernel.rtnetlink import Rtnetlink, is_ours
 from mooring_node.vrrp import machine, timing
-from mooring_node.vrrp.config import GroupConfig, TrackerConfig
+from mooring_node.vrrp.config import GroupConfig
 from mooring_node.vrrp.faults import FaultReason, Faults
 from mooring_node.vrrp.holdings import AddressInUse, Holdings, KernelRefused
 from mooring_node.vrrp.losses import Losses
@@ -40,7 +40,7 @@ from mooring_node.vrrp.states import (
     Tick,
 )
 from mooring_node.vrrp.text import address_text
-from mooring_node.vrrp.tracking import counting, effective_priority, faulty
+from mooring_node.vrrp.tracking import faulty, weighed, weights_text
 from mooring_node.vrrp.translation import LastHeard, settings_of, visible_state, why_heard, why_now
 
 SECOND_NS = 1_000_000_000
@@ -77,7 +77,7 @@ class Group:
         self.config = config
         self.bad: frozenset[str] = frozenset()
         """Tracked servers that are bad."""
-        self._effective = self._weighed()
+        self._effective = weighed(config, self.bad)
         self.router = Router(settings_of(self._effective, maintenance))
         self.members = tuple(Member(self._effective, member, services.network) for member in config.members)
         self.holdings = Holdings(services.rtnetlink, config.lease_s)
@@ -219,7 +219,7 @@ class Group:
             return
         self._maintenance = maintenance
         self.config, told = config, self.priority
-        self._effective = self._weighed()
+        self._effective = weighed(config, self.bad)
         places = members_continued([member.config for member in self.members], config.members)
         members = []
         for each in config.members:
@@ -236,11 +236,8 @@ class Group:
             self._change_addresses(now_ns)
         else:
             self.holdings.prepare(self._addresses(), config.lease_s)
-        self._feed(
-            Reconfigured(settings_of(self._effective, maintenance)),
-            now_ns,
-            "maintenance" if maintenance else "configured",
-        )
+        why = "maintenance" if maintenance else "configured"
+        self._feed(Reconfigured(settings_of(self._effective, maintenance)), now_ns, why)
         self._tell_priority(told)
         self.refresh(now_ns)
 
@@ -248,13 +245,12 @@ class Group:
         """These tracked servers are bad now, of all that anybody tracks."""
         if bad == self.bad:
             return
-        told, self.bad = self.priority, bad
-        self._effective = self._weighed()
+        told, self.bad, self._effective = self.priority, bad, weighed(self.config, bad)
         for member in self.members:
             member.reconfigure(self._effective, member.config)
         if self.priority != told:
             self._look()
-            why = f"priority {told} -> {self.priority}: {_weights(self.config.trackers, bad)}"
+            why = f"priority {told} -> {self.priority}: {weights_text(self.config.trackers, bad)}"
             self._services.report.log("info", why, self.config.name)
             self._feed(Reconfigured(settings_of(self._effective, self._maintenance)), now_ns, why)
             self._tell_priority(told)
@@ -304,12 +300,6 @@ class Group:
         return min((at for at in due if at is not None), default=None)
 
     # How it is done.
-
-    def _weighed(self) -> GroupConfig:
-        """The configuration with the priority that counts now."""
-        config = self.config
-        priority = effective_priority(config.priority, config.trackers, self.bad)
-        return config if priority == config.priority else replace(config, priority=priority)
 
     def _tell_priority(self, told: int) -> None:
         if self.priority != told:
@@ -406,13 +396,3 @@ class Group:
             self._slot.write(self._last_advert_ns, self.holdings.lease_end_ns)
         elif not self.stopped:
             self._slot.write(0, 0)
-
-
-def _weights(trackers: Iterable[TrackerConfig], bad: frozenset[str]) -> str:
-    """What counts, for the log."""
-    said = (f"{each.weight:+} as {each.server} is {_condition(each, bad)}" for each in counting(trackers, bad))
-    return ", ".join(said) or "no weight counts"
-
-
-def _condition(tracker: TrackerConfig, bad: frozenset[str]) -> str:
-    return "below its quorum" if tracker.server in bad else "good"

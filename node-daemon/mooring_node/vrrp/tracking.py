@@ -9,7 +9,7 @@ priority be (RFC 9568 6.4.2), so with Never a weight decides only the next elect
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mooring_node.vrrp.config import GroupConfig, TrackerConfig
 from mooring_node.vrrp.states import OWNER_PRIORITY, SECOND_NS
@@ -101,3 +101,18 @@ def effective_priority(priority: int, trackers: Iterable[TrackerConfig], bad: Co
         return priority
     total = priority + sum(tracker.weight or 0 for tracker in counting(trackers, bad))
     return min(max(total, LEAST_PRIORITY), MOST_PRIORITY)
+
+
+def weighed(config: GroupConfig, bad: Collection[str]) -> GroupConfig:
+    """The configuration with the priority that counts now."""
+    priority = effective_priority(config.priority, config.trackers, bad)
+    return config if priority == config.priority else replace(config, priority=priority)
+
+
+def weights_text(trackers: Iterable[TrackerConfig], bad: Collection[str]) -> str:
+    """What counts, for the log."""
+    said = (
+        f"{each.weight:+} as {each.server} is {'below its quorum' if each.server in bad else 'good'}"
+        for each in counting(trackers, bad)
+    )
+    return ", ".join(said) or "no weight counts"

@@ -303,11 +303,12 @@ def test_what_keeps_all_virtual_servers_of_a_node_is_told_of_each_and_not_of_the
     assert {each["type"]: each["status"] for each in conditions}["Programmed"] == "True"
 
 
-def test_what_a_node_cannot_do_for_an_address_is_told_of_its_virtual_servers(shop: Balanced) -> None:
+def test_what_a_node_cannot_do_for_an_address_is_told_of_its_virtual_servers() -> None:
     """Nodes of backends need not be candidates."""
-    shop.api.add(node("n3"))
+    shop = Balanced(node("n3"), nodes={"preferred": [{"node": "n1"}, {"node": "n2"}], "maxCandidates": 2})
     shop.states["n3"] = "Backup"
-    shop.running.settle()
+    shop.settle()
+    assert shop.entries("n3") == []
     problem = {"instance": "10.0.0.100", "path": "spec.backendAddresses[0].interfaces", "message": "there is no eth7"}
     shop.report("n3", problems=[problem])
     shop.running.settle()

@@ -6,6 +6,7 @@ after it is gone, or this node would answer for an address that another one hold
 solicitation is answered only for addresses of the interface that it came in on.)
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -62,12 +63,14 @@ class Host:
         )
         self._take_away(before, now)
         self._ledger.write(now)
-        self._set(settings, links)
+        speaking = self._set(settings, links)
+        problems += _not_silent(config, speaking)
         made, refused = self._decapsulation.ensure(unwrapping, now.ports, links)
         problems += _unwrapped(config, refused)
         # What the kernel's module has brought itself is not ours to remove.
         self._ledger.write(replace(now, made=now.made & links.keys() | made))
-        problems += _refused(config, Holding(self._rtnetlink, self._rtnetlink.links()).add(addresses))
+        safe = addresses - _spoken_of(config, speaking)
+        problems += _refused(config, Holding(self._rtnetlink, self._rtnetlink.links()).add(safe))
         problems += [*_write(config), *_not_routing(config)]
         return tuple(sorted(set(problems)))
 
@@ -120,11 +123,33 @@ class Host:
         if not gone.empty:
             take_away(self._rtnetlink, gone)
 
-    def _set(self, settings: Iterable[LedgerSetting], links: Mapping[str, Link]) -> None:
+    def _set(self, settings: Iterable[LedgerSetting], links: Mapping[str, Link]) -> Mapping[str, str]:
+        """The interfaces whose settings were refused, with the reason."""
+        refused = {}
         for each in settings:
             link = links.get(each.interface)
             if link is not None and link.settings.get(each.name) != each.ours:
-                self._rtnetlink.apply(settings_batch(link.index, {each.name: each.ours}))
+                for failure in self._rtnetlink.apply(settings_batch(link.index, {each.name: each.ours})):
+                    refused[each.interface] = f"{each.name}: {failure.reason or os.strerror(failure.errno)}"
+        return refused
+
+
+def _spoken_of(config: BalanceConfig, speaking: Mapping[str, str]) -> frozenset[LedgerAddress]:
+    """Addresses that must not be set, because ARP on one of their interfaces would speak of them."""
+    return frozenset(
+        alone(LOOPBACK, each.address)
+        for each in config.backend_addresses
+        if wanted.family_of(each.address) == 4 and not speaking.keys().isdisjoint(each.interfaces)
+    )
+
+
+def _not_silent(config: BalanceConfig, speaking: Mapping[str, str]) -> Iterator[Problem]:
+    for place, each in enumerate(config.backend_addresses):
+        for name in speaking.keys() & set(each.interfaces):
+            message = (
+                f"ARP on {name} could not be kept from speaking of {each.address} ({speaking[name]}); it is not set"
+            )
+            yield Problem("", PATH.format(place) + ".interfaces", message)
 
 
 def _unwrapped_at(each: BackendAddressConfig, holding: Holding, before: Entries) -> Iterator[LedgerAddress]:

@@ -1,11 +1,13 @@
 """What Forwarding sets on a node, mends and takes away, with the kernel of this machine."""
 
 import asyncio
+import errno
 import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -21,6 +23,11 @@ from mooring_node.forwarding.ledger import Entries, ForwardingLedger
 from mooring_node.forwarding.node import Forwarding
 from mooring_node.forwarding.undo import undo_all
 from mooring_node.ipvs.table import Method
+from mooring_node.kernel.addresses import RTM_DELADDR, RTM_NEWADDR
+from mooring_node.kernel.exchange import Failure
+from mooring_node.kernel.links import RTM_SETLINK
+from mooring_node.kernel.netlink import Batch, parse
+from mooring_node.kernel.rtnetlink import Rtnetlink
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("node")]
 
@@ -96,6 +103,54 @@ def test_everything_is_set_and_taken_away_again(tmp_path: Path, log: Log) -> Non
     asyncio.run(go())
     assert (on_lo(), arp(), tables()) == before
     assert ForwardingLedger(tmp_path / "forwarding.json").read() == Entries()
+
+
+class Steps(list[str]):
+    """What is asked of the kernel, in order; `refuse` is an error for settings of interfaces."""
+
+    NAMES: ClassVar = {RTM_SETLINK: "silent", RTM_NEWADDR: "add", RTM_DELADDR: "remove"}
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, refuse: int = 0) -> None:
+        real = Rtnetlink.apply
+
+        def apply(rtnetlink: Rtnetlink, batch: Batch) -> tuple[Failure, ...]:
+            kinds = {each.kind for each in parse(batch.data)}
+            self.extend(self.NAMES[kind] for kind in kinds)
+            return (Failure(0, refuse),) if refuse and RTM_SETLINK in kinds else real(rtnetlink, batch)
+
+        monkeypatch.setattr(Rtnetlink, "apply", apply)
+
+
+def test_arp_is_silent_before_the_address_is_there_and_until_it_is_gone(
+    tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = Steps(monkeypatch)
+
+    async def go() -> None:
+        forwarding = await serving(tmp_path, log)
+        assert steps == ["silent", "silent", "add"]
+        steps.clear()
+        await forwarding.configure(NOTHING)
+        assert steps == ["remove", "silent", "silent"]
+        await forwarding.close()
+
+    asyncio.run(go())
+
+
+def test_where_arp_cannot_be_kept_silent_the_address_is_not_set(
+    tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Steps(monkeypatch, errno.EPERM)
+
+    async def go() -> None:
+        forwarding = Forwarding(tmp_path / "forwarding.json", log)
+        problems = await forwarding.configure(EVERYTHING)
+        assert any(each.path == "spec.backendAddresses[0].interfaces" for each in problems)
+        assert "10.0.0.100/32" not in on_lo()
+        assert "fd00::100/128" in on_lo()
+        await forwarding.close()
+
+    asyncio.run(go())
 
 
 def test_what_is_not_wanted_any_more_goes_and_the_rest_stays(tmp_path: Path, log: Log) -> None:

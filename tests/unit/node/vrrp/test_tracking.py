@@ -40,6 +40,7 @@ def test_a_last_word_holds_for_a_while() -> None:
     words = Words()
     words.want({"a", "b"}, NOW)
     words.hear({"a": True, "b": False, "stranger": False}, NOW + S)
+    assert words.bad(NOW + S) == {"b"}, "who is not tracked is nobody's business"
     assert not words.want({"a", "b"}, NOW + S), "all were spoken of"
     assert turns(words, NOW + S, NOW + S + SILENCE_NS - 1) == {"b"}
     assert words.bad(NOW + S + SILENCE_NS) == {"a", "b"}

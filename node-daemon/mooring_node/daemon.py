@@ -93,9 +93,9 @@ def run(
     ledger = Ledger(state.ledger)
     board = Board()
     _undo_what_is_left(state, board, ledger, log)
-    duties, channels = _plan(state, board, agent_run, priority, scripts)
-    if checks_only:
-        duties = tuple(duty for duty in duties if duty.number is not ChildNumber.VRRP)
+    # All of them are kept, also those that are not run: a channel whose other end is closed is readable for ever.
+    everything, channels = _plan(state, board, agent_run, priority, scripts)
+    duties = tuple(duty for duty in everything if not (checks_only and duty.number is ChildNumber.VRRP))
 
     def undo() -> None:
         with Rtnetlink() as rtnetlink:

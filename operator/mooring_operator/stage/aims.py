@@ -41,13 +41,14 @@ class Target:
 
     @property
     def incompatible(self) -> bool:
-        """Whether what is wanted has neither a family nor the form of what stands: nobody could hear both."""
+        """Whether nobody could hear both: no family stays, and neither does the form or any of the nodes."""
         if self.goal is None:
             return False
         now = {family for seat in self.seats for family in seat.stands}
         then = {family for share in self.final.values() for family in share}
         forms = {self.keys.pinned(spoken_by(one)) for seat in self.seats if (one := any_of(seat.stands))}
-        return bool(now) and now.isdisjoint(then) and forms != {self.goal}
+        stays = any(seat.stands and self.final[seat.node] for seat in self.seats)
+        return bool(now) and now.isdisjoint(then) and not (stays and forms == {self.goal})
 
     @property
     def dropped(self) -> "Target":

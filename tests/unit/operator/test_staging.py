@@ -715,3 +715,12 @@ def test_a_standing_of_another_name_binds_nobody():
     ghost = {"ghost": Standing("ghost", target["n1"].spec.instances, 1)}
     staged = stage(target, ghost, frozenset(), frozenset(target))
     assert staged.node_configs == target
+
+
+def test_another_family_on_another_node(fleet):
+    """Nobody of the old ones could hear the new one, and it not them: the old group goes first."""
+    running(fleet, Wish("web", 0, ("2001:db8::1/64",), {"n1": (250, True)}, 7))
+    fleet.aim([Wish("web", 0, ("10.0.5.1/16",), {"n2": (250, True)}, 7)])
+    fleet.rounds_to_target()
+    assert share(fleet, "n1") is None
+    assert share(fleet, "n2").eligible

@@ -160,13 +160,12 @@ BREAKS: Mapping[str, Any] = {
     "hysteresis is less than up, or a quorum would never be lost; correct one of the two": {"up": 1, "hysteresis": 1},
     "write exactly one of tcp, http, https, smtp, script, dns, udp, ping": {"tcp": {}},
     "write exactly one of md5 and sha256": {"md5": "0" * 32, "sha256": "0" * 64},
+    "NoMatch says how bodyPattern is meant; write bodyPattern, or set bodyPatternMode: Match": {
+        "bodyPatternMode": "NoMatch"
+    },
     "authorities are used with certificate: Verify alone; set it, or remove them": {"authorities": "PEM"},
     "a certificate is verified for a name; write serverName": {"certificate": "Verify", "serverName": None},
     "the mask is as long as reply; correct one of the two": {"replyMask": "ff"},
-    "no reply has at least minimumReplyBytes and at most maximumReplyBytes; correct one of the two": {
-        "minimumReplyBytes": 2,
-        "maximumReplyBytes": 1,
-    },
     "no reply has at least minimumReplyBytes and at most maximumReplyBytes; correct one of the two": {
         "minimumReplyBytes": 2,
         "maximumReplyBytes": 1,

@@ -17,6 +17,15 @@ CONTRACTS = {
 #: Modules in the neighbourhood of pure ones that do input or output, or stand right at it (they read the
 #: constants of `socket`): a new module goes here or into the contract "pure", knowingly.
 SHELLS = {
+    "mooring_node.balance.assembly",
+    "mooring_node.balance.clearing",
+    "mooring_node.balance.notify",
+    "mooring_node.balance.outbox",
+    "mooring_node.balance.parts",
+    "mooring_node.balance.process",
+    "mooring_node.balance.results",
+    "mooring_node.balance.store",
+    "mooring_node.balance.teller",
     "mooring_node.checks.attempt",
     "mooring_node.checks.connecting",
     "mooring_node.checks.datagram",
@@ -28,6 +37,17 @@ SHELLS = {
     "mooring_node.checks.smtp",
     "mooring_node.checks.stream",
     "mooring_node.checks.watched",
+    "mooring_node.forwarding.decap",
+    "mooring_node.forwarding.fou",
+    "mooring_node.forwarding.holding",
+    "mooring_node.forwarding.host",
+    "mooring_node.forwarding.ledger",
+    "mooring_node.forwarding.nfnetlink",
+    "mooring_node.forwarding.nft",
+    "mooring_node.forwarding.node",
+    "mooring_node.forwarding.sysctls",
+    "mooring_node.forwarding.traces",
+    "mooring_node.forwarding.undo",
     "mooring_node.ipvs.keeper",
     "mooring_node.ipvs.kernel",
     "mooring_node.ipvs.modules",
@@ -71,7 +91,10 @@ def test_the_contracts_are_kept() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("package", ["mooring_node.vrrp", "mooring_node.ipvs", "mooring_node.checks", "mooring_node.kernel"])
+ROOMS = ("vrrp", "ipvs", "checks", "forwarding", "balance", "kernel")
+
+
+@pytest.mark.parametrize("package", [f"mooring_node.{room}" for room in ROOMS])
 def test_every_module_is_pure_or_named_as_a_shell(package: str) -> None:
     pure = set(CONTRACTS["pure"]["source_modules"])
     modules = set(_modules(package))

@@ -57,7 +57,7 @@ def test_the_wheel_holds_every_package(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    assert len(packages) == 6
+    assert len(packages) == 7
     for package in map(Path, packages):
         modules = {str(path.relative_to(ROOT / package.parent)) for path in (ROOT / package).rglob("*.py")}
         assert modules

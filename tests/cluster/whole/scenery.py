@@ -277,9 +277,11 @@ class Scene:
             patch = {"metadata": {"labels": labels}, "spec": {"unschedulable": None}}
             self.client.merge_patch(NODES, item["metadata"]["name"], patch)
         for resource, namespace in ((VIRTUAL_SERVERS, "default"), (ENDPOINT_SLICES, "default"), (VIRTUAL_IPS, None)):
-            for item in self.client.list(resource, namespace).items:
+            names = [item["metadata"]["name"] for item in self.client.list(resource, namespace).items]
+            # The API server's own slice is of its Service, `kubernetes`.
+            for name in (each for each in names if each != "kubernetes"):
                 with suppress(NotFound):
-                    self.client.delete(resource, item["metadata"]["name"], namespace)
+                    self.client.delete(resource, name, namespace)
         for item in self.client.list(SECRETS, NAMESPACE).items:
             self.client.delete(SECRETS, item["metadata"]["name"], NAMESPACE)
         for item in self.client.list(EVENTS, "default").items:

@@ -50,6 +50,13 @@ class Certificate(StrEnum):
     VERIFY = "Verify"
 
 
+class PatternMode(StrEnum):
+    """Whether a body that matches is good or bad. NoMatch is keepalived's regex_no_match."""
+
+    MATCH = "Match"
+    NO_MATCH = "NoMatch"
+
+
 class DNSType(StrEnum):
     """The record that is asked for."""
 
@@ -95,6 +102,17 @@ class HTTPRequest(Wire):
     """Of the whole body; one of more than 1 MiB is a failure."""
     body_pattern: Pattern | None = None
     """Searched for in the body's first 256 KiB."""
+    body_pattern_mode: PatternMode = PatternMode.MATCH
+    """NoMatch: the body is good where the pattern is not found in it."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.bodyPatternMode == 'Match' || has(self.bodyPattern)",
+            message="NoMatch says how bodyPattern is meant; write bodyPattern, or set bodyPatternMode: Match",
+            holds=lambda r: r.body_pattern_mode is PatternMode.MATCH or r.body_pattern is not None,
+            path="bodyPatternMode",
+        ),
+    )
 
 
 class HTTPCheck(Wire):

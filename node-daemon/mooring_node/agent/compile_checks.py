@@ -7,6 +7,7 @@ from mooring_api.health_check import (
     HTTPCheck,
     HTTPRequest,
     HTTPSCheck,
+    PatternMode,
     PingCheck,
     ScriptCheck,
     SMTPCheck,
@@ -79,6 +80,7 @@ def _request(request: HTTPRequest, virtual_host: str | None) -> RequestConfig:
         virtual_host=request.virtual_host or virtual_host,
         digest=None if digest is None else ("md5", digest.md5) if digest.md5 else ("sha256", digest.sha256 or ""),
         body_pattern=request.body_pattern,
+        pattern_is_bad=request.body_pattern_mode is PatternMode.NO_MATCH,
     )
 
 

@@ -13,13 +13,17 @@ class TCPProbe:
 
 @dataclass(frozen=True, slots=True)
 class RequestConfig:
-    """One request over HTTP. `statuses` are ranges, both ends included; `digest` is (algorithm, hex)."""
+    """One request over HTTP. `statuses` are ranges, both ends included; `digest` is (algorithm, hex).
+
+    With `pattern_is_bad` a body that `body_pattern` is found in is bad, instead of one that it is not found in.
+    """
 
     path: str = "/"
     statuses: tuple[tuple[int, int], ...] = ((200, 299),)
     virtual_host: str | None = None
     digest: tuple[str, str] | None = None
     body_pattern: str | None = None
+    pattern_is_bad: bool = False
 
 
 @dataclass(frozen=True, slots=True)

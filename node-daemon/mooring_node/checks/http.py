@@ -92,8 +92,12 @@ async def _judged(request: RequestConfig, fetched: Fetched) -> Outcome:
         found = digest_of(fetched.body, algorithm)
         if found != wanted:
             return Outcome(Reason.DIGEST_WRONG, f"{request.path}: the body's {algorithm} is {found}")
-    if request.body_pattern is not None and not await _found(request.body_pattern, fetched.body):
-        return Outcome(Reason.PATTERN_NOT_FOUND, f"{request.path}: the body has no {request.body_pattern!r}")
+    if request.body_pattern is not None:
+        found_pattern = await _found(request.body_pattern, fetched.body)
+        if found_pattern and request.pattern_is_bad:
+            return Outcome(Reason.PATTERN_FOUND, f"{request.path}: the body has {request.body_pattern!r}")
+        if not found_pattern and not request.pattern_is_bad:
+            return Outcome(Reason.PATTERN_NOT_FOUND, f"{request.path}: the body has no {request.body_pattern!r}")
     return GOOD
 
 

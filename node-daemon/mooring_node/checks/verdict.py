@@ -22,6 +22,7 @@ class Reason(StrEnum):
     STATUS_WRONG = "StatusWrong"
     DIGEST_WRONG = "DigestWrong"
     PATTERN_NOT_FOUND = "PatternNotFound"
+    PATTERN_FOUND = "PatternFound"
     EXIT_CODE = "ExitCode"
     SCRIPT_UNUSABLE = "ScriptUnusable"
     SETTINGS_UNUSABLE = "SettingsUnusable"

@@ -156,6 +156,10 @@ class _DigestFree(health_check.Digest):
     rules = ()
 
 
+class _RequestFree(health_check.HTTPRequest):
+    rules = ()
+
+
 class _HTTPSFree(health_check.HTTPSCheck):
     rules = ()
 
@@ -239,6 +243,7 @@ BALANCING: dict[type[Wire], st.SearchStrategy[dict[str, Any]]] = {
     ),
     _QuorumFree: _some({"up": st.integers(1, 3), "hysteresis": st.integers(0, 3)}),
     _DigestFree: _some({"md5": st.just("0" * 32), "sha256": st.just("0" * 64)}),
+    _RequestFree: _some({"bodyPattern": st.just("ok"), "bodyPatternMode": st.sampled_from(["Match", "NoMatch"])}),
     _HTTPSFree: _some(
         {
             "certificate": st.sampled_from(["Ignore", "Verify"]),

@@ -208,10 +208,12 @@ def test_kinds_of_checks() -> None:
     requests = [
         {"path": "/a", "statuses": ["200", "301-303"], "virtualHost": "a.example", "digest": {"md5": "0" * 32}},
         {"digest": {"sha256": sha}, "bodyPattern": "ok"},
+        {"path": "/c", "bodyPattern": "fatal", "bodyPatternMode": "NoMatch"},
     ]
     expected = (
         RequestConfig("/a", ((200, 200), (301, 303)), "a.example", ("md5", "0" * 32)),
         RequestConfig("/", ((200, 299),), "shop.example", ("sha256", sha), "ok"),
+        RequestConfig("/c", virtual_host="shop.example", body_pattern="fatal", pattern_is_bad=True),
     )
     http = {"requests": requests, "virtualHost": "shop.example"}
     assert check(http=http).probe == HTTPProbe(expected)

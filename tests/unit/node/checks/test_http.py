@@ -136,6 +136,13 @@ def test_body_pattern() -> None:
     assert of(whole("Grüße".encode()), RequestConfig(body_pattern="Grü[ßx]e$")).good
 
 
+def test_a_body_with_a_pattern_that_is_bad() -> None:
+    outcome = of(whole(BODY), RequestConfig(body_pattern="wor[kK]s", pattern_is_bad=True))
+    assert (outcome.reason, outcome.words) == (Reason.PATTERN_FOUND, "/: the body has 'wor[kK]s'")
+    assert of(whole(BODY), RequestConfig(body_pattern="broken", pattern_is_bad=True)).good
+    assert of(whole(b""), RequestConfig(body_pattern="broken", pattern_is_bad=True)).good
+
+
 def test_a_hostile_body_cannot_keep_a_pattern_busy() -> None:
     began = time.process_time()
     outcome = of(whole(b"a" * 200_000 + b"!"), RequestConfig(body_pattern="(a+)+$"))

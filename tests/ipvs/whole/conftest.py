@@ -6,6 +6,7 @@ the programs decided to wait.
 """
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -185,6 +186,20 @@ class Bench:
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self.evidence()}") from error
 
+    def begin_anew(self) -> None:
+        """As it was built: power, servers, no daemon, and nothing that one remembers."""
+        for node in self.lab.nodes:
+            node.stop_program(DAEMON)
+            node.heal()
+            node.exec("nft", "delete", "table", "inet", "cut")
+            for address in node.held():
+                node.exec("ip", "addr", "flush", "to", address, "dev", "eth0")
+            shutil.rmtree(node.state_dir)
+            node.state_dir.mkdir()
+        for server in self.lab.servers:
+            server.behave() if server.process else server.start()
+            wait_until(server.told, _SETTLE_SECONDS, f"{server.name} to answer", every=_EVERY)
+
     # -- what a client sees
 
     def ask(self, address: str = ADDRESS, path: str = "/", port: int = PORT, timeout: float = 1.0) -> Visit:
@@ -237,13 +252,20 @@ def url(address: str, path: str = "/", port: int = PORT) -> str:
     return f"http://{host}:{port}{path}"
 
 
-@pytest.fixture
-def bench(require_tool: Callable[[str], str]) -> Iterator[Bench]:
-    """Nodes, servers and a client; no daemon runs yet."""
+@pytest.fixture(scope="module")
+def _lab(require_tool: Callable[[str], str]) -> Iterator[Lab]:
     for tool in ("ip", "nft", "ipvsadm"):
         require_tool(tool)
     with Lab(f"t{os.getpid()}", 3, servers=1, pods=3, host_servers=3) as lab:
-        yield Bench(lab)
+        yield lab
+
+
+@pytest.fixture
+def bench(_lab: Lab) -> Iterator[Bench]:
+    """Nodes, servers and a client; no daemon runs yet. All tests of a module use them: building them costs the most."""
+    bench = Bench(_lab)
+    yield bench
+    bench.begin_anew()
 
 
 @pytest.fixture(scope="session")

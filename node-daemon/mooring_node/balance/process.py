@@ -19,7 +19,7 @@ from mooring_node.channel import Channel
 from mooring_node.checks.config import Target
 from mooring_node.checks.verdict import Verdict
 from mooring_node.files import StateFolder, write_atomically
-from mooring_node.ipvs.table import ServiceKey
+from mooring_node.ipvs.table import ServiceKey, Table
 from mooring_node.kernel.process import now_ns
 
 SECOND_NS = 1_000_000_000
@@ -64,8 +64,9 @@ class Process:
         self._wake = asyncio.Event()
         self._stopping = False
         self._begun = False
+        self._wanted: Table | None = None
+        """The table that the kernel is to have, as it was handed over last."""
         self._answers: set[asyncio.Task[None]] = set()
-        self._unwanted = False
         self._remarks: tuple[Remark, ...] = ()
         self._rules: asyncio.Task[None] | None = None
         self._rules_wanted: BalanceConfig | None = None
@@ -207,13 +208,13 @@ class Process:
         self._balancer.pass_time(now)
         self._take_news()
         self._board.vouch(now)
-        if now >= self._table_waits_until_ns and (now >= self._tables_due_ns or self._unwanted):
+        news = self._balancer.table is not self._wanted
+        if now >= self._table_waits_until_ns and (now >= self._tables_due_ns or news):
             self._set_tables(now)
         self._tell(now)
 
     def _take_news(self) -> None:
         """On disk first, then to the kernel, then to everybody else."""
-        before = self._balancer.table
         news = self._balancer.take()
         if not self._begun:
             self._results.begin({**news.learned, HOLDING: sorted(self._holding)})
@@ -222,7 +223,6 @@ class Process:
             for key, value in news.learned.items():
                 self._results.put(key, value)
             self._results.flush()
-        self._unwanted = self._unwanted or self._balancer.table is not before
         for happening in news.happenings:
             server = self._servers.get(happening.server)
             if server is not None:
@@ -231,9 +231,9 @@ class Process:
         self._teller.changed({key: self._balancer.pools.get(key) for key in news.pools})
 
     def _set_tables(self, now: int) -> None:
-        if self._unwanted:
-            self._parts.tables.want(self._balancer.table, self._balancer.config.sync)
-            self._unwanted = False
+        if self._balancer.table is not self._wanted:
+            self._wanted = self._balancer.table
+            self._parts.tables.want(self._wanted, self._balancer.config.sync)
         self._tables_due_ns = self._parts.tables.turn(now)
 
     def _tell(self, now: int) -> None:

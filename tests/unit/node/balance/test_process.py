@@ -260,6 +260,18 @@ def test_a_configuration_runs_and_a_finding_moves_the_table(story: Story, server
     story(tell)
 
 
+def test_a_server_that_is_taken_out_is_out_of_the_table_though_no_other_changes(story: Story, server_of: Make) -> None:
+    async def tell(bench: Bench) -> None:
+        bench.put(server_of(2), server_of(2, name="other", port=81))
+        bench.begin()
+        await bench.until(lambda: bench.tables.wants and len(bench.tables.wants[-1]) == 2)
+        bench.put(server_of(2))
+        bench.agent.send({"do": "configure"})
+        await bench.until(lambda: len(bench.tables.wants[-1]) == 1)
+
+    story(tell)
+
+
 def test_what_is_found_is_on_disk_before_the_kernel_has_it(story: Story, server_of: Make) -> None:
     async def tell(bench: Bench) -> None:
         seen: list[bool] = []

@@ -139,7 +139,9 @@ def _apply(options: argparse.Namespace) -> int:
     applied = apply(Lab.open(options.name), options.filename, partial=options.partial)
     for name, config in applied.configs.items():
         count = sum(len(instance.addresses) for instance in config.spec.instances)
-        sys.stdout.write(f"{name}: {len(config.spec.instances)} instances, {count} addresses\n")
+        servers = len(config.spec.virtual_servers)
+        balanced = f", {servers} virtual servers" if servers else ""
+        sys.stdout.write(f"{name}: {len(config.spec.instances)} instances, {count} addresses{balanced}\n")
     for problem in applied.problems:
         sys.stderr.write(f"{problem}\n")
     if not applied.configs:

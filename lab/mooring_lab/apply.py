@@ -10,12 +10,14 @@ from typing import Any
 from mooring_api.documents import parse_documents
 from mooring_api.nodeconfig import InterfaceReport, NodeConfig
 from mooring_api.problems import Problem, Severity
+from mooring_lab import endpoints
 from mooring_lab.keepalived import configuration
 from mooring_lab.lab import Lab
 from mooring_lab.layout import MANAGEMENT_LINK, POD_BRIDGE, SERVICE_LINK, Member
 from mooring_lab.manifests import LabNode, passwords, planner_documents, with_passwords
 from mooring_lab.node import KEEPALIVED, Node
 from mooring_lab.rights import LabError
+from mooring_lab.servers import Place
 from mooring_operator.plan.allocations import adopt
 from mooring_operator.plan.planner import plan
 from mooring_operator.plan.reading import snapshot_of
@@ -52,6 +54,7 @@ def apply(lab: Lab, paths: Sequence[Path], *, partial: bool = False) -> Applied:
     is good is applied all the same, and what is bad is withdrawn.
     """
     documents = read_manifests(paths)
+    documents += endpoint_slices(lab, documents)
     seen = [_report(node) for node in lab.nodes]
     snapshot = snapshot_of(planner_documents(documents, seen))
     planned = plan(snapshot, adopt(snapshot.virtual_ips, snapshot.configured))
@@ -68,6 +71,17 @@ def apply(lab: Lab, paths: Sequence[Path], *, partial: bool = False) -> Applied:
     for node in lab.nodes:
         hand_over(lab, node, configs[node.name])
     return Applied(configs, problems)
+
+
+def endpoint_slices(lab: Lab, documents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What Kubernetes' controller would write for the manifests' Services: which of the lab's servers they select."""
+    pods = [
+        endpoints.pod(server.name, server.node, server.machine.own_addresses, on_host=server.place is Place.NODE)
+        for server in lab.servers
+        if server.place is not Place.SEGMENT
+    ]
+    services = (document for document in documents if document.get("kind") == "Service")
+    return [made for service in services for made in endpoints.slices_of(endpoints.with_families(service), pods)]
 
 
 def hand_over(lab: Lab, node: Node, config: NodeConfig) -> None:

@@ -69,6 +69,13 @@ def slices_of(service: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> 
     return tuple(_slice(service, family, chosen) for family in service["spec"].get("ipFamilies") or ("IPv4",))
 
 
+def with_families(service: Mapping[str, Any]) -> Document:
+    """A Service of a manifest with the families that the API server would give it."""
+    both = service["spec"].get("ipFamilyPolicy", "SingleStack") != "SingleStack"
+    families = ["IPv4", "IPv6"] if both else ["IPv4"]
+    return {**service, "spec": {"ipFamilies": families, **service["spec"]}}
+
+
 def _selected(pod: Mapping[str, Any], space: str, selector: Mapping[str, str]) -> bool:
     meta = pod["metadata"]
     labels = meta.get("labels") or {}

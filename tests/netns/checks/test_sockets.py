@@ -90,6 +90,24 @@ def test_a_source_that_this_node_lacks_tells_nothing_of_the_backend(probe: Probe
         tried(target(probe, 80, "10.9.0.1", bind_address="10.9.0.77"))
 
 
+@pytest.mark.parametrize("address", ["10.9.0.1", "fd09::1", "fe80::7"])
+def test_the_interface_is_the_way_whatever_the_routes_say(ip: Ip, address: str) -> None:
+    """Behind `blind` nobody answers; the route leads to this host itself."""
+    ip("link", "add", "blind", "type", "bridge")
+    ip("link", "set", "blind", "up")
+    ip("addr", "add", "fe80::7/64", "dev", "near", "nodad")
+    zone = "%near" if address.startswith("fe80") else ""
+    with listening(address + zone) as (port, _):
+        assert tried(target(TCPProbe(), port, address, bind_interface="lo" if not zone else "near")).good
+        assert not tried(target(TCPProbe(), port, address, bind_interface="blind"), timeout_s=0.3).good
+
+
+@pytest.mark.parametrize("probe", [TCPProbe(), UDPProbe(), DNSProbe(), PingProbe()])
+def test_an_interface_that_this_node_lacks_tells_nothing_of_the_backend(probe: Probe) -> None:
+    with pytest.raises(Withheld, match="connections cannot leave by gone0: there is no such interface"):
+        tried(target(probe, 80, "10.9.0.1", bind_interface="gone0"))
+
+
 def test_the_mark(require_tool: Callable[[str], str]) -> None:
     require_tool("nft")
     rule = "add rule inet t out meta mark 77 counter accept; add rule inet t out tcp flags & (syn | ack) == syn drop"

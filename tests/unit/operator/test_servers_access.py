@@ -66,6 +66,16 @@ def test_namespaces(servers, allowed, labels, permitted):
             {"healthChecks": [{"name": "a", "tcp": {}}, {"name": "b", "connectAddress": "10.9.0.1", "tcp": {}}]},
             "spec.healthChecks[1].connectAddress",
         ),
+        (
+            "ConnectAddress",
+            {"healthChecks": [{"name": "a", "bindInterface": "eth9", "tcp": {}}]},
+            "spec.healthChecks[0].bindInterface",
+        ),
+        (
+            "ConnectAddress",
+            {"healthChecks": [{"name": "a", "bindAddress": "10.9.0.1", "tcp": {}}]},
+            "spec.healthChecks[0].bindAddress",
+        ),
         ("Script", {"healthChecks": [{"name": "a", "script": {"file": "x"}}]}, "spec.healthChecks[0].script"),
         (
             "Script",
@@ -88,6 +98,14 @@ def test_what_reaches_beyond_a_tenants_own_services(servers, feature, spec, path
     allowed = servers(document, web={"allowedNamespaces": ALL, "tenantFeatures": [feature]})
     assert told(allowed, "shop/shop") == []
     assert len(entries(allowed)) == 1
+
+
+@pytest.mark.parametrize(("guard", "refused"), [("Off", False), ("Monitor", False), ("Enforce", True)])
+def test_a_mark_on_guarded_addresses(servers, guard, refused):
+    web = {"allowedNamespaces": ALL, "tenantFeatures": ["FirewallMark"], "portGuard": guard}
+    plan = servers(virtual_server("shop/shop", firewallMark=7), web=web)
+    assert told(plan, "shop/shop") == ([("FeatureNotAllowed", "spec.firewallMark")] if refused else [])
+    assert bool(entries(plan)) is not refused
 
 
 def test_what_is_refused_takes_no_port_from_others(servers):

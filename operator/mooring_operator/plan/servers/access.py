@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mooring_api.access import NamespacesFrom, TenantFeature
+from mooring_api.access import NamespacesFrom, PortGuardMode, TenantFeature
 from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIP
 from mooring_api.virtualserver import VirtualServer
+from mooring_api.wire import wire_name
 from mooring_operator.plan.labels import selects
 from mooring_operator.plan.servers.plans import ServerFinding, ServerReason
 from mooring_operator.plan.snapshot import virtual_server_name
@@ -16,7 +17,7 @@ NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 
 _FEATURES = {
     TenantFeature.STATIC_SERVERS: "an address of its own choice as a backend",
-    TenantFeature.CONNECT_ADDRESS: "a check that connects elsewhere",
+    TenantFeature.CONNECT_ADDRESS: "a check that connects elsewhere, or by a way of its own choice",
     TenantFeature.SCRIPT: "a program on the node",
     TenantFeature.FIREWALL_MARK: "a firewall mark",
 }
@@ -51,7 +52,7 @@ def grant(server: VirtualServer, virtual_ip: VirtualIP, own: Sequence[str], labe
     if refusal := _not_allowed(server, virtual_ip, labels):
         path = "metadata.namespace"
         return Grant((), (_finding(server, ServerReason.NAMESPACE_NOT_ALLOWED, path, refusal),))
-    if refused := tuple(_features(server, virtual_ip)):
+    if refused := (*_features(server, virtual_ip), *_unguardable(server, virtual_ip)):
         return Grant((), refused)
     return _addresses(server, virtual_ip, own)
 
@@ -95,6 +96,16 @@ def _features(server: VirtualServer, virtual_ip: VirtualIP) -> Iterator[ServerFi
             yield _finding(server, ServerReason.FEATURE_NOT_ALLOWED, path, message)
 
 
+def _unguardable(server: VirtualServer, virtual_ip: VirtualIP) -> Iterator[ServerFinding]:
+    """A firewall mark says nothing of ports, so a guard of ports would drop all that bears it."""
+    if server.spec.firewall_mark is not None and virtual_ip.spec.port_guard is PortGuardMode.ENFORCE:
+        message = (
+            f"VirtualIP {virtual_ip.metadata.name} lets only listed ports answer (portGuard: Enforce), and a mark has"
+            " none; write ports, or its owner sets portGuard: Monitor"
+        )
+        yield _finding(server, ServerReason.FEATURE_NOT_ALLOWED, "spec.firewallMark", message)
+
+
 def _used(server: VirtualServer) -> Iterator[tuple[TenantFeature, str]]:
     """The features that it uses, with the fields."""
     spec = server.spec
@@ -106,8 +117,10 @@ def _used(server: VirtualServer) -> Iterator[tuple[TenantFeature, str]]:
         yield TenantFeature.FIREWALL_MARK, "spec.firewallMark"
     for index, check in enumerate(spec.health_checks):
         place = f"spec.healthChecks[{index}]"
-        if check.connect_address is not None:
-            yield TenantFeature.CONNECT_ADDRESS, f"{place}.connectAddress"
+        # The same address may be another machine's behind another interface, or by routing rules on the source.
+        for field in ("connect_address", "bind_address", "bind_interface"):
+            if getattr(check, field) is not None:
+                yield TenantFeature.CONNECT_ADDRESS, f"{place}.{wire_name(field)}"
         if check.script is not None:
             yield TenantFeature.SCRIPT, f"{place}.script"
         if check.firewall_mark is not None:

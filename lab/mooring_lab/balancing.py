@@ -8,7 +8,6 @@ nothing, so what it measures is what the programs decided to wait. `--real-time`
 import argparse
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -20,10 +19,11 @@ from types import FrameType
 from mooring_kube.client import Client
 from mooring_kube.errors import KubeError
 from mooring_kube.resources import VIRTUAL_SERVERS
-from mooring_lab import guest, workloads
+from mooring_lab import workloads
 from mooring_lab.cluster import ApiKind
 from mooring_lab.demo_steps import Steps
 from mooring_lab.demo_view import View
+from mooring_lab.guest_again import has_ipvs, run_again
 from mooring_lab.lab import Lab
 from mooring_lab.node import Node
 from mooring_lab.rights import LabError
@@ -31,8 +31,7 @@ from mooring_lab.servers import Place, WebServer
 from mooring_lab.visits import Download, Visitor, tally, visit
 from mooring_lab.wait import wait_until
 
-_ROOT = Path(__file__).parents[2]
-EXAMPLES = _ROOT / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 NAME = "balancing"
 _WEB, _WEB_V6, _EDGE = "10.0.0.120", "fd00:10::120", "10.0.0.130"
 #: Both examples check each second for half a second, and once more after a quarter.
@@ -42,7 +41,6 @@ TAKEOVER_SECONDS = 4.0
 #: Between two requests of the client; what it sees is late by so much at most.
 _EVERY = 0.05
 _SETTLE_SECONDS = 30.0
-_GUEST_SECONDS = 1800.0
 _DOWNLOADS = 12
 
 
@@ -264,29 +262,6 @@ def _url(address: str, path: str = "/") -> str:
     return f"http://[{address}]{path}" if ":" in address else f"http://{address}{path}"
 
 
-def has_ipvs() -> bool:
-    """Whether this kernel balances."""
-    return Path("/proc/net/ip_vs").exists()
-
-
-def in_guest(options: argparse.Namespace, arguments: Sequence[str]) -> int:
-    """Run the same in the guest kernel; its exit status."""
-    found = subprocess.run([_ROOT / "scripts" / "guest-kernel"], stdout=subprocess.PIPE, text=True, check=False)
-    if found.returncode:
-        raise LabError("there is no guest kernel; see above")
-    clock = "the host's clock" if options.real_time else "a clock for which computing costs no time"
-    sys.stdout.write(f"This kernel has no IPVS (/proc/net/ip_vs): the demo runs in a guest kernel, with {clock}.\n")
-    sys.stdout.flush()
-    booted = guest.Guest(
-        kernel=Path(found.stdout.strip()),
-        command=(sys.executable, "-m", "mooring_lab.balancing", *arguments),
-        shared=(_ROOT,),
-        time_travel=not options.real_time,
-        time_limit=_GUEST_SECONDS,
-    )
-    return guest.run(booted, sys.stdout.buffer, sys.stderr.buffer)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when everything was seen, 1 when not, 130 when interrupted."""
     given = sys.argv[1:] if arguments is None else list(arguments)
@@ -296,9 +271,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminated)
     try:
         if not has_ipvs():
-            if guest.SHARE_VARIABLE in os.environ:
-                raise LabError("the guest kernel has no IPVS; build it anew: make guest-kernel")
-            return in_guest(options, given)
+            clock = "the host's clock" if options.real_time else "a clock for which computing costs no time"
+            sys.stdout.write(f"This kernel has no IPVS: the demo runs in a guest kernel, with {clock}.\n")
+            sys.stdout.flush()
+            return run_again("mooring_lab.balancing", given, time_travel=not options.real_time)
         with Lab(NAME, 3, api=ApiKind.EMBEDDED, servers=1, pods=3, host_servers=3) as lab:
             view = View([(node.name, node.member.mac) for node in lab.nodes])
             return 0 if Balancing(lab, view).run() else 1

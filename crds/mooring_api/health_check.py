@@ -8,7 +8,19 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from mooring_api.duration import Duration
-from mooring_api.wire import Check, Checked, Flag, Integer, Location, Rule, UnicastAddress, Wire, duration, wire_name
+from mooring_api.wire import (
+    Check,
+    Checked,
+    Flag,
+    Integer,
+    InterfaceName,
+    Location,
+    Rule,
+    UnicastAddress,
+    Wire,
+    duration,
+    wire_name,
+)
 from mooring_pattern.grammar import parse
 
 Port = Annotated[Integer, Field(ge=1, le=65535)]
@@ -234,9 +246,17 @@ def _needless(check: "HealthCheck") -> Iterator[tuple[Location, str]]:
         if getattr(check, field) is not None and check.kind in ("ping", "script"):
             yield (wire_name(field),), f"a {check.kind} has no port; remove it"
     if check.kind == "script":
-        for field in ("connect_address", "bind_address", "firewall_mark"):
+        for field in ("connect_address", "bind_address", "bind_interface", "firewall_mark"):
             if getattr(check, field) is not None:
                 yield (wire_name(field),), "a script opens its own connections; remove it"
+
+
+def _two_interfaces(check: "HealthCheck") -> Iterator[tuple[Location, str]]:
+    """A socket is bound to one interface; the kernel refuses addresses whose zone is another."""
+    for field in ("connect_address", "bind_address"):
+        zone = (getattr(check, field) or "").partition("%")[2]
+        if zone and check.bind_interface not in (None, zone):
+            yield (wire_name(field),), f"its zone is not {check.bind_interface}; remove it, or correct bindInterface"
 
 
 class HealthCheck(Wire):
@@ -268,6 +288,8 @@ class HealthCheck(Wire):
     """Where connections to backends of the same family come from."""
     bind_port: Port | None = None
     """The port that connections come from."""
+    bind_interface: InterfaceName | None = None
+    """The node's interface that packets of the check leave and come by, whatever its routes say (SO_BINDTODEVICE)."""
     firewall_mark: Annotated[Integer, Field(ge=1, le=0x7FFFFFFF)] | None = None
     """Set on the packets of the check, for routing rules (SO_MARK)."""
     tcp: TCPCheck | None = None
@@ -296,4 +318,4 @@ class HealthCheck(Wire):
             holds=lambda c: sum(getattr(c, kind) is not None for kind in KINDS) == 1,
         ),
     )
-    checks: ClassVar[tuple[Check, ...]] = (_needless,)
+    checks: ClassVar[tuple[Check, ...]] = (_needless, _two_interfaces)

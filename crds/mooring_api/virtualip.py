@@ -205,8 +205,9 @@ class VirtualIPSpec(Wire):
     tenant_features: Annotated[tuple[TenantFeature, ...], Field(max_length=4)] = ()
     """What those VirtualServers may use beyond their own Services.
 
-    StaticServers: addresses as backends or sorry server. ConnectAddress: checks that connect elsewhere. Script:
-    programs as checks and notifications. FirewallMark: marks instead of ports, and on checks."""
+    StaticServers: addresses as backends or sorry server. ConnectAddress: checks that connect elsewhere, or from an
+    address or interface of their choice. Script: programs as checks and notifications. FirewallMark: marks instead of
+    ports, and on checks."""
     port_guard: PortGuardMode = PortGuardMode.OFF
     """Off: every port of the node answers. Enforce: only those of VirtualServers. Monitor: others are counted."""
 

@@ -49,6 +49,7 @@ def compile_check(check: HealthCheck) -> CheckConfig:
         bind_address=check.bind_address,
         bind_port=check.bind_port,
         firewall_mark=check.firewall_mark,
+        bind_interface=check.bind_interface,
     )
 
 

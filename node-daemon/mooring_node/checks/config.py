@@ -101,6 +101,7 @@ class CheckConfig:
     bind_address: str | None = None
     bind_port: int | None = None
     firewall_mark: int | None = None
+    bind_interface: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def socket_address(address: str, port: int) -> SocketAddress:
 
 
 def prepared(scope: Scope, target: Target, kind: int, protocol: int = 0) -> socket.socket:
-    """A socket with the check's mark and source; an address is one for backends of its own family."""
+    """A socket with the check's mark, interface and source; an address is one for backends of its own family."""
     check = target.check
     family = family_of(destination(target)[0])
     sock = scope.socket(family, kind, protocol)
@@ -47,10 +47,24 @@ def prepared(scope: Scope, target: Target, kind: int, protocol: int = 0) -> sock
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, check.firewall_mark)
         except PermissionError as error:
             raise Withheld("a firewall mark needs CAP_NET_ADMIN, which this process lacks") from error
+    if check.bind_interface is not None:
+        _bind_to_interface(sock, check.bind_interface)
     source = check.bind_address if check.bind_address and family_of(check.bind_address) == family else None
     if source is not None or check.bind_port is not None:
         _bind(sock, source, check.bind_port or 0, kind)
     return sock
+
+
+def _bind_to_interface(sock: socket.socket, name: str) -> None:
+    """Before an address is bound: the kernel looks for a link-local one on the socket's interface."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name.encode() + b"\0")
+    except PermissionError as error:  # before Linux 5.7
+        raise Withheld("an interface of choice needs CAP_NET_RAW, which this process lacks") from error
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
+        raise Withheld(f"connections cannot leave by {name}: there is no such interface") from error
 
 
 def _bind(sock: socket.socket, address: str | None, port: int, kind: int) -> None:

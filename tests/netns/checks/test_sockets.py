@@ -12,6 +12,7 @@ import pytest
 from tests.unit.node.checks.trying import target, tried
 
 from mooring_node.checks.config import DNSProbe, PingProbe, Probe, TCPProbe, UDPProbe
+from mooring_node.checks.connecting import socket_address
 from mooring_node.checks.verdict import Reason, Withheld
 
 Ip = Callable[..., None]
@@ -92,13 +93,16 @@ def test_a_source_that_this_node_lacks_tells_nothing_of_the_backend(probe: Probe
 
 @pytest.mark.parametrize("address", ["10.9.0.1", "fd09::1", "fe80::7"])
 def test_the_interface_is_the_way_whatever_the_routes_say(ip: Ip, address: str) -> None:
-    """Behind `blind` nobody answers; the route leads to this host itself."""
+    """Nobody answers behind `blind`. A link-local address without a zone is found by it alone."""
     ip("link", "add", "blind", "type", "bridge")
     ip("link", "set", "blind", "up")
+    ip("addr", "add", "fe80::8/64", "dev", "blind", "nodad")
     ip("addr", "add", "fe80::7/64", "dev", "near", "nodad")
-    zone = "%near" if address.startswith("fe80") else ""
-    with listening(address + zone) as (port, _):
-        assert tried(target(TCPProbe(), port, address, bind_interface="lo" if not zone else "near")).good
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as server:
+        server.bind(socket_address(f"{address}%near" if address.startswith("fe80") else address, 0))
+        server.listen()
+        port = server.getsockname()[1]
+        assert tried(target(TCPProbe(), port, address, bind_interface="near")).good
         assert not tried(target(TCPProbe(), port, address, bind_interface="blind"), timeout_s=0.3).good
 
 

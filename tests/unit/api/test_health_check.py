@@ -64,3 +64,17 @@ def test_what_is_no_name_of_dns(name: str) -> None:
 def test_a_reply_that_cannot_be_is_refused() -> None:
     with pytest.raises(ValidationError, match="correct one of the two"):
         check(udp={"minimumReplyBytes": 2, "maximumReplyBytes": 1})
+
+
+@pytest.mark.parametrize("field", ["connectAddress", "bindAddress"])
+def test_a_zone_and_the_interface_are_one(field: str) -> None:
+    assert check(tcp={}, bindInterface="eth0", **{field: "fe80::1%eth0"}).bind_interface == "eth0"
+    assert check(tcp={}, bindInterface="eth0", **{field: "fe80::1"}).bind_interface == "eth0"
+    with pytest.raises(ValidationError, match="its zone is not eth1; remove it, or correct bindInterface"):
+        check(tcp={}, bindInterface="eth1", **{field: "fe80::1%eth0"})
+
+
+def test_a_script_takes_the_interface_that_it_likes() -> None:
+    with pytest.raises(ValidationError, match="a script opens its own connections; remove it"):
+        check(script={"file": "x"}, bindInterface="eth0")
+    assert check(ping={}, bindInterface="eth0").kind == "ping"

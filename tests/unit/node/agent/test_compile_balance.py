@@ -198,7 +198,8 @@ def test_common_options_of_checks() -> None:
         bindAddress="10.0.0.1",
         bindPort=98,
         firewallMark=97,
-    ) == CheckConfig(TCPProbe(), S // 4, 10 * S, S, 4, 30_000_000, 0, 2, 3, "10.9.9.9", 99, "10.0.0.1", 98, 97)
+        bindInterface="eth9",
+    ) == CheckConfig(TCPProbe(), S // 4, 10 * S, S, 4, 30_000_000, 0, 2, 3, "10.9.9.9", 99, "10.0.0.1", 98, 97, "eth9")
     plain = check(tcp={}, interval="7s")
     assert (plain.interval_down_ns, plain.warmup_ns) == (7 * S, 7 * S)
 

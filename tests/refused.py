@@ -150,6 +150,7 @@ BREAKS: Mapping[str, Any] = {
     " set forwarding: NAT": {"ports": [{"name": "https", "port": 443, "targetPort": 8443}]},
     "tunnel belongs to forwarding: Tunnel; set it, or remove tunnel": {"forwarding": "DirectRoute", "tunnel": {}},
     "only UDP is scheduled by the packet; remove onePacket": {"onePacket": True},
+    "the kernel knows SIP's calls in UDP alone; remove persistence.engine": {"persistence": {"engine": "SIP"}},
     "connections that are masqueraded do not outlive their node, whoever is told of them; use DirectRoute or Tunnel, or"
     " remove connectionSync": {"connectionSync": "Enabled", "forwarding": "NAT", "tunnel": None},
     "the family follows from the addresses; remove it": {"family": "IPv4"},

@@ -134,6 +134,12 @@ class ConnectionLimits(Wire):
     )
 
 
+class PersistenceEngine(StrEnum):
+    """What tells that connections belong together: the kernel's ip_vs_pe_* modules."""
+
+    SIP = "SIP"
+
+
 class Persistence(Wire):
     """A client goes to the same backend again for a while."""
 
@@ -143,6 +149,8 @@ class Persistence(Wire):
     """Clients of one prefix count as one."""
     prefix_length_ipv6: Annotated[Integer, Field(ge=1, le=128)] = Field(default=128, alias="prefixLengthIPv6")
     """The same for IPv6."""
+    engine: PersistenceEngine | None = None
+    """SIP: datagrams of one Call-ID go to one backend, whoever sends them; UDP alone. Left out: a client's address."""
 
 
 class Tunnel(Wire):

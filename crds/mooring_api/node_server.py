@@ -155,6 +155,18 @@ class NodeVirtualServer(Wire):
             path="onePacket",
         ),
         Rule(
+            cel="!has(self.persistence) || !has(self.persistence.engine) || self.protocol == 'UDP'"
+            " || has(self.firewallMark)",
+            message="the kernel knows SIP's calls in UDP alone; remove persistence.engine",
+            holds=lambda s: (
+                s.persistence is None
+                or s.persistence.engine is None
+                or s.protocol is Protocol.UDP
+                or s.firewall_mark is not None
+            ),
+            path="persistence",
+        ),
+        Rule(
             cel="!has(self.family) || has(self.firewallMark)",
             message="the family follows from the addresses; remove it",
             holds=lambda s: s.family is None or s.firewall_mark is not None,

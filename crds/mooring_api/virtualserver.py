@@ -198,6 +198,18 @@ class VirtualServerSpec(Wire):
             path="onePacket",
         ),
         Rule(
+            cel="!has(self.persistence) || !has(self.persistence.engine) || has(self.firewallMark) || !has(self.ports)"
+            " || self.ports.all(p, p.protocol == 'UDP')",
+            message="the kernel knows SIP's calls in UDP alone; remove persistence.engine",
+            holds=lambda s: (
+                s.persistence is None
+                or s.persistence.engine is None
+                or s.firewall_mark is not None
+                or all(p.protocol is Protocol.UDP for p in s.ports)
+            ),
+            path="persistence",
+        ),
+        Rule(
             cel="self.connectionSync == 'Disabled' || self.forwarding != 'NAT' || self.masquerade == 'Never'",
             message="connections that are masqueraded do not outlive their node, whoever is told of them; use"
             " DirectRoute or Tunnel, or remove connectionSync",

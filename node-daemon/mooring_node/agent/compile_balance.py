@@ -10,6 +10,7 @@ from mooring_api.balancing import (
     Masquerade,
     OnEnd,
     OnFailure,
+    PersistenceEngine,
     Protocol,
     SchedulerFlag,
     ServerNotification,
@@ -50,6 +51,7 @@ _CHECKSUMS = {
     TunnelChecksum.CHECKSUM: TunnelFlag.CHECKSUM,
     TunnelChecksum.REMOTE: TunnelFlag.REMOTE_CHECKSUM,
 }
+_ENGINES = {PersistenceEngine.SIP: "sip"}
 _FLAGS = {SchedulerFlag.FALLBACK: ServiceFlag.SCHEDULER_1, SchedulerFlag.PORT: ServiceFlag.SCHEDULER_2}
 _NO_INTERFACE = "no interface of this node has its subnet, and there is no default route; name one"
 _NO_PORT = "behind a firewall mark a backend has no port; write connectPort"
@@ -117,6 +119,7 @@ def _server(server: NodeVirtualServer) -> ServerConfig:
         persistence_timeout_s=int(persistence.timeout) // SECOND_NS if persistence else 0,
         persistence_bits_ipv4=persistence.prefix_length_ipv4 if persistence else 32,
         persistence_bits_ipv6=persistence.prefix_length_ipv6 if persistence else 128,
+        persistence_engine=_ENGINES[persistence.engine] if persistence and persistence.engine else "",
         backends=tuple(_backend(each, server) for each in server.backends),
         sorry=_sorry(server),
         quorum_up=server.quorum.up,

@@ -76,6 +76,8 @@ class ServerConfig:
     persistence_timeout_s: int = 0
     persistence_bits_ipv4: int = 32
     persistence_bits_ipv6: int = 128
+    persistence_engine: str = ""
+    """The kernel's name of it; the client's address tells where there is none."""
     backends: tuple[BackendConfig, ...] = ()
     sorry: SorryConfig | None = None
     quorum_up: int = 1

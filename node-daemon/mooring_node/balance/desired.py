@@ -46,7 +46,7 @@ def service(config: ServerConfig, family: int) -> Service:
         return Service(config.scheduler, config.flags, netmask_bits=whole)
     bits = config.persistence_bits_ipv4 if family == 4 else config.persistence_bits_ipv6
     flags = config.flags | ServiceFlag.PERSISTENT
-    return Service(config.scheduler, flags, config.persistence_timeout_s, bits)
+    return Service(config.scheduler, flags, config.persistence_timeout_s, bits, config.persistence_engine)
 
 
 def destinations(pool: Pool) -> dict[DestinationKey, Destination]:

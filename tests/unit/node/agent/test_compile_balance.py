@@ -77,7 +77,7 @@ def test_everything_is_where_it_belongs() -> None:
         schedulerFlags=["Fallback", "Port"],
         onePacket=True,
         masquerade="Never",
-        persistence={"timeout": "90s", "prefixLengthIPv4": 24, "prefixLengthIPv6": 64},
+        persistence={"timeout": "90s", "prefixLengthIPv4": 24, "prefixLengthIPv6": 64, "engine": "SIP"},
         backends=[
             {
                 "address": "10.9.0.1",
@@ -112,6 +112,7 @@ def test_everything_is_where_it_belongs() -> None:
         persistence_timeout_s=90,
         persistence_bits_ipv4=24,
         persistence_bits_ipv6=64,
+        persistence_engine="sip",
         backends=(
             BackendConfig("10.9.0.1", 8080, 7, 100, 50, inhibit=True, host="pod-1"),
             BackendConfig("2001:db8::9", 80, 0),

@@ -55,6 +55,8 @@ def test_persistence_is_a_flag_a_time_and_a_prefix(server_of: Make) -> None:
     sticky = server_of(persistence_timeout_s=50, persistence_bits_ipv4=24, persistence_bits_ipv6=64)
     assert service(sticky, 4) == Service("wlc", ServiceFlag.PERSISTENT, 50, 24)
     assert service(sticky, 6) == Service("wlc", ServiceFlag.PERSISTENT, 50, 64)
+    calls = server_of(protocol=17, persistence_timeout_s=50, persistence_engine="sip")
+    assert service(calls, 4) == Service("wlc", ServiceFlag.PERSISTENT, 50, 32, "sip")
 
 
 def test_a_backend_goes_as_it_is_configured(course: Any, server_of: Make) -> None:

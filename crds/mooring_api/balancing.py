@@ -86,6 +86,13 @@ class OnFailure(StrEnum):
     INHIBIT = "Inhibit"
 
 
+class OnQuorum(StrEnum):
+    """What becomes of a sorry server once there is a quorum: the same as OnFailure of a backend that failed."""
+
+    REMOVE = "Remove"
+    INHIBIT = "Inhibit"
+
+
 class InitialState(StrEnum):
     """What a backend is taken for until its first check is done. Down is keepalived's alpha mode."""
 
@@ -210,6 +217,8 @@ class SorryServer(Wire):
     """Left out: the VirtualServer's own port."""
     forwarding: Forwarding | None = None
     """Left out: the VirtualServer's."""
+    on_quorum: OnQuorum = OnQuorum.REMOVE
+    """Inhibit: with a quorum it stays with weight 0, so that its connections do not break; sorry_server_inhibit."""
 
 
 class ServerNotification(Wire):

@@ -10,6 +10,7 @@ from mooring_api.balancing import (
     Masquerade,
     OnEnd,
     OnFailure,
+    OnQuorum,
     PersistenceEngine,
     Protocol,
     SchedulerFlag,
@@ -168,7 +169,10 @@ def _sorry(server: NodeVirtualServer) -> SorryConfig | None:
     if sorry is None:
         return None
     return SorryConfig(
-        sorry.address, sorry.port or server.port or 0, _way(sorry.forwarding or server.forwarding, server.tunnel)
+        sorry.address,
+        sorry.port or server.port or 0,
+        _way(sorry.forwarding or server.forwarding, server.tunnel),
+        inhibit=sorry.on_quorum is OnQuorum.INHIBIT,
     )
 
 

@@ -41,9 +41,12 @@ class BackendConfig:
 
 @dataclass(frozen=True, slots=True)
 class SorryConfig:
+    """Who answers without a quorum. `inhibit`: weight 0 while there is one, instead of being removed."""
+
     address: str
     port: int
     way: Way = Way()
+    inhibit: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,9 @@ def destinations(pool: Pool) -> dict[DestinationKey, Destination]:
             found[key] = _destination(each.config, 0)
     if sorry is not None:
         found[DestinationKey(sorry.address, sorry.port)] = _destination(sorry, 1)
+    elif (resting := pool.resting) is not None:
+        # It may be a backend too, which counts.
+        found.setdefault(DestinationKey(resting.address, resting.port), _destination(resting, 0))
     return found
 
 

@@ -9,6 +9,7 @@ Pure; times are nanoseconds of CLOCK_BOOTTIME. The rules:
   falls below `quorum_up - quorum_hysteresis`. A pool begins without; that is not told as a loss.
 - Without a quorum the sorry server answers, if there is one: healthy backends are then out as failed ones are.
   Without a sorry server nothing but the event comes of a lost quorum: those that are up go on.
+- With a quorum the sorry server is out: removed, or with weight 0 where `inhibit` says so, as a backend.
 - Who is out is removed, or has weight 0 where `inhibit` says so.
 - A backend that leaves the list keeps its connections for `drain_ns`, with weight 0 and unchecked; one that has none
   left (it was removed as down) goes at once. One that comes back meanwhile is as it was when it left. A server that
@@ -90,8 +91,18 @@ class Pool:
     @property
     def sorry(self) -> SorryConfig | None:
         """The sorry server, while it answers."""
+        return None if self.quorum else self._own_sorry
+
+    @property
+    def resting(self) -> SorryConfig | None:
+        """The sorry server, while it keeps the connections that it has and gets no new ones."""
+        sorry = self._own_sorry
+        return sorry if sorry is not None and sorry.inhibit and self.quorum else None
+
+    @property
+    def _own_sorry(self) -> SorryConfig | None:
         sorry = self.config.sorry
-        return sorry if sorry is not None and not self.quorum and serves(sorry, self.family) else None
+        return sorry if sorry is not None and serves(sorry, self.family) else None
 
     @property
     def deadline_ns(self) -> int | None:

@@ -94,6 +94,30 @@ def test_a_sorry_server_that_is_a_backend_too_gets_connections_as_one(course: An
     assert weights(pool.pool) == {"1": 1}
 
 
+def test_an_inhibited_sorry_server_keeps_its_connections(course: Any, server_of: Make) -> None:
+    sorry = SorryConfig("10.0.0.9", 80, inhibit=True)
+    pool = course(server_of(2, sorry=sorry, quorum_up=2))
+    assert weights(pool.pool) == {"1": 1, "2": 1, "9": 0}
+    pool.down(1)
+    assert weights(pool.pool) == {"9": 1}
+    pool.up(1)
+    assert weights(pool.pool) == {"1": 1, "2": 1, "9": 0}
+    pool.change(sorry=None)
+    assert weights(pool.pool) == {"1": 1, "2": 1}
+
+
+def test_an_inhibited_sorry_server_that_is_a_backend_too_is_one_with_a_quorum(course: Any, server_of: Make) -> None:
+    pool = course(server_of(2, sorry=SorryConfig("10.0.0.1", 80, inhibit=True)))
+    assert weights(pool.pool) == {"1": 1, "2": 1}
+    pool.down(1)
+    assert weights(pool.pool) == {"1": 0, "2": 1}
+
+
+def test_an_inhibited_sorry_server_of_the_other_family_stays_out(course: Any, server_of: Make) -> None:
+    pool = course(server_of(1, sorry=SorryConfig("2001:db8::9", 80, inhibit=True)))
+    assert weights(pool.pool) == {"1": 1}
+
+
 def test_when_all_fail_nobody_is_left_in_silence(course: Any, server_of: Make) -> None:
     pool = course(server_of(2))
     pool.down(1)

@@ -1,6 +1,7 @@
 """The three kinds of patch: JSON patch (RFC 6902), merge patch (RFC 7386) and Kubernetes' strategic one."""
 
 import copy
+from collections.abc import Hashable
 from typing import Any
 
 from mooring_lab.api.embedded.errors import Object, StatusError, bad_request
@@ -122,6 +123,8 @@ def _merge_list(schema: Schema, live: list[Any], patch: list[Any], order: list[A
     def name(item: Any) -> Any:
         return item.get(schema.get(_KEY)) if isinstance(item, dict) else item
 
+    if not all(isinstance(name(item), Hashable) for item in (*live, *patch, *order)):
+        raise bad_request("the patch merges a list by keys, and an item of the list or of the patch has none")
     result = {name(item): item for item in live}
     fresh: Object = {}
     for change in patch:

@@ -100,6 +100,7 @@ BREAKS: Mapping[str, Any] = {
     "must be an address such as 10.0.0.100/24 or 2001:db8::10": "10.0.0.256/24",
     "no node can hold a multicast, loopback, broadcast or unspecified address; write a host's": "127.0.0.1/8",
     "must be an address such as 10.0.0.28, fe80::28 or fe80::28%eth0": "lb-2",
+    "must be an address without a zone, such as 10.0.0.28 or 2001:db8::28": "fe80::28%eth0",
     "must be a multicast address such as 224.0.0.18 or ff02::12": "10.0.0.1",
     "the name is the beginning of its instances' names and has at most 63 characters; shorten it": {
         "metadata": {"name": "a" * 64}

@@ -55,6 +55,18 @@ def read_unicast_address(text: str) -> str:
 
 
 @_kept
+def read_plain_address(text: str) -> str:
+    """The address of one host, canonical, where it says everything: without a zone."""
+    canonical = read_unicast_address(text)
+    if "%" in canonical:
+        raise ValueError(
+            f"{text!r} has a zone, and the kernel balances by addresses alone; write one that needs none, such as"
+            " 2001:db8::28"
+        )
+    return canonical
+
+
+@_kept
 def read_held_address(text: str) -> str:
     """Canonical `address/prefix` that can be a virtual address: no group, loopback, network or broadcast."""
     canonical = read_interface_address(text)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from mooring_api.duration import Duration
 from mooring_api.health_check import Port, ScriptFile
-from mooring_api.wire import Integer, Rule, UnicastAddress, Wire, duration
+from mooring_api.wire import Integer, PlainAddress, Rule, Wire, duration
 
 Weight = Annotated[Integer, Field(ge=0, le=65535)]
 FirewallMark = Annotated[Integer, Field(ge=1, le=0x7FFFFFFF)]
@@ -211,7 +211,7 @@ class Quorum(Wire):
 class SorryServer(Wire):
     """Who answers while there is no quorum."""
 
-    address: UnicastAddress
+    address: PlainAddress
     """Its address."""
     port: Port | None = None
     """Left out: the VirtualServer's own port."""

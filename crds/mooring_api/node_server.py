@@ -36,8 +36,8 @@ from mooring_api.wire import (
     Integer,
     InterfaceName,
     Location,
+    PlainAddress,
     Rule,
-    UnicastAddress,
     Wire,
     duration,
 )
@@ -51,7 +51,7 @@ MACAddress = Annotated[str, Field(min_length=17, max_length=17, pattern=r"^[0-9a
 class NodeBackend(Wire):
     """One server that gets connections."""
 
-    address: UnicastAddress
+    address: PlainAddress
     """Its address."""
     port: Port | None = None
     """Left out: the port of the virtual server; so it must be with a firewall mark, DirectRoute and Tunnel."""
@@ -104,7 +104,7 @@ class NodeVirtualServer(Wire):
     """Unique on the node; what logs, metrics and status call it."""
     virtual_server: Annotated[str, Field(min_length=1, max_length=317)] | None = None
     """The VirtualServer that it comes from, as `namespace/name`."""
-    addresses: Annotated[tuple[UnicastAddress, ...], Field(max_length=64)] = ()
+    addresses: Annotated[tuple[PlainAddress, ...], Field(max_length=64)] = ()
     """The virtual addresses; they may be a VirtualIP's or any other's."""
     port: Port | None = None
     """Their port."""
@@ -179,7 +179,7 @@ class NodeVirtualServer(Wire):
 class BackendAddress(Wire):
     """A virtual address that this node's servers answer for, while another node holds it (direct routing, tunnels)."""
 
-    address: UnicastAddress
+    address: PlainAddress
     """It goes on lo, as /32 or /128; the node's other interfaces do not speak of it."""
     interfaces: Annotated[tuple[InterfaceName, ...], Field(max_length=16)] = ()
     """Where ARP must not speak of it; left out: the interface of its subnet, else that of the default route."""
@@ -200,7 +200,7 @@ class GuardedPort(Wire):
 class PortGuard(Wire):
     """On these addresses nothing but these ports answers."""
 
-    addresses: Annotated[tuple[UnicastAddress, ...], Field(min_length=1, max_length=1024)]
+    addresses: Annotated[tuple[PlainAddress, ...], Field(min_length=1, max_length=1024)]
     """The addresses that are guarded."""
     mode: Literal["Enforce", "Monitor"]
     """Enforce: other packets are dropped. Monitor: they are counted."""

@@ -29,7 +29,7 @@ from mooring_api.duration import Duration
 from mooring_api.health_check import MAX_CHECKS, HealthCheck, Port
 from mooring_api.nodeconfig import Metadata
 from mooring_api.virtualserver_status import VirtualServerStatus
-from mooring_api.wire import Check, Flag, Location, Rule, UnicastAddress, Wire, duration, keyed_by
+from mooring_api.wire import Check, Flag, Location, PlainAddress, Rule, Wire, duration, keyed_by
 
 PortName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 MAX_PORTS = 64
@@ -78,7 +78,7 @@ class ServiceBackends(Wire):
 class StaticServer(Wire):
     """A server that is no endpoint of a Service."""
 
-    address: UnicastAddress
+    address: PlainAddress
     """Its address."""
     port: Port | None = None
     """Left out: targetPort."""
@@ -137,7 +137,7 @@ class VirtualServerSpec(Wire):
     """What is balanced, how, and over whom."""
 
     virtual_ip_ref: VirtualIPReference = Field(alias="virtualIPRef")
-    addresses: Annotated[tuple[UnicastAddress, ...], Field(max_length=64)] = ()
+    addresses: Annotated[tuple[PlainAddress, ...], Field(max_length=64)] = ()
     """Which of the VirtualIP's addresses; left out: all of them."""
     ports: Annotated[tuple[ServerPort, ...], keyed_by("name"), Field(max_length=MAX_PORTS)] = ()
     """Each becomes an IPVS service for each address."""

@@ -22,6 +22,7 @@ from mooring_api.addresses import (
     read_held_address,
     read_host_address,
     read_interface_address,
+    read_plain_address,
     read_unicast_address,
 )
 from mooring_api.duration import MILLISECOND_PATTERN, PATTERN, Duration
@@ -181,6 +182,7 @@ _IS_HELD = (
     "no node can hold a multicast, loopback, broadcast or unspecified address; write a host's",
 )
 _IS_HOST = ("isIP(self.split('%')[0])", "must be an address such as 10.0.0.28, fe80::28 or fe80::28%eth0")
+_IS_PLAIN = ("isIP(self)", "must be an address without a zone, such as 10.0.0.28 or 2001:db8::28")
 _IS_GROUP = (
     "self.matches('^(22[4-9]|23[0-9])[.]') || self.matches('^[fF][fF][0-9a-fA-F]{2}:')",
     "must be a multicast address such as 224.0.0.18 or ff02::12",
@@ -195,6 +197,8 @@ VirtualAddress = Annotated[str, Field(min_length=2, max_length=49), Checked(read
 HostAddress = Annotated[str, _HOST_FIELD, Checked(read_host_address, (_IS_HOST,))]
 #: The address of one node on the wire.
 UnicastAddress = Annotated[str, _HOST_FIELD, Checked(read_unicast_address, (_IS_HOST,))]
+#: The same without a zone: of what the kernel balances, which it knows by addresses alone.
+PlainAddress = Annotated[str, Field(min_length=2, max_length=45), Checked(read_plain_address, (_IS_PLAIN,))]
 #: A multicast group.
 GroupAddress = Annotated[str, _HOST_FIELD, Checked(read_group_address, (_IS_HOST, _IS_GROUP))]
 #: A Linux interface name: 15 bytes at most, no blank, slash or colon.

@@ -187,7 +187,7 @@ def _notification(chosen: ServerNotification) -> NotificationConfig:
 
 def _interfaces(address: str, facts: NodeFacts) -> tuple[str, ...]:
     """Where an address is at home: the interface of its subnet, else that of the default route."""
-    value = ip_address(address.partition("%")[0])
+    value = ip_address(address)
     for interface, subnet in facts.subnets:
         if value.version == subnet.version and value in subnet:
             return (interface,)

@@ -13,6 +13,7 @@ from mooring_api.addresses import (
     read_held_address,
     read_host_address,
     read_interface_address,
+    read_plain_address,
     read_unicast_address,
 )
 
@@ -32,6 +33,7 @@ from mooring_api.addresses import (
         (read_held_address, "fe80::1/64", "fe80::1/64"),
         (read_host_address, "FE80::1%eth0", "fe80::1%eth0"),
         (read_unicast_address, "10.0.0.28", "10.0.0.28"),
+        (read_plain_address, "FE80::1", "fe80::1"),
         (read_group_address, "224.0.0.18", "224.0.0.18"),
         (read_group_address, "FF02::12", "ff02::12"),
     ],
@@ -64,6 +66,8 @@ def test_is_canonical(read: Callable[[str], str], text: str, canonical: str) -> 
         (read_host_address, "lb-2", "write 10.0.0.28 or"),
         (read_unicast_address, "224.0.0.18", "no other node's address"),
         (read_unicast_address, "0.0.0.0", "no other node's address"),
+        (read_plain_address, "224.0.0.18", "no other node's address"),
+        (read_plain_address, "fe80::1%eth0", "write one that needs none, such as 2001:db8::28"),
         (read_group_address, "10.0.0.1", "not a multicast address; write 224.0.0.18"),
         (read_group_address, "fe80::12", "not a multicast address; write 224.0.0.18"),
     ],

@@ -404,7 +404,7 @@ def test_bounds_of_durations_agree(between: Between, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["InterfaceAddress", "HostAddress", "UnicastAddress", "GroupAddress", "VirtualAddress"]
+    "kind", ["InterfaceAddress", "HostAddress", "UnicastAddress", "PlainAddress", "GroupAddress", "VirtualAddress"]
 )
 @given(
     text=st.ip_addresses().map(str)
@@ -435,6 +435,8 @@ def test_what_python_takes_as_an_address_the_api_server_takes(kind: str, text: s
         ("VirtualAddress", "0.0.0.0"),
         ("HostAddress", "10.0.0.1/24"),
         ("UnicastAddress", "lb-1"),
+        ("PlainAddress", "lb-1"),
+        ("PlainAddress", "fe80::1%eth0"),
         ("GroupAddress", "10.0.0.1"),
         ("GroupAddress", "223.0.0.1"),
         ("GroupAddress", "240.0.0.1"),

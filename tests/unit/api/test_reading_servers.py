@@ -49,6 +49,9 @@ def test_good_ones_are_read_whole(source: Source) -> None:
         ({"healthChecks": [{"name": "x", "tcp": {}, "ping": {}}]}, "healthChecks[0]"),
         ({"sorryServer": {"address": "10.9.0.9", "port": 81}, "forwarding": "DirectRoute"}, "sorryServer.port"),
         ({"sorryServer": {"address": "2001:db8::9"}}, "sorryServer.address"),
+        ({"addresses": ["fe80::1%eth0"]}, "addresses[0]"),
+        ({"backends": [{"address": "fe80::1%eth0"}]}, "backends[0].address"),
+        ({"sorryServer": {"address": "fe80::1%eth0"}}, "sorryServer.address"),
     ],
 )
 def test_a_bad_one_costs_only_itself(source: Source, change: dict[str, Any], path: str) -> None:
@@ -106,6 +109,15 @@ def test_what_has_no_name_is_called_by_its_address() -> None:
         ("connectionSync", "spec.connectionSync.syncId"),
     ]
     assert str(problems[0]).startswith("NodeConfig node-1: spec.backendAddresses[1].tunnel (10.0.0.2): ")
+
+
+@pytest.mark.parametrize("source", ["file", "api"])
+def test_what_is_balanced_has_no_zone(source: Source) -> None:
+    zoned = "fe80::1%eth0"
+    _, found = read(
+        source, backendAddresses=[{"address": zoned}], portGuards=[{"addresses": ["fe80::1", zoned], "mode": "Enforce"}]
+    )
+    assert [path for _, _, path in found] == ["spec.backendAddresses[0].address", "spec.portGuards[0].addresses[1]"]
 
 
 @pytest.mark.parametrize("field", ["virtualServers", "backendAddresses", "portGuards"])

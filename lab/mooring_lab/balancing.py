@@ -67,6 +67,11 @@ class Balancing(Steps):
         self.all_die(Place.NODE, _EDGE)
         return self.verdict()
 
+    def close(self) -> None:
+        """Let go of the API server."""
+        if self.client is not None:
+            self.client.close()
+
     # -- steps
 
     def start(self) -> None:
@@ -280,7 +285,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run_again("mooring_lab.balancing", given, time_travel=not options.real_time)
         with Lab(NAME, 3, api=ApiKind.EMBEDDED, servers=1, pods=3, host_servers=3) as lab:
             view = View([(node.name, node.member.mac) for node in lab.nodes])
-            return 0 if Balancing(lab, view).run() else 1
+            demo = Balancing(lab, view)
+            try:
+                return 0 if demo.run() else 1
+            finally:
+                demo.close()
     except (LabError, KubeError, TimeoutError, OSError) as error:
         sys.stderr.write(f"demo: {error}\n")
         return 1

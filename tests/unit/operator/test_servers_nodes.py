@@ -238,7 +238,7 @@ def test_everything_of_the_virtual_server_is_passed_on(cluster, web):
         "masquerade": "Never",
         "notifications": [{"on": ["QuorumUp"], "script": {"file": "tell"}}],
         "healthChecks": [{"name": "page", "http": {"virtualHost": "shop.example.com"}}],
-        "sorryServer": {"address": "10.9.0.9", "port": 8080},
+        "sorryServer": {"address": "10.9.0.9", "port": 8080, "onQuorum": "Inhibit"},
     }
     allowed = web(tenantFeatures=EVERYTHING)
     slow = endpoint_slice("shop/shop", [endpoint("10.244.0.1")])

@@ -184,7 +184,15 @@ def test_the_check_is_as_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_metrics_have_their_names() -> None:
     known = set(re.findall(r"`(mooring_\w+)`", metrics() + operator_reference()))
-    known |= {"mooring_api", "mooring_kube", "mooring_operator", "mooring_node", "mooring_cli", "mooring_lab", "mooring_pattern"}
+    known |= {
+        "mooring_api",
+        "mooring_kube",
+        "mooring_operator",
+        "mooring_node",
+        "mooring_cli",
+        "mooring_lab",
+        "mooring_pattern",
+    }
     for page in PAGES:
         for name in re.findall(r"\bmooring_\w+", page.read_text(encoding="utf-8")):
             assert name.removesuffix("_bucket") in known, f"{_id(page)}: {name}"

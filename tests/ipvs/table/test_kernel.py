@@ -36,6 +36,7 @@ SET_UP = [
     Balanced(Service("mh", ServiceFlag.PERSISTENT | ServiceFlag.SCHEDULER_1 | ServiceFlag.SCHEDULER_2, 300, 24)),
     Balanced(Service("sh", ServiceFlag.SCHEDULER_1)),
     Balanced(Service("rr", ServiceFlag.PERSISTENT, 1, 32)),
+    Balanced(Service("rr", ServiceFlag.PERSISTENT, 1, 32, "sip")),
     Balanced(Service("rr", ServiceFlag.SCHEDULER_1 | ServiceFlag.SCHEDULER_2 | ServiceFlag.SCHEDULER_3)),
     Balanced(Service("rr")),
 ]

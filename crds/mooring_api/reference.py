@@ -35,9 +35,14 @@ def text_of(resource: Resource) -> str:
     ]
     for path, below in _sections(schema, ""):
         lines += ["", f"## {path}", "", *_section(below, models)]
-    columns = ", ".join(f"`{column.name.upper()}`" for column in resource.columns)
-    lines += ["", "## Columns", "", f"`kubectl get {resource.short_name}` shows {columns}."]
+    lines += ["", "## Columns", "", _columns(resource)]
     return "\n".join(lines) + "\n"
+
+
+def _columns(resource: Resource) -> str:
+    always = ", ".join(f"`{column.name.upper()}`" for column in resource.columns if not column.priority)
+    wide = ", ".join(f"`{column.name.upper()}`" for column in resource.columns if column.priority)
+    return f"`kubectl get {resource.short_name}` shows {always}" + (f"; with `-o wide` also {wide}." if wide else ".")
 
 
 def _sections(schema: Schema, path: str) -> Iterator[tuple[str, Schema]]:

@@ -131,7 +131,8 @@ class ServerReason(StrEnum):
         "Programmed",
         _PROGRAMMED,
         _TRUE,
-        "every node of its VirtualIP has confirmed that it runs it, or has been told of new backends a moment ago",
+        "every node of its VirtualIP has confirmed it and reports on its backends, or has been told of new ones a"
+        " moment ago",
         "nothing",
     )
     PLANNED = (
@@ -145,7 +146,7 @@ class ServerReason(StrEnum):
         "WaitingForNodes",
         _PROGRAMMED,
         _UNKNOWN,
-        "the nodes that are named have their configuration and have not confirmed it yet",
+        "the nodes that are named have their configuration and have not confirmed it yet, or not reported on it",
         "wait: this takes less than a second where the nodes' daemons run",
     )
     ENDPOINTS_UNKNOWN = (
@@ -237,7 +238,7 @@ class ServerReason(StrEnum):
         "NotProgrammed",
         _READY,
         _FALSE,
-        "no node runs it; see the conditions Accepted and Programmed",
+        "no node runs it, or the node that holds its addresses can't: it lacks a kernel module, or refuses it",
         "see the conditions Accepted and Programmed",
     )
     NO_HOLDER = (

@@ -44,7 +44,7 @@ def test_one_virtual_server_the_whole_way(cluster: Cluster, kubectl: Kubectl) ->
         wait_until(lambda: cluster.server_reasons("shop") == GOOD, SOON_S, "the VirtualServer to be ready")
         assert all(cluster.backends(name) == ["10.1.0.1", "10.1.0.2"] for name in names)
         row = kubectl("get", "mvs", "shop", "-n", SHOP, "--no-headers").stdout.split()
-        assert row[:7] == ["shop", "web", "443/TCP", "2/2", "n2", "True", "True"]
+        assert row[:8] == ["shop", "web", "443/TCP", "2/2", "n2", "True", "True", "True"]
 
         daemons.fail(a10_1_0_2="connection refused")
         wait_until(lambda: cluster.server_reasons("shop")["Ready"] == "Degraded", SOON_S, "a backend to be down")

@@ -41,6 +41,12 @@ def test_says_what_a_person_needs_of_a_field() -> None:
         assert line in text
 
 
+def test_columns_that_are_wide_alone_are_marked() -> None:
+    pages = {resource.kind: text_of(resource) for resource in RESOURCES}
+    assert "`AGE`; with `-o wide` also `PROBLEM`." in pages["NodeConfig"]
+    assert "`READY`, `ACCEPTED`, `PROGRAMMED`, `AGE`.\n" in pages["VirtualServer"]
+
+
 def test_writes_into_the_folder_that_is_named(tmp_path: Path) -> None:
     assert main([str(tmp_path)]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [

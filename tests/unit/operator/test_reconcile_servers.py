@@ -328,6 +328,60 @@ def test_a_missing_module_is_named_with_its_nodes(shop: Balanced) -> None:
     assert shop.events()[-1] == "ModuleMissing: missing on n1, n2: kernel module ip_vs_wlc"
 
 
+NO_IPVS = {"instance": "", "path": "spec.virtualServers", "message": "IPVS is missing", "module": "ip_vs"}
+NOT_ROUTING = {"instance": ENTRY, "path": "spec.virtualServers", "message": "net.ipv4.ip_forward is 0"}
+
+
+@pytest.mark.parametrize("sorry", [False, True])
+def test_a_holder_that_cannot_balance_is_not_ready_whatever_its_checks_find(shop: Balanced, sorry: bool) -> None:
+    (entry,) = shop.entries("n1")
+    shop.report("n1", problems=[NO_IPVS], virtualServers=[shop.server_report(entry, sorry=sorry, quorum=not sorry)])
+    shop.running.settle()
+    assert shop.condition("Ready") == (
+        "False",
+        "NotProgrammed",
+        "https: n1, which holds 10.0.0.100, cannot balance: kernel module ip_vs is missing; 3 of 3 backends are up",
+    )
+    shop.report("n1", problems=[{"instance": ENTRY, "path": "", "message": "refused by the kernel"}])
+    shop.running.settle()
+    assert "cannot balance: refused by the kernel; 3 of 3" in shop.condition("Ready")[2]
+    shop.settle()
+    assert shop.reason("Ready") == "Ready"
+
+
+def test_of_a_node_that_does_not_hold_it_ready_says_nothing(shop: Balanced) -> None:
+    shop.report("n2", problems=[NO_IPVS])
+    shop.running.settle()
+    assert (shop.reason("Programmed"), shop.reason("Ready")) == ("ModuleMissing", "Ready")
+
+
+def test_all_kinds_of_problems_are_told_together(shop: Balanced) -> None:
+    for name in ("n1", "n2"):
+        shop.report(name, problems=[NO_IPVS, NOT_ROUTING], kubeProxy={"mode": "IPVS", "removesServices": True})
+    shop.running.settle()
+    status, reason, message = shop.condition("Programmed")
+    assert (status, reason) == ("False", "ModuleMissing")
+    words = "missing on n1, n2: kernel module ip_vs; also: n1, n2: net.ipv4.ip_forward is 0; also: kube-proxy on n1, n2"
+    assert message.startswith(words)
+
+
+def test_nobody_runs_it_before_the_nodes_checks_have_answered() -> None:
+    shop = Balanced()
+    for _ in range(5):
+        shop.running.settle()
+        for name in ("n1", "n2"):
+            shop.report(name, virtualServers=[])
+    shop.running.settle()
+    assert shop.condition("Programmed") == ("Unknown", "WaitingForNodes", "waiting for n1, n2 to report on it")
+    assert not any(event.startswith("Programmed") for event in shop.events())
+    # What is too long for a status is cut, and a remark says so.
+    shop.report("n1", virtualServers=[], problems=[{"path": "status", "message": "reports of 1 more are left out"}])
+    shop.running.settle()
+    assert shop.condition("Programmed")[2] == "waiting for n2 to report on it"
+    shop.settle()
+    assert shop.reason("Programmed") == "Programmed"
+
+
 def test_kube_proxy_that_deletes_it_is_told_with_the_setting_that_helps(shop: Balanced) -> None:
     shop.report("n1", kubeProxy={"mode": "IPVS", "removesServices": True})
     shop.report("n2", kubeProxy={"mode": "IPVS"})

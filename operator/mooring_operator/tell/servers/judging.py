@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from mooring_api.virtualserver_status import VirtualServerStatus
 from mooring_api.vrrp import Family
+from mooring_operator.tell.servers.programmed import families_of
 from mooring_operator.tell.servers.scene import ServerScene
 from mooring_operator.tell.servers.status import ServerTold, status_of
 
@@ -60,6 +61,7 @@ def _parts(scene: ServerScene, key: str) -> Iterator[object]:
         yield own
         yield node in scene.ready, node in scene.late
         yield scene.reports.balancing(node, key)
+        yield [scene.reports.server(node, e.name, family) is not None for e in own for family in families_of(e)]
         yield (said.problems, said.kube_proxy) if said else None
     for port in plan.ports:
         yield [scene.beside.get(address) for address in port.addresses]

@@ -1,11 +1,12 @@
 """The condition Programmed of a VirtualServer: whether the nodes run what is planned, and if not, who and why."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from mooring_api.node_server import NodeVirtualServer
 from mooring_api.nodeconfig import NodeConfigStatus
-from mooring_api.nodeconfig_status import REMARK, ReportedProblem
+from mooring_api.nodeconfig_status import BALANCING, REMARK, ReportedProblem
+from mooring_api.vrrp import Family
 from mooring_operator.tell.server_reasons import ServerReason
 from mooring_operator.tell.servers.scene import ServerScene
 from mooring_operator.tell.wording import FOREIGN_LENGTH, clipped, listed
@@ -37,15 +38,50 @@ def programmed(scene: ServerScene, key: str, *, lenient: bool) -> ServerJudged:
         return ServerJudged(ServerReason.NO_NODE, message)
     if not share:
         return ServerJudged(ServerReason.PLANNED, f"planned on {listed(plan.nodes)}, no node was told yet")
-    if trouble := _missing_modules(scene, share) or _refusals(scene, key, share) or _kube_proxy(scene, share):
-        return trouble
+    troubles = (_missing_modules(scene, share), _refusals(scene, key, share), _kube_proxy(scene, share))
+    if found := [trouble for trouble in troubles if trouble]:
+        return ServerJudged(found[0].reason, clipped("; also: ".join(each.message for each in found)))
     silent = [n for n, own in share.items() if scene.reports.balancing(n, key) != own]
     if lenient:
         silent = [node for node in silent if node in scene.late]
     if silent:
-        names = listed(node if node in scene.ready else f"{node} (its Node is not Ready)" for node in silent)
-        return ServerJudged(ServerReason.WAITING_FOR_NODES, f"waiting for {names} to confirm its configuration")
+        message = f"waiting for {_called(scene, silent)} to confirm its configuration"
+        return ServerJudged(ServerReason.WAITING_FOR_NODES, message)
+    if not lenient and (silent := [node for node, own in share.items() if not _reported(scene, node, own)]):
+        return ServerJudged(ServerReason.WAITING_FOR_NODES, f"waiting for {_called(scene, silent)} to report on it")
     return ServerJudged(ServerReason.PROGRAMMED, f"runs on {listed(sorted(share))}")
+
+
+def cannot_balance(scene: ServerScene, node: str, entry: str) -> str:
+    """What keeps the node from balancing an entry that it has, in words; empty: nothing that it knows of."""
+    status = scene.reports.status(node)
+    problems = [p for p in status.problems if p.instance == entry or p.of_all_servers] if status else []
+    modules = sorted({problem.module for problem in problems if problem.module})
+    missing = [f"kernel module {module} is missing" for module in modules]
+    return listed([*missing, *(_words(problem) for problem in problems if not problem.module)], "; ")
+
+
+def _called(scene: ServerScene, nodes: Iterable[str]) -> str:
+    return listed(node if node in scene.ready else f"{node} (its Node is not Ready)" for node in nodes)
+
+
+def _reported(scene: ServerScene, node: str, own: Iterable[NodeVirtualServer]) -> bool:
+    """Whether what runs the entries there has said something of each.
+
+    A daemon confirms what it has stored; that the kernel took it is known from the report.
+    """
+    status = scene.reports.status(node)
+    # Its report may be cut where it is too long for a status; a remark says so.
+    if status is not None and any(problem.path == REMARK for problem in status.problems):
+        return True
+    return all(scene.reports.server(node, entry.name, family) for entry in own for family in families_of(entry))
+
+
+def families_of(entry: NodeVirtualServer) -> tuple[Family, ...]:
+    """Those that a node balances an entry in, and reports on."""
+    if entry.family is not None:
+        return (entry.family,)
+    return tuple(sorted({Family.IPV6 if ":" in address else Family.IPV4 for address in entry.addresses}))
 
 
 def _speaking(scene: ServerScene, share: Share) -> Iterator[tuple[str, NodeConfigStatus]]:
@@ -68,21 +104,28 @@ def _missing_modules(scene: ServerScene, share: Share) -> ServerJudged | None:
         if problem.module:
             lacking.setdefault(problem.module, []).append(node)
     parts = [f"{listed(sorted(set(nodes)))}: kernel module {module}" for module, nodes in sorted(lacking.items())]
-    return ServerJudged(ServerReason.MODULE_MISSING, clipped(f"missing on {'; '.join(parts)}")) if parts else None
+    return ServerJudged(ServerReason.MODULE_MISSING, f"missing on {'; '.join(parts)}") if parts else None
 
 
 def _refusals(scene: ServerScene, key: str, share: Share) -> ServerJudged | None:
     """What daemons say against entries, and against a whole NodeConfig that they did not confirm."""
-    found = [f"{node}: {_words(problem)}" for node, problem in _own_problems(scene, share)]
+    found: dict[str, list[str]] = {}
+    for node, problem in _own_problems(scene, share):
+        if not problem.module:
+            found.setdefault(_words(problem), []).append(node)
     for node, status in _speaking(scene, share):
         if scene.reports.balancing(node, key) != share[node]:
-            of_all = (p for p in status.problems if not p.instance and p.path != REMARK and not p.of_balancing)
-            found += [f"{node}: {_words(problem)}" for problem in of_all]
-    return ServerJudged(ServerReason.REFUSED_BY_NODE, clipped(listed(found, "; "))) if found else None
+            for problem in status.problems:
+                if not problem.instance and problem.path != REMARK and not problem.of_balancing:
+                    found.setdefault(_words(problem), []).append(node)
+    parts = (f"{listed(nodes)}: {words}" for words, nodes in found.items())
+    return ServerJudged(ServerReason.REFUSED_BY_NODE, listed(parts, "; ")) if found else None
 
 
 def _words(problem: ReportedProblem) -> str:
-    return clipped(f"{problem.path}: {problem.message}" if problem.path else problem.message, FOREIGN_LENGTH)
+    # Of what is about the node rather than a field, the message says all.
+    place = "" if problem.path == BALANCING[0] else problem.path
+    return clipped(f"{place}: {problem.message}" if place else problem.message, FOREIGN_LENGTH)
 
 
 def _kube_proxy(scene: ServerScene, share: Share) -> ServerJudged | None:
@@ -95,4 +138,4 @@ def _kube_proxy(scene: ServerScene, share: Share) -> ServerJudged | None:
         f"kube-proxy on {listed(nodes)} runs in IPVS mode and deletes it: set ipvs.excludeCIDRs to have {ranges},"
         " and ipvs.strictARP: true, in kube-proxy's configuration, and restart it"
     )
-    return ServerJudged(ServerReason.KUBE_PROXY_CONFLICT, clipped(message))
+    return ServerJudged(ServerReason.KUBE_PROXY_CONFLICT, message)

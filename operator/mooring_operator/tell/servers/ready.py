@@ -10,7 +10,7 @@ from mooring_api.vrrp import Family
 from mooring_operator.plan.servers.plans import PortPlan
 from mooring_operator.tell.reasons import ConditionType, Reason
 from mooring_operator.tell.server_reasons import ServerReason
-from mooring_operator.tell.servers.programmed import ServerJudged
+from mooring_operator.tell.servers.programmed import ServerJudged, cannot_balance
 from mooring_operator.tell.servers.scene import ServerScene
 from mooring_operator.tell.wording import clipped, listed
 
@@ -85,7 +85,23 @@ def _view(scene: ServerScene, key: str, groups: Mapping[str, GroupStatus], ports
         told = listed(text for why, text in doubts if why is doubt)
         if not worst or _ORDER.index(doubt) < _ORDER.index(reason):
             reason, words = doubt, told
+    if refused := _refused(scene, key, groups, ports):
+        counted = f"; {status.up} of {status.up + status.down} backends are up" if worst else ""
+        reason, words = ServerReason.NOT_PROGRAMMED, f"{refused}{counted}"
     return PortView(status, reason, f"{name}: {words}", tuple(dict.fromkeys(node for node, _ in found)))
+
+
+def _refused(scene: ServerScene, key: str, groups: Mapping[str, GroupStatus], ports: Sequence[PortPlan]) -> str:
+    """Which holders say that they can't balance what they hold, and why; empty: none does."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for port in ports:
+        for address, _, node, _ in _holders(scene, key, groups, port):
+            if node and (why := cannot_balance(scene, node, port.entry)):
+                found.setdefault((node, why), []).append(address)
+    parts = (
+        f"{node}, which holds {listed(addresses)}, cannot balance: {why}" for (node, why), addresses in found.items()
+    )
+    return listed(parts, "; ")
 
 
 def _holders(

@@ -23,6 +23,7 @@ from mooring_node.files import StateFolder
 from mooring_node.forwarding.marks import marks
 from mooring_node.forwarding.node import Forwarding
 from mooring_node.forwarding.problem import Problem
+from mooring_node.ipvs.findings import Problem as TableProblem
 from mooring_node.ipvs.keeper import SyncKeeper
 from mooring_node.ipvs.kernel import Ipvs
 from mooring_node.ipvs.owned import Owned
@@ -76,6 +77,9 @@ class KernelTables:
         sync = (Remark("", "spec.connectionSync", each.message, each.module or "") for each in self._keeper.problems)
         mistake = (Remark("", "", self._mistake),) if self._mistake else ()
         return (*mistake, *services, *sync)
+
+    def lacking(self, owners: Owners) -> dict[str, str]:
+        return {owners.get(key, ""): _in_short(each) for key, each in self.reconciler.lacking.items()}
 
     def release(self) -> tuple[str, ...]:
         return tuple(each.message for each in (*self._keeper.release(), *self.reconciler.release()))
@@ -196,6 +200,10 @@ async def _run(
 
         parts = Parts(checker, tables, rules, ScriptPrograms(scripts), marks, known)
         await Process(state, board, child, channels, parts).run()
+
+
+def _in_short(problem: TableProblem) -> str:
+    return f"{problem.module} is missing" if problem.module else problem.message
 
 
 def _remarks(problems: Iterable[Problem]) -> tuple[Remark, ...]:

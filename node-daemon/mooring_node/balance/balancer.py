@@ -145,8 +145,12 @@ class Balancer:
             target for target, users in self._users.items() if all(rests.get(key[0], False) for key, _ in users)
         )
 
-    def tracked(self, resting: frozenset[Target], now_ns: int) -> dict[str, bool]:
-        """Which of the tracked servers have all their quorums; one of which too little is known is left out."""
+    def tracked(self, resting: frozenset[Target], lacking: Mapping[str, str], now_ns: int) -> dict[str, bool | str]:
+        """Which of the tracked servers have all their quorums; one of which too little is known is left out.
+
+        A server that the kernel is `lacking` cannot be served from here, whatever its backends do: it has a reason in
+        words instead.
+        """
         unsure = {
             key[0]
             for target, recalled in self._unsure.items()
@@ -154,14 +158,17 @@ class Balancer:
             for key, _ in self._users.get(target, ())
         }
         words: dict[str, bool] = {}
+        unserved: dict[str, bool | str] = {}
         silent = set()
         wanted = frozenset(self.config.tracked)
         for server in self.config.servers if wanted else ():
             for name in wanted.intersection((server.name, server.virtual_server)):
                 words[name] = words.get(name, True) and self._has_quorum(server)
+                if server.name in lacking:
+                    unserved.setdefault(name, f"the kernel cannot balance it ({lacking[server.name]})")
                 if server.name in unsure:
                     silent.add(name)
-        return {name: good for name, good in words.items() if name not in silent}
+        return {name: good for name, good in words.items() if name not in silent} | unserved
 
     def _has_quorum(self, server: ServerConfig) -> bool:
         pools = [self.pools.get((server.name, family)) for family in families(server)]

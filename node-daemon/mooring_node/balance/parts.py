@@ -43,6 +43,9 @@ class Tables(Protocol):
         """Do a piece of what is to be done; when to call again."""
 
     def remarks(self, owners: Owners) -> tuple[Remark, ...]: ...
+    def lacking(self, owners: Owners) -> dict[str, str]:
+        """The servers of which a service is not in the kernel, and why, in a few words."""
+
     def release(self) -> tuple[str, ...]:
         """Take away all that is ours; what could not be."""
 

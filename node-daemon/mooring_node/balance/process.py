@@ -37,6 +37,8 @@ END_PATIENCE_S = 10.0
 #: Of a kind, where a person is told.
 MOST_NAMED = 100
 HOLDING = "holding"
+LACKING = "lacking"
+LONGEST_WHY = 200
 
 
 class Process:
@@ -54,6 +56,8 @@ class Process:
         self._results = Results(state.results, lambda words: self._teller.log("error", words))
         results = self._results.read()
         self._holding = frozenset(map(str, results.get(HOLDING, ())))
+        self._lacking: dict[str, str] = dict(said) if isinstance(said := results.get(LACKING), dict) else {}
+        """Servers that the kernel does not have; until it was tried, those of the predecessor."""
         self._balancer = Balancer(results, board.vouched_ns())
         self._servers: dict[str, ServerConfig] = {}
         self._owners: dict[ServiceKey, str] = {}
@@ -75,7 +79,7 @@ class Process:
         self._tables_due_ns = 0
         self._look_at_ns = 0
         self._track_at_ns = 0
-        self._tracked: dict[str, bool] = {}
+        self._tracked: dict[str, bool | str] = {}
 
     async def run(self) -> None:
         """Until it is told to stop, or there is nothing left to run; what it has set is gone then."""
@@ -217,7 +221,7 @@ class Process:
         """On disk first, then to the kernel, then to everybody else."""
         news = self._balancer.take()
         if not self._begun:
-            self._results.begin({**news.learned, HOLDING: sorted(self._holding)})
+            self._results.begin({**news.learned, HOLDING: sorted(self._holding), LACKING: self._lacking})
             self._begun = True
         else:
             for key, value in news.learned.items():
@@ -235,9 +239,14 @@ class Process:
             self._wanted = self._balancer.table
             self._parts.tables.want(self._wanted, self._balancer.config.sync)
         self._tables_due_ns = self._parts.tables.turn(now)
+        lacking = self._parts.tables.lacking(self._owners) if self._balancer.config.tracked else {}
+        lacking = {name: why[:LONGEST_WHY] for name, why in lacking.items()}
+        if lacking != self._lacking:
+            self._lacking = lacking
+            self._results.put(LACKING, lacking)
 
     def _tell(self, now: int) -> None:
-        tracked = self._balancer.tracked(self._resting, now)
+        tracked = self._balancer.tracked(self._resting, self._lacking, now)
         if now >= self._track_at_ns or tracked != self._tracked:
             self._tracked, self._track_at_ns = tracked, now + TRACKED_NS
             for part in Teller.tracked_parts(tracked):

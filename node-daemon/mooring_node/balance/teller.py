@@ -83,13 +83,13 @@ class Teller:
         return self._not_before_ns if self._changed and self._outbox.idle else None
 
     @staticmethod
-    def tracked_parts(tracked: Mapping[str, bool]) -> Iterator[dict[str, Any]]:
+    def tracked_parts(tracked: Mapping[str, bool | str]) -> Iterator[dict[str, Any]]:
         """As messages that fit the channel."""
         yield from ({"tracked": dict(batch)} for batch in _fitting(tracked.items()))
 
 
-def _fitting(entries: Iterable[tuple[str, bool]]) -> Iterator[list[tuple[str, bool]]]:
-    batch: list[tuple[str, bool]] = []
+def _fitting(entries: Iterable[tuple[str, bool | str]]) -> Iterator[list[tuple[str, bool | str]]]:
+    batch: list[tuple[str, bool | str]] = []
     size = 0
     for entry in entries:
         batch.append(entry)

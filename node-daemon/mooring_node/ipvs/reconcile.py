@@ -63,6 +63,10 @@ class Reconciler:
         self._readings: dict[ServiceKey, tuple[Counters, Mapping[DestinationKey, Load]]] = {}
         self._retries = Retries()
         self._started = False
+        self._standing: set[ServiceKey] = set()
+        """Of ours, as far as anybody knows: a kernel that cannot be read has not lost them."""
+        self._absent: dict[ServiceKey, Problem] = {}
+        """Wanted, and not set, because they were refused."""
         self._broken: Problem | None = None
         self._breaks = 0
         self._not_before = 0
@@ -76,6 +80,8 @@ class Reconciler:
         for key in changed:
             self._dirty[key] = None
             self._retries.forget(key)
+        for key in self._absent.keys() - table.keys():
+            del self._absent[key]
         self._desired = dict(table)
 
     def turn(self, now_ns: int) -> int:
@@ -90,6 +96,8 @@ class Reconciler:
             self._breaks += 1
             self._broken, self._not_before = _broken(error), now_ns + pause_ns(self._breaks)
             self._started = False
+            if isinstance(error, IpvsMissingError):
+                self._standing.clear()
             return self._not_before
         self._broken, self._breaks = None, 0
         return self._due(now_ns)
@@ -102,6 +110,16 @@ class Reconciler:
     def problems(self) -> tuple[Problem, ...]:
         """What is not as it should be now."""
         return self._retries.problems if self._broken is None else (self._broken, *self._retries.problems)
+
+    @property
+    def lacking(self) -> Mapping[ServiceKey, Problem]:
+        """Services that are wanted and that the kernel does not have, as far as is known, and why.
+
+        One that has not been tried yet is not among them, nor one that somebody else has set: it stands.
+        """
+        if self._broken is None:
+            return self._absent
+        return dict.fromkeys((key for key in self._desired or {} if key not in self._standing), self._broken)
 
     @property
     def readings(self) -> Readings:
@@ -195,8 +213,11 @@ class Reconciler:
         if actual is None:
             self._known.pop(key, None)
             self._readings.pop(key, None)
+            self._standing.discard(key)
         else:
             self._known[key] = actual
+            self._standing.add(key)
+            self._absent.pop(key, None)
 
     # Writing.
 
@@ -208,11 +229,15 @@ class Reconciler:
             return ready
         taken = foreign(new, frozenset(self._kernel.find(new)), owned)
         refused = {key: foreign_problem(key) for key in taken}
+        for key in taken:
+            self._absent.pop(key, None)
         try:
             self._owned.write(services=owned.union(new) - taken)
         except OSError as error:
             message = f"not set, because it can't be recorded as ours first: {error}"
-            refused |= {key: Problem(Trouble.NOT_RECORDED, message, key) for key in new if key not in taken}
+            unrecorded = {key: Problem(Trouble.NOT_RECORDED, message, key) for key in new if key not in taken}
+            self._absent |= unrecorded
+            refused |= unrecorded
         for key, problem in refused.items():
             self._retries.hold(key, now_ns + AUDIT_NS, problem)
         return [key for key in ready if key not in refused]
@@ -256,6 +281,7 @@ class Reconciler:
             # It was not there a moment ago: somebody else was faster, and it is theirs.
             self._own(self._owned.services.difference([key]))
             self._retries.hold(key, now_ns + AUDIT_NS, foreign_problem(key))
+            self._absent.pop(key, None)
             return
         undone = {each.operation for each in refused}
         done = [each for each in operations if each.service == key and each not in undone]
@@ -263,6 +289,8 @@ class Reconciler:
         self._unsure[key] = None
         surprise = first.errno in _SURPRISES and first.module is None
         self._retries.refuse(key, now_ns, _refused(first), at_once=surprise)
+        if self._retries.holds(key) and key not in self._known and key in (self._desired or {}):
+            self._absent[key] = _refused(first)
 
     def _own(self, fewer: Iterable[ServiceKey]) -> None:
         # A file that can't be written names more than is ours: the next start finds that it is not there.

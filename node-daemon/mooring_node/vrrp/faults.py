@@ -64,6 +64,8 @@ class Faults:
         self.present: frozenset[FaultReason] = frozenset()
         self.details: dict[FaultReason, str] = {}
         """What exactly a reason is about, where it is about one thing of several."""
+        self.instead: dict[FaultReason, str] = {}
+        """What to say of a reason, where its remedy would mislead."""
         self._cooling: dict[FaultReason, int] = {}
 
     def saw(self, seen: frozenset[FaultReason]) -> bool:
@@ -82,6 +84,8 @@ class Faults:
 
     def remedy(self, reason: FaultReason) -> str:
         """What to do about it, and about what."""
+        if self.instead.get(reason):
+            return self.instead[reason]
         detail = self.details.get(reason)
         return f"{detail}: {reason.remedy}" if detail else reason.remedy
 

@@ -40,7 +40,7 @@ from mooring_node.vrrp.states import (
     Tick,
 )
 from mooring_node.vrrp.text import address_text
-from mooring_node.vrrp.tracking import faulty, weighed, weights_text
+from mooring_node.vrrp.tracking import QUORUM_LOST, UNHEARD, Bad, faulty, weighed, weights_text
 from mooring_node.vrrp.translation import LastHeard, settings_of, visible_state, why_heard, why_now
 
 SECOND_NS = 1_000_000_000
@@ -75,7 +75,7 @@ class Group:
 
     def __init__(self, config: GroupConfig, services: Services, slot: Slot, *, maintenance: bool) -> None:
         self.config = config
-        self.bad: frozenset[str] = frozenset()
+        self.bad: Bad = {}
         """Tracked servers that are bad."""
         self._effective = weighed(config, self.bad)
         self.router = Router(settings_of(self._effective, maintenance))
@@ -241,7 +241,7 @@ class Group:
         self._tell_priority(told)
         self.refresh(now_ns)
 
-    def tracked(self, bad: frozenset[str], now_ns: int) -> None:
+    def tracked(self, bad: Bad, now_ns: int) -> None:
         """These tracked servers are bad now, of all that anybody tracks."""
         if bad == self.bad:
             return
@@ -317,7 +317,11 @@ class Group:
         lost = faulty(self.config.trackers, self.bad)
         if lost:
             seen |= {FaultReason.TRACKED}
-            self._faults.details[FaultReason.TRACKED] = ", ".join(each.server for each in lost)
+            below = [each.server for each in lost if self.bad[each.server] in (QUORUM_LOST, UNHEARD)]
+            others = [f"{each.server}: {self.bad[each.server]}" for each in lost if each.server not in below]
+            self._faults.details[FaultReason.TRACKED] = ", ".join(below)
+            # Backends and checks have nothing to do with what the kernel refuses.
+            self._faults.instead[FaultReason.TRACKED] = "" if below else ", ".join(others)
         return self._faults.saw(seen)
 
     def _fault(self, reason: FaultReason, now_ns: int, *, taken: bool = True) -> None:

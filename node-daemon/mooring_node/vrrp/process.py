@@ -26,7 +26,7 @@ from mooring_node.vrrp.refusals import Refusal, Refusals, Refused
 from mooring_node.vrrp.reports import Outbox, Reports
 from mooring_node.vrrp.text import address_text
 from mooring_node.vrrp.timers import Timers
-from mooring_node.vrrp.tracking import Words, tracked_names
+from mooring_node.vrrp.tracking import Bad, Words, tracked_names
 
 SECOND_NS = 1_000_000_000
 #: The supervisor sees progress at least this often, also when there is nothing to do.
@@ -82,7 +82,7 @@ class Process:
         self._configure_by_ns: int | None = None
         self._timers: Timers[Group] = Timers()
         self._words = Words()
-        self._bad = frozenset[str]()
+        self._bad: Bad = {}
         self.facts: dict[str, Any] = {}
 
     def say(self, level: str, message: str) -> None:

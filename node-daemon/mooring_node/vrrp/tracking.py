@@ -10,6 +10,7 @@ priority be (RFC 9568 6.4.2), so with Never a weight decides only the next elect
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from mooring_node.vrrp.config import GroupConfig, TrackerConfig
 from mooring_node.vrrp.states import OWNER_PRIORITY, SECOND_NS
@@ -19,6 +20,9 @@ from mooring_node.vrrp.states import OWNER_PRIORITY, SECOND_NS
 SILENCE_NS = 3 * SECOND_NS
 #: When this process itself did not run for so long, the others may not have, either.
 OWN_LATENESS_NS = SECOND_NS
+QUORUM_LOST, UNHEARD = "below its quorum", "nothing is heard of it"
+Bad: TypeAlias = Mapping[str, str]
+"""Tracked servers that are bad, and why."""
 LEAST_PRIORITY, MOST_PRIORITY = 1, OWNER_PRIORITY - 1
 
 
@@ -30,6 +34,8 @@ class Word:
     until_ns: int
     said: bool = True
     """False: nobody has spoken of it yet."""
+    why: str = ""
+    """Why it is bad, where that is not its quorum."""
 
 
 class Words:
@@ -37,7 +43,7 @@ class Words:
 
     def __init__(self) -> None:
         self._words: dict[str, Word] = {}
-        self._bad = frozenset[str]()
+        self._bad: Bad = {}
         self._looked_ns: int | None = None
         self._look_again_ns = 0
 
@@ -49,28 +55,32 @@ class Words:
         return not all(word.said for word in self._words.values())
 
     def hear(self, said: Mapping[str, object], now_ns: int) -> None:
-        """What was said of some of them; of others, nothing has changed."""
+        """What was said of some of them: true, false, or in words why it is bad; of others, nothing has changed."""
         self._look_again_ns = 0
         for name, good in said.items():
             if name in self._words:
-                self._words[name] = Word(good is True, now_ns + SILENCE_NS)
+                why = good if isinstance(good, str) else ""
+                self._words[name] = Word(good is True, now_ns + SILENCE_NS, why=why)
 
-    def bad(self, now_ns: int) -> frozenset[str]:
-        """Those that are bad now. To be called at each turn: a turn that comes late excuses everybody's silence."""
+    def bad(self, now_ns: int) -> Bad:
+        """Those that are bad now, with the reason.
+
+        To be called at each turn: a turn that comes late excuses everybody's silence.
+        """
         if self._looked_ns is not None and now_ns - self._looked_ns > OWN_LATENESS_NS:
             least_ns = now_ns + SILENCE_NS
             self._words = {
-                name: Word(word.good, max(word.until_ns, least_ns), word.said)
-                if word.until_ns > self._looked_ns
-                else word
+                name: replace(word, until_ns=max(word.until_ns, least_ns)) if word.until_ns > self._looked_ns else word
                 for name, word in self._words.items()
             }
             self._look_again_ns = 0
         self._looked_ns = now_ns
         if now_ns >= self._look_again_ns:
-            self._bad = frozenset(
-                name for name, word in self._words.items() if not word.good or now_ns >= word.until_ns
-            )
+            self._bad = {
+                name: word.why or (QUORUM_LOST if now_ns < word.until_ns else UNHEARD)
+                for name, word in self._words.items()
+                if not word.good or now_ns >= word.until_ns
+            }
             pending = (word.until_ns for word in self._words.values() if word.until_ns > now_ns)
             self._look_again_ns = min(pending, default=now_ns + SILENCE_NS)
         return self._bad
@@ -109,10 +119,12 @@ def weighed(config: GroupConfig, bad: Collection[str]) -> GroupConfig:
     return config if priority == config.priority else replace(config, priority=priority)
 
 
-def weights_text(trackers: Iterable[TrackerConfig], bad: Collection[str]) -> str:
+def weights_text(trackers: Iterable[TrackerConfig], bad: Bad) -> str:
     """What counts, for the log."""
-    said = (
-        f"{each.weight:+} as {each.server} is {'below its quorum' if each.server in bad else 'good'}"
-        for each in counting(trackers, bad)
-    )
+    said = (f"{each.weight:+} {_condition(each.server, bad)}" for each in counting(trackers, bad))
     return ", ".join(said) or "no weight counts"
+
+
+def _condition(server: str, bad: Bad) -> str:
+    why = bad.get(server, "good")
+    return f"as {server} is {why}" if why in ("good", QUORUM_LOST) else f"({server}: {why})"

@@ -1,21 +1,24 @@
-"""The daemon's checks process beside the others; checks and tracked servers work without IPVS, too."""
+"""The daemon's checks process beside the others; on a kernel that takes every table, see balancing_kernel.py."""
 
 import os
 import signal
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mooring_lab.servers import WebServer
 
+BALANCING = (sys.executable, str(Path(__file__).with_name("balancing_kernel.py")))
 TRACKED = {"name": "site", "virtualServer": {"name": "site"}}
 
 
 @pytest.fixture
 def bench(make_bench: Callable[..., Any]) -> Any:
     """One node, and two HTTP servers beside it."""
-    return make_bench(nodes=1, servers=2)
+    return make_bench(nodes=1, servers=2, daemon_command=BALANCING)
 
 
 def site(servers: tuple[WebServer, ...], **changes: Any) -> dict[str, Any]:
@@ -64,6 +67,7 @@ def test_a_checks_process_that_dies_takes_nothing_with_it(bench: Any, instance_o
     bench.wait(lambda: bench.restarts(bench.a, "checks") == 1, "a successor")
     bench.wait(lambda: report(bench).get("generation"), "its answer")
     assert bench.state(bench.a) == "Active"
+    bench.wait(lambda: len(bench.status(bench.a)["transitions"]) > 1, "both transitions to be written down")
     assert [each["after"] for each in bench.status(bench.a)["transitions"]] == ["Backup", "Active"]
 
 

@@ -1,12 +1,14 @@
 """A group that tracks a virtual server: it lets go, or loses priority, with the quorum of its backends.
 
-The kernel need not balance for that: what is tracked is what the checks say.
+The daemons run on a kernel that takes every table, see balancing_kernel.py; one test has what this kernel says.
 """
 
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ pytestmark = pytest.mark.netns
 
 ADDRESS = "10.0.0.100"
 PORT = 8080
+BALANCING = (sys.executable, str(Path(__file__).with_name("balancing_kernel.py")))
 
 
 class Backend:
@@ -38,6 +41,12 @@ class Backend:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Any]) -> Any:
+    """Two nodes whose kernels balance, and a client."""
+    return make_bench(daemon_command=BALANCING)
 
 
 @pytest.fixture
@@ -153,3 +162,22 @@ def test_what_is_tracked_and_not_there_is_told_by_name(bench, instance_of, backe
     bench.wait(lambda: any("there is no virtual server shop/web" in each for each in bench.problems(bench.a)), "it")
     assert bench.group(bench.a)["priority"] == 100, "the last good form goes on"
     assert bench.state(bench.a) == "Active"
+
+
+@pytest.mark.skipif(Path("/proc/net/ip_vs").exists(), reason="this kernel balances")
+def test_a_node_whose_kernel_cannot_balance_does_not_hold_what_it_would_drop(make_bench, instance_of):
+    bench = make_bench()
+    backend = Backend(bench)
+    backend.open()
+    with closing(backend):
+        bench.start(bench.a, instance_of(priority=150, tracking=tracking()), virtualServers=[server(backend)])
+        bench.wait_state(bench.a, "Fault")
+        bench.start(bench.b, instance_of(priority=100))
+        bench.wait_held(bench.b, ADDRESS)
+        assert bench.group(bench.a)["remedies"] == ["shop/web: the kernel cannot balance it (ip_vs is missing)"]
+        transitions = bench.group(bench.a)["transitions"]
+        bench.kill(bench.a, "checks")
+        bench.wait(lambda: bench.restarts(bench.a, "checks") == 1, "its successor")
+        heard = bench.group(bench.b)["members"][0]["advertsSent"]
+        bench.wait(lambda: bench.group(bench.b)["members"][0]["advertsSent"] > heard + 50, "five seconds of adverts")
+        assert bench.group(bench.a)["transitions"] == transitions, "a successor does not believe in the kernel either"

@@ -136,16 +136,22 @@ def test_what_drains_goes_in_its_time(server_of: Make) -> None:
 
 def test_a_name_is_a_server_s_or_that_of_all_servers_of_a_virtual_server(server_of: Make) -> None:
     life = Life(server_of(1), server_of(2, name="other", port=81, quorum_up=2))
-    assert life.balancer.tracked(frozenset(), 0) == {"web": True, "shop/web": True}
+    assert life.balancer.tracked(frozenset(), {}, 0) == {"web": True, "shop/web": True}
     life.found(TWO, BAD)
-    assert life.balancer.tracked(frozenset(), 0) == {"web": True, "shop/web": False}
+    assert life.balancer.tracked(frozenset(), {}, 0) == {"web": True, "shop/web": False}
     life.configure(server_of(1), tracked=("nobody",))
-    assert life.balancer.tracked(frozenset(), 0) == {}
+    assert life.balancer.tracked(frozenset(), {}, 0) == {}
+
+
+def test_what_the_kernel_lacks_is_told_in_words_whatever_its_backends_do(server_of: Make) -> None:
+    life = Life(server_of(1), server_of(2, name="other", port=81))
+    words = "the kernel cannot balance it (ip_vs is missing)"
+    assert life.balancer.tracked(frozenset(), {"other": "ip_vs is missing"}, 0) == {"web": True, "shop/web": words}
 
 
 def test_a_server_that_could_not_be_taken_up_has_no_quorum(server_of: Make) -> None:
     life = Life(server_of(1, addresses=("banana",)))
-    assert life.balancer.tracked(frozenset(), 0) == {"web": False, "shop/web": False}
+    assert life.balancer.tracked(frozenset(), {}, 0) == {"web": False, "shop/web": False}
 
 
 # Who checks.
@@ -209,18 +215,18 @@ def test_results_hold_for_three_intervals_and_then_nothing_is_said_of_them(serve
     after = life.successor(server_of(2), vouched=end, now=end + SECOND_NS)
     until = end + 3 * SECOND_NS
     both = {"web": True, "shop/web": True}
-    assert after.balancer.tracked(frozenset(), until - 1) == both
-    assert after.balancer.tracked(frozenset(), until) == {}
+    assert after.balancer.tracked(frozenset(), {}, until - 1) == both
+    assert after.balancer.tracked(frozenset(), {}, until) == {}
     # The table waits for the checks; what rests is known as well as it can be.
     assert after.weights() == {"1": 1, "2": 1}
-    assert after.balancer.tracked(frozenset({ONE, TWO}), until) == both
+    assert after.balancer.tracked(frozenset({ONE, TWO}), {}, until) == both
     after.found(ONE, GOOD)
-    assert after.balancer.tracked(frozenset(), until) == {}
+    assert after.balancer.tracked(frozenset(), {}, until) == {}
     # A successor's successor is as unsure of what neither has checked.
     third = after.successor(server_of(2), vouched=until + SECOND_NS, now=until + SECOND_NS)
-    assert third.balancer.tracked(frozenset(), until + SECOND_NS) == {}
+    assert third.balancer.tracked(frozenset(), {}, until + SECOND_NS) == {}
     third.found(TWO, GOOD)
-    assert third.balancer.tracked(frozenset(), until + SECOND_NS) == both
+    assert third.balancer.tracked(frozenset(), {}, until + SECOND_NS) == both
 
 
 @pytest.mark.parametrize("spoilt", [7, "x", {}, {"finding": 7}, {"finding": {"good": "x"}}, {"backends": [[]]}, [1]])

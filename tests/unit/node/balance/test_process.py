@@ -62,6 +62,7 @@ class FakeTables:
     sync: SyncConfig | None = None
     left: tuple[str, ...] = ()
     complaints: tuple[Remark, ...] = ()
+    lacks: dict[str, str] = field(default_factory=dict)
     released: bool = False
     on_want: Callable[[], None] = lambda: None
 
@@ -75,6 +76,9 @@ class FakeTables:
 
     def remarks(self, _owners: Owners) -> tuple[Remark, ...]:
         return self.complaints
+
+    def lacking(self, _owners: Owners) -> dict[str, str]:
+        return self.lacks
 
     def release(self) -> tuple[str, ...]:
         self.released = True
@@ -282,6 +286,27 @@ def test_what_is_found_is_on_disk_before_the_kernel_has_it(story: Story, server_
         bench.checker.told(bench.checker.wanted[0], REFUSED)
         await bench.until(lambda: seen)
         assert seen == [True]
+
+    story(tell)
+
+
+def test_what_the_kernel_lacks_is_tracked_as_bad_also_by_a_successor(story: Story, server_of: Make) -> None:
+    words = {"shop/web": "the kernel cannot balance it (ip_vs is missing)"}
+
+    async def tell(bench: Bench) -> None:
+        bench.put(server_of(2), tracked=("shop/web",))
+        bench.begin()
+        bench.tables.lacks = {"web": "ip_vs is missing"}
+        await bench.until(lambda: words in bench.said("vrrp", "tracked"))
+        await bench.until(lambda: "ip_vs is missing" in bench.state.results.read_text())
+        await bench.die()
+        before = len(bench.said("vrrp", "tracked"))
+        bench.begin()
+        await bench.until(lambda: len(bench.said("vrrp", "tracked")) > before)
+        assert bench.said("vrrp", "tracked")[before] == words, "before the kernel has been tried"
+        bench.tables.lacks = {}
+        await bench.until(lambda: bench.said("vrrp", "tracked")[-1] == {"shop/web": True})
+        await bench.stop()
 
     story(tell)
 

@@ -260,6 +260,26 @@ def test_a_missing_module_is_named_and_costs_only_its_service(process: Process, 
     assert process.reconciler.problems == ()
 
 
+def test_lacking_is_what_was_refused_and_not_what_stands(process: Process, kernel: FakeKernel) -> None:
+    kernel.refuse[(Action.NEW_SERVICE, WEB)] = errno.EINVAL
+    process.reconciler.want(BOTH)
+    assert not process.reconciler.lacking, "nothing has been tried"
+    process.run()
+    assert set(process.reconciler.lacking) == {WEB}
+    process.reconciler.want({WEB: balanced(ONE), DNS: balanced(ONE)})
+    assert set(process.reconciler.lacking) == {WEB}, "another backend does not make it stand"
+    kernel.breaks = OSError(errno.ETIMEDOUT, "no answer")
+    process.run(seconds=2)
+    assert set(process.reconciler.lacking) == {WEB}, "who cannot be asked has not lost anything"
+    kernel.breaks = IpvsMissingError(errno.ENOENT, "the kernel lacks the module ip_vs")
+    process.run(seconds=60)
+    assert {key: each.module for key, each in process.reconciler.lacking.items()} == {WEB: "ip_vs", DNS: "ip_vs"}
+    kernel.breaks = None
+    kernel.refuse.clear()
+    process.run(seconds=120)
+    assert not process.reconciler.lacking
+
+
 def test_a_refused_destination_leaves_the_others_of_its_service(process: Process, kernel: FakeKernel) -> None:
     kernel.refuse = {(Action.SET_DESTINATION, WEB): errno.ENOMEM}
     process.want(BOTH)

@@ -30,7 +30,7 @@ from mooring_node.vrrp.refusals import Refusal, Refused
 from mooring_node.vrrp.snapshot import parts
 from mooring_node.vrrp.states import Active, Backup, Doubting, Leaving, Observing, Pace
 from mooring_node.vrrp.timing import active_down_ns, deadline, skew_ns
-from mooring_node.vrrp.tracking import effective_priority
+from mooring_node.vrrp.tracking import QUORUM_LOST, effective_priority
 from mooring_node.vrrp.translation import LastHeard, visible_state
 
 S = 1_000_000_000
@@ -680,7 +680,7 @@ def test_a_lower_priority_is_said_at_once(bench_of: BenchOf) -> None:
     assert spoken(group) == 148
     state = group.group.router.state
     group.wire.frames()
-    group.group.tracked(frozenset({"shop/db"}), group.now)
+    group.group.tracked(dict.fromkeys(["shop/db"], QUORUM_LOST), group.now)
     assert spoken(group) == 98
     assert group.reports.priorities == [98]
     assert group.reports.logs[-1] == ("info", "priority 148 -> 98: -50 as shop/db is below its quorum, +20 as shop/web"
@@ -696,14 +696,14 @@ def test_a_lower_priority_is_said_at_once(bench_of: BenchOf) -> None:
 
 def test_a_backup_judges_by_the_priority_that_counts(bench_of: BenchOf) -> None:
     group = bench_of(WEIGHED)
-    group.group.tracked(frozenset({"shop/db"}), group.now)
+    group.group.tracked(dict.fromkeys(["shop/db"], QUORUM_LOST), group.now)
     assert group.wire.sent == [], "nothing is said before it starts"
     group.start()
     for second in range(1, 6):
         group.run(NOW + second * S)
         group.hear(120)
     assert isinstance(group.group.router.state, Backup)
-    group.group.tracked(frozenset(), group.now)
+    group.group.tracked({}, group.now)
     for second in range(6, 11):
         group.run(NOW + second * S)
         if not isinstance(group.group.router.state, Active):
@@ -716,7 +716,7 @@ def test_a_lost_quorum_is_a_fault_by_name(bench_of: BenchOf) -> None:
     group = bench_of(BOUND)
     group.start()
     group.run(NOW + 4 * S)
-    group.group.tracked(frozenset({"shop/web", "nobody/here"}), group.now)
+    group.group.tracked(dict.fromkeys(["shop/web", "nobody/here"], QUORUM_LOST), group.now)
     assert group.group.faults == {FaultReason.TRACKED}
     assert group.wire.sent[-1] == 0, "the others need not wait"
     assert not group.kernel.addresses
@@ -728,16 +728,26 @@ def test_a_lost_quorum_is_a_fault_by_name(bench_of: BenchOf) -> None:
     assert group.group.remedies == [f"shop/web: {FaultReason.TRACKED.remedy}"]
     group.run(group.now + 10 * S)
     assert visible_state(group.group.router) == "Fault"
-    group.group.tracked(frozenset({"nobody/here"}), group.now)
+    group.group.tracked(dict.fromkeys(["nobody/here"], QUORUM_LOST), group.now)
     assert visible_state(group.group.router) == "Fault", "one interval of quiet first"
     group.run(group.now + S)
     assert visible_state(group.group.router) == "Backup"
     assert group.group.faults == frozenset()
 
 
+def test_what_the_kernel_cannot_balance_is_a_fault_in_its_words(bench_of: BenchOf) -> None:
+    group = bench_of(BOUND)
+    group.start()
+    group.run(NOW + 4 * S)
+    group.group.tracked({"shop/web": "the kernel cannot balance it (ip_vs is missing)"}, group.now)
+    assert group.group.remedies == ["shop/web: the kernel cannot balance it (ip_vs is missing)"]
+    group.group.tracked({"shop/web": QUORUM_LOST}, group.now)
+    assert group.group.remedies == [f"shop/web: {FaultReason.TRACKED.remedy}"]
+
+
 def test_a_group_begins_in_fault_where_the_quorum_is_lost_already(bench_of: BenchOf) -> None:
     group = bench_of(BOUND)
-    group.group.tracked(frozenset({"shop/db"}), group.now)
+    group.group.tracked(dict.fromkeys(["shop/db"], QUORUM_LOST), group.now)
     group.start()
     assert visible_state(group.group.router) == "Fault"
     assert group.wire.sent == []
@@ -745,7 +755,7 @@ def test_a_group_begins_in_fault_where_the_quorum_is_lost_already(bench_of: Benc
 
 def test_trackers_come_and_go_with_the_configuration(bench_of: BenchOf) -> None:
     group = bench_of(CONFIG)
-    group.group.tracked(frozenset({"shop/db"}), group.now)
+    group.group.tracked(dict.fromkeys(["shop/db"], QUORUM_LOST), group.now)
     group.start()
     group.run(NOW + 4 * S)
     group.group.reconfigure(WEIGHED, group.now, maintenance=False)
@@ -762,7 +772,7 @@ def test_trackers_come_and_go_with_the_configuration(bench_of: BenchOf) -> None:
 
 def test_what_is_tracked_is_told(bench_of: BenchOf) -> None:
     group = bench_of(WEIGHED)
-    group.group.tracked(frozenset({"shop/db"}), group.now)
+    group.group.tracked(dict.fromkeys(["shop/db"], QUORUM_LOST), group.now)
     group.start()
     (part, _end) = parts([group.group], {}, group.now)
     (told,) = part["part"]
@@ -785,7 +795,7 @@ def test_no_walk_of_quorums_breaks_what_always_holds(bench_of: BenchOf, seed: in
     for _ in range(60):
         match chance.randrange(5):
             case 0 | 1:
-                group.tracked(frozenset(chance.sample(servers, chance.randrange(4))), bench.now)
+                group.tracked(dict.fromkeys(chance.sample(servers, chance.randrange(4)), QUORUM_LOST), bench.now)
             case 2:
                 bench.run(bench.now + chance.randrange(4 * S))
             case 3:
@@ -807,11 +817,11 @@ def test_no_walk_of_quorums_breaks_what_always_holds(bench_of: BenchOf, seed: in
 def test_a_quorum_lost_again_while_it_recovers_keeps_it_in_fault(bench_of: BenchOf) -> None:
     both = replace(WEIGHED, trackers=(*WEIGHED.trackers, TrackerConfig("bound", "shop/db")))
     bench = bench_of(both)
-    bench.group.tracked(frozenset({"shop/db"}), bench.now)
+    bench.group.tracked(dict.fromkeys(["shop/db"], QUORUM_LOST), bench.now)
     bench.start()
-    bench.group.tracked(frozenset(), bench.now)
+    bench.group.tracked({}, bench.now)
     bench.run(bench.now + S // 2)
-    bench.group.tracked(frozenset({"shop/db"}), bench.now)
+    bench.group.tracked(dict.fromkeys(["shop/db"], QUORUM_LOST), bench.now)
     bench.run(bench.now + 10 * S)
     assert visible_state(bench.group.router) == "Fault"
     assert not bench.kernel.addresses
@@ -819,9 +829,9 @@ def test_a_quorum_lost_again_while_it_recovers_keeps_it_in_fault(bench_of: Bench
 
 def test_a_fault_that_a_configuration_brings_while_it_recovers_keeps_it_in_fault(bench_of: BenchOf) -> None:
     bench = bench_of(BOUND)
-    bench.group.tracked(frozenset({"shop/db"}), bench.now)
+    bench.group.tracked(dict.fromkeys(["shop/db"], QUORUM_LOST), bench.now)
     bench.start()
-    bench.group.tracked(frozenset(), bench.now)
+    bench.group.tracked({}, bench.now)
     bench.group.reconfigure(replace(CONFIG, members=(replace(MEMBER, peers=()),)), bench.now, maintenance=False)
     bench.run(bench.now + 10 * S)
     assert bench.group.faults == {FaultReason.NO_PEERS}

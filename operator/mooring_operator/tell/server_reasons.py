@@ -41,6 +41,13 @@ class ServerReason(StrEnum):
         " they are there",
         "correct `spec.backends.service.name`, or create the Service, in the VirtualServer's own namespace",
     )
+    QUORUM_OUT_OF_REACH = (
+        "QuorumOutOfReach",
+        _ACCEPTED,
+        _TRUE,
+        "all backends of a family together have less weight than a quorum takes, so there is none even if all are up",
+        "lower `spec.quorum.up`, or add backends or weight",
+    )
     INVALID = (
         "Invalid",
         _ACCEPTED,
@@ -252,7 +259,7 @@ class ServerReason(StrEnum):
         "NoBackends",
         _READY,
         _FALSE,
-        "a port has no backends at all and no sorry server that answers: connections are refused",
+        "a port has no backends but such as drain, and no sorry server that answers: connections are refused",
         "look whether the Service has endpoints that are ready (`kubectl get endpointslices`)",
     )
     NO_QUORUM = (

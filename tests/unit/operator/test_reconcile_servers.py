@@ -160,7 +160,9 @@ def test_a_hundred_that_go_down_together_are_one_event() -> None:
     shop.downs = tuple(down(each) for each in addresses)
     shop.settle()
     lost, fallen = shop.events()[before:]
-    assert lost.startswith("QuorumLost: https: no quorum: 0 of 100 backends are up on n1; down: 10.1.1.1:8443 (conn")
+    assert lost.startswith(
+        "QuorumLost: https: no quorum: weight 0 of 100 is up, 1 is needed; 0 of 100 backends are up on n1; down: 10.1."
+    )
     assert "and 97 more" in lost
     assert fallen.startswith("BackendDown: https (0 of 100 backends are up): 10.1.1.1:8443 (connection refused), ")
     # As many as a status lists.
@@ -194,6 +196,10 @@ def test_a_service_without_endpoints_has_no_backends() -> None:
     shop.endpoints()
     shop.settle()
     assert shop.condition("Ready") == ("False", "NoBackends", "https: there are no backends on n1")
+    (entry,) = shop.entries("n1")
+    shop.report("n1", virtualServers=[shop.server_report(entry, draining=3)])
+    shop.running.settle()
+    assert shop.condition("Ready") == ("False", "NoBackends", "https: there are no backends on n1; 3 are draining")
     assert shop.status()["backendSummary"] == "0/0"
 
 
@@ -471,6 +477,42 @@ def test_both_families_of_a_port_are_one_port_in_the_status() -> None:
     assert shop.condition("Ready")[2].endswith(
         "down: [fd00::1]:8443 (connection refused), [fd00::2]:8443 (connection refused)"
     )
+
+
+@pytest.mark.parametrize(
+    ("quorum", "fallen", "words"),
+    [
+        ({"up": 2}, 2, "no quorum: weight 1 of 3 is up, 2 are needed; 1 of 3 backends are up on n1; down: "),
+        ({"up": 2, "hysteresis": 1}, 1, "no quorum: weight 2 of 3 is up, 3 are needed; 2 of 3"),
+        ({"up": 4}, 0, "no quorum: weight 3 is up, quorum.up needs 4; all 3 backends together have 3: lower spec.quo"),
+    ],
+)
+def test_without_a_quorum_ready_names_weight_and_need(quorum: dict[str, int], fallen: int, words: str) -> None:
+    shop = Balanced(server=virtual_server(KEY, quorum=quorum)).settle()
+    shop.downs = tuple(map(down, BACKENDS[:fallen]))
+    for name in ("n1", "n2"):
+        shop.report(name, virtualServers=[shop.server_report(shop.entries(name)[0], quorum=False)])
+    shop.running.settle()
+    status, reason, message = shop.condition("Ready")
+    assert (status, reason) == ("False", "NoQuorum")
+    assert message.startswith(f"https: {words}")
+
+
+def test_a_sorry_server_answers_in_its_own_family_alone() -> None:
+    shop = two_families()
+    shop.downs = tuple(map(down, (*BACKENDS, "fd00::1", "fd00::2")))
+    (entry,) = shop.entries("n1")
+    reports = [shop.server_report(entry, sorry=True), shop.server_report(entry, family="IPv6")]
+    shop.report("n1", virtualServers=reports)
+    shop.running.settle()
+    status, reason, message = shop.condition("Ready")
+    assert (status, reason) == ("False", "NoQuorum")
+    words = "the sorry server answers on 10.0.0.100; nobody answers on 2001:db8::100 (it is IPv4); 0 of 5 backends"
+    assert message.startswith(f"https: {words}")
+    reports[1]["sorry"] = True
+    shop.report("n1", virtualServers=reports)
+    shop.running.settle()
+    assert shop.reason("Ready") == "SorryServer"
 
 
 def test_where_addresses_are_spread_the_holder_that_is_worse_off_speaks() -> None:

@@ -3,6 +3,8 @@
 import pytest
 from tests.unit.operator.serving import ALL, EVERYTHING, endpoint, endpoint_slice, virtual_server
 
+from mooring_api.problems import Severity
+
 FOUR, SIX = "10.0.5.1/16", "2001:db8::5/64"
 
 
@@ -110,6 +112,46 @@ def test_a_service_that_is_not_there_yet(shop):
     plan = shop()
     assert backends(plan) == []
     assert told(plan) == [("ServiceNotFound", "spec.backends.service.name")]
+    (finding,) = plan.servers["shop/shop"].findings
+    message = "there are no EndpointSlices of Service shop/shop: it is misspelt, was deleted, or selects nothing"
+    assert finding.problem.message == message
+    assert finding.problem.severity is Severity.WARNING
+
+
+OUT_OF_REACH = ("QuorumOutOfReach", "spec.quorum.up")
+
+
+@pytest.mark.parametrize(
+    ("quorum", "weight", "words"),
+    [
+        ({"up": 4}, 1, "quorum.up needs 4; all 3 backends together have 3: lower spec.quorum.up"),
+        ({"up": 3, "hysteresis": 1}, 1, "quorum.up with hysteresis needs 4; all 3 backends together have 3: lower"),
+        ({"up": 3}, 1, None),
+        ({"up": 4}, 2, None),
+    ],
+)
+def test_a_quorum_that_backends_can_never_have_is_a_remark(shop, quorum, weight, words):
+    service = {"service": {"name": "shop", "weight": weight}}
+    ending = endpoint("10.244.0.4", ready=False, serving=True, terminating=True)
+    plan = shop(slices("10.244.0.1", "10.244.0.2", "10.244.0.3", ending), backends=service, quorum=quorum)
+    assert told(plan) == ([OUT_OF_REACH] if words else [])
+    for finding in plan.servers["shop/shop"].findings:
+        assert finding.problem.message.startswith(f"https: IPv4: {words}")
+        assert finding.problem.severity is Severity.WARNING
+
+
+def test_each_family_has_a_quorum_of_its_own(shop):
+    four, six = slices("10.244.0.1", "10.244.0.2"), slices("fd00::1", suffix="six")
+    plan = shop(four, six, addresses=(FOUR, SIX), quorum={"up": 2})
+    assert told(plan) == [OUT_OF_REACH]
+    (finding,) = plan.servers["shop/shop"].findings
+    words = "https: IPv6: quorum.up needs 2; the only backend has 1: lower spec.quorum.up"
+    assert finding.problem.message == words
+
+
+def test_of_weights_that_checks_set_nobody_knows_the_sum(shop):
+    check = {"name": "load", "script": {"file": "load", "dynamicWeight": True}}
+    assert told(shop(slices("10.244.0.1"), quorum={"up": 9}, healthChecks=[check])) == []
 
 
 def test_static_servers_beside_a_service(shop):

@@ -14,6 +14,7 @@ from mooring_operator.plan.servers.claims import Claimed
 from mooring_operator.plan.servers.entries import Entry
 from mooring_operator.plan.servers.hosts import Hosts
 from mooring_operator.plan.servers.plans import LeftOut, PortPlan, ServerFinding, ServerReason
+from mooring_operator.plan.servers.quorums import out_of_reach
 from mooring_operator.plan.snapshot import virtual_server_name
 
 #: So many backends that are left out are named for one reason.
@@ -40,7 +41,8 @@ def entries_of(
         return (), ()
     service = server.spec.backends.service
     if service is not None and not slices:
-        message = f"Service {service.name} of namespace {server.metadata.namespace} has no EndpointSlices yet"
+        named = f"{server.metadata.namespace}/{service.name}"
+        message = f"there are no EndpointSlices of Service {named}: it is misspelt, was deleted, or selects nothing"
         findings.append(_warning(server, ServerReason.SERVICE_NOT_FOUND, "spec.backends.service.name", message))
     served = _served(server, slices)
     for part in _parts(server, claimed, slices, findings):
@@ -169,6 +171,10 @@ def _told(server: VirtualServer, part: _Part, entry: Entry) -> Iterator[ServerFi
         yield (_warning if warned else _error)(server, reason, part.place, message)
     service = server.spec.backends.service
     zones = {c.zone for c in entry.candidates} if service is not None and service.zones is not Zones.ANY else {None}
+    backends, spec = entry.plan.backends, server.spec
+    families = frozenset(map(family_of, entry.plan.addresses))
+    for wrong in out_of_reach(spec.quorum, spec.health_checks, backends, families, spec.forwarding):
+        yield _warning(server, ServerReason.QUORUM_OUT_OF_REACH, "spec.quorum.up", f"{part.name}: {wrong}")
     if over := beyond(entry.candidates, zones):
         message = f"one service takes {MAX_BACKENDS} backends, so the last {over} are left out; split the Service"
         yield _error(server, ServerReason.TOO_MANY_BACKENDS, part.place, message)

@@ -9,7 +9,7 @@ from mooring_api.virtualserver_status import BackendState, BackendStatus, Server
 from mooring_operator.tell.news import EVENT_LENGTH, News
 from mooring_operator.tell.reasons import ConditionType
 from mooring_operator.tell.server_reasons import SERVER_EVENTS, SERVER_REASONS, ServerEventReason, ServerReason
-from mooring_operator.tell.servers.ready import called
+from mooring_operator.tell.servers.quorum import called
 from mooring_operator.tell.wording import clipped, listed
 
 _LOST = (ServerReason.NO_BACKENDS, ServerReason.NO_QUORUM, ServerReason.SORRY_SERVER)

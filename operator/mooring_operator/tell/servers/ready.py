@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from mooring_api.nodeconfig_status import VirtualServerReport
 from mooring_api.virtualip import ConditionStatus, GroupStatus
-from mooring_api.virtualserver_status import MAX_LISTED_BACKENDS, BackendState, BackendStatus, ServerPortStatus
+from mooring_api.virtualserver_status import MAX_LISTED_BACKENDS, BackendState, ServerPortStatus
 from mooring_api.vrrp import Family
 from mooring_operator.plan.servers.plans import PortPlan
 from mooring_operator.tell.reasons import ConditionType, Reason
 from mooring_operator.tell.server_reasons import ServerReason
 from mooring_operator.tell.servers.programmed import ServerJudged, cannot_balance
+from mooring_operator.tell.servers.quorum import meaning
 from mooring_operator.tell.servers.scene import ServerScene
 from mooring_operator.tell.wording import clipped, listed
 
@@ -27,8 +28,6 @@ _ORDER = (
     ServerReason.DEGRADED,
     ServerReason.READY,
 )
-#: So many backends are named in a message, with as much of the reason.
-_NAMED, _REASON_LENGTH = 3, 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,12 @@ def _view(scene: ServerScene, key: str, groups: Mapping[str, GroupStatus], ports
         node=worst[0] if worst else None,
         **_sum([report for node, report in found if worst and node == worst[0]]),
     )
-    reason, words = _words(status) if worst else (ServerReason.NOT_REPORTED, "")
+    reason, words = ServerReason.NOT_REPORTED, ""
+    if worst:
+        own = [report for node, report in found if node == worst[0]]
+        entries = {entry.name: entry for entry in scene.reports.balancing(worst[0], key)}
+        held = _held(scene, key, groups, ports, worst[0])
+        reason, words = meaning(status, own, entries, held)
     if doubts:
         doubt = min((why for why, _ in doubts), key=_ORDER.index)
         told = listed(text for why, text in doubts if why is doubt)
@@ -89,6 +93,17 @@ def _view(scene: ServerScene, key: str, groups: Mapping[str, GroupStatus], ports
         counted = f"; {status.up} of {status.up + status.down} backends are up" if worst else ""
         reason, words = ServerReason.NOT_PROGRAMMED, f"{refused}{counted}"
     return PortView(status, reason, f"{name}: {words}", tuple(dict.fromkeys(node for node, _ in found)))
+
+
+def _held(
+    scene: ServerScene, key: str, groups: Mapping[str, GroupStatus], ports: Sequence[PortPlan], holder: str
+) -> dict[Family, list[str]]:
+    found: dict[Family, list[str]] = {}
+    for port in ports:
+        for address, family, node, _ in _holders(scene, key, groups, port):
+            if node == holder:
+                found.setdefault(family, []).append(address)
+    return found
 
 
 def _refused(scene: ServerScene, key: str, groups: Mapping[str, GroupStatus], ports: Sequence[PortPlan]) -> str:
@@ -169,30 +184,3 @@ def _sum(reports: Sequence[VirtualServerReport]) -> dict[str, object]:
         "draining": sum(report.draining for report in reports),
         "backends": tuple(backends[:MAX_LISTED_BACKENDS]),
     }
-
-
-def _words(status: ServerPortStatus) -> tuple[ServerReason, str]:
-    """What the holder's counts mean."""
-    total = status.up + status.down
-    counted = f"{status.up} of {total} backends are up on {status.node}{down_ones(status.backends, status.down)}"
-    if status.quorum:
-        return (ServerReason.DEGRADED if status.down else ServerReason.READY), counted
-    if status.sorry:
-        return ServerReason.SORRY_SERVER, f"the sorry server answers; {counted}"
-    if not total and not status.draining:
-        return ServerReason.NO_BACKENDS, f"there are no backends on {status.node}"
-    return ServerReason.NO_QUORUM, f"no quorum: {counted}"
-
-
-def down_ones(backends: Iterable[BackendStatus], count: int) -> str:
-    """`; down: 10.1.0.3:8443 (connection refused)`, for some of those that are; empty where none is."""
-    down = [called(backend) for backend in backends if backend.state is BackendState.DOWN][:_NAMED]
-    more = f", and {count - len(down)} more" if count > len(down) else ""
-    return f"; down: {', '.join(down)}{more}" if down else ""
-
-
-def called(backend: BackendStatus) -> str:
-    """`10.1.0.3:8443 (connection refused)`."""
-    host = f"[{backend.address}]" if ":" in backend.address else backend.address
-    place = f"{host}:{backend.port}" if backend.port else backend.address
-    return f"{place} ({clipped(backend.reason, _REASON_LENGTH)})" if backend.reason else place

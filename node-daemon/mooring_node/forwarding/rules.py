@@ -17,7 +17,7 @@ def ruleset(config: BalanceConfig, unwrapping: Iterable[str] = ()) -> str:
 
     `unwrapping`: interfaces on which packets appear that a director sent through a tunnel.
     """
-    parts = [*masquerade(config), *marking(config, sorted(unwrapping)), *guard(config.port_guards)]
+    parts = [*masquerade(config), *marking(config, sorted(unwrapping)), *guard(config)]
     if not parts:
         return ""
     return f"{REMOVE}table inet {TABLE} {{\n" + "\n".join(parts) + "\n}\n"

@@ -2,12 +2,20 @@
 
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 from tests.ipvs.forwarding.conftest import Wire
 from tests.ipvs.forwarding.wiring import Member
 
-from mooring_node.balance.config import BackendConfig, BalanceConfig, PortGuardConfig, ServerConfig, Way
+from mooring_node.balance.config import (
+    BackendAddressConfig,
+    BackendConfig,
+    BalanceConfig,
+    PortGuardConfig,
+    ServerConfig,
+    Way,
+)
 from mooring_node.ipvs.table import Method
 
 pytestmark = pytest.mark.guest
@@ -100,3 +108,68 @@ def test_what_the_node_merely_routes_to_the_address_goes_on(nodes: dict[str, Mem
     one.hold(VIP[4])
     client.ip(f"neigh replace {VIP[4]} lladdr {director.mac} dev eth0")
     assert client.ask(VIP[4], 8080).startswith("one")
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, UDP])
+def test_the_nodes_own_program_on_a_balanced_port_never_answers(
+    nodes: dict[str, Member], family: int, kind: socket.SocketKind
+) -> None:
+    """While IPVS has no such service: its module is missing, it was refused, it is not set yet, somebody removed it."""
+    client, director, one = nodes["client"], nodes["director"], nodes["one"]
+    director.serve(80, VIP[family], director.address(family))
+    protocol = 17 if kind == UDP else 6
+    guarded = config(family, one, enforce=True)
+    guarded = replace(
+        guarded,
+        servers=(replace(guarded.servers[0], protocol=protocol),),
+        port_guards=(PortGuardConfig((VIP[family],), True, ((protocol, 80),)),),
+    )
+    assert client.ask(VIP[family], 80, kind).startswith("director")
+    assert director.balance(guarded) == ()
+    assert client.ask(VIP[family], 80, kind) == f"one {director.address(family)}"
+    director.tool("ipvsadm", "--clear")
+    assert client.ask(VIP[family], 80, kind) == ""
+    assert client.ask(director.address(family), 80, kind).startswith("director")
+    assert director.ask(VIP[family], 80, kind).startswith("director")
+    counted = director.run(lambda forwarding: forwarding.counters())
+    assert counted["refused", VIP[family]][0] >= 1
+
+
+def test_a_connection_that_ipvs_does_not_know_is_reset(nodes: dict[str, Member]) -> None:
+    """So its client begins anew at once, instead of waiting for its own time limit after a takeover."""
+    client, director, one = nodes["client"], nodes["director"], nodes["one"]
+    director.balance(config(4, one, enforce=True))
+    with client.call(lambda: socket.create_connection((VIP[4], 80), 3)) as opened:
+        director.tool("ipvsadm", "--clear")
+        director.balance(config(4, one, enforce=True))
+        director.tool("conntrack", "-F")
+        opened.settimeout(3)
+        opened.send(b"who?")
+        with pytest.raises(ConnectionResetError):
+            opened.recv(1)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("others", [(), ("02:00:00:00:00:77",)])
+def test_a_director_that_is_a_backend_itself_answers(
+    nodes: dict[str, Member], family: int, others: tuple[str, ...]
+) -> None:
+    client, director = nodes["client"], nodes["director"]
+    director.serve(80)
+    direct = config(family, director, enforce=True, way=Way(Method.DIRECT_ROUTE))
+    server = replace(direct.servers[0], virtual_server="shop/web", other_directors=others)
+    hosted = (BackendAddressConfig(VIP[family], ("eth0",)),)
+    assert director.balance(replace(direct, servers=(server,), backend_addresses=hosted)) == ()
+    assert client.ask(VIP[family], 80) == f"director {client.address(family)}"
+    # In a file nobody says that this node answers for the address.
+    assert director.balance(direct) == ()
+    assert client.ask(VIP[family], 80) == f"director {client.address(family)}"
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_director_that_is_a_backend_by_nat_answers(nodes: dict[str, Member], family: int) -> None:
+    client, director = nodes["client"], nodes["director"]
+    director.serve(8080)
+    assert director.balance(config(family, director, enforce=True)) == ()
+    assert client.ask(VIP[family], 80) == f"director {client.address(family)}"

@@ -86,3 +86,24 @@ def test_equal_configurations_give_equal_text_in_whatever_order() -> None:
     one = BalanceConfig(1, (WEB, other), (), (guard,))
     two = BalanceConfig(2, (other, WEB), (), (replace(guard, addresses=guard.addresses[::-1]),))
     assert ruleset(one, ("tunl0", "gre0")) == ruleset(two, ("gre0", "tunl0"))
+
+
+def _balanced(server: ServerConfig, *hosted: str, enforce: bool = True) -> bool:
+    """Whether packets that IPVS left are dropped."""
+    addresses = tuple(BackendAddressConfig(each, ("eth0",)) for each in hosted)
+    guard = PortGuardConfig(server.addresses, enforce, ((server.protocol, server.port),))
+    text = ruleset(BalanceConfig(1, (server,), addresses, (guard,)))
+    assert ("hook input" in text) is ("untaken4" in text) or server.other_directors
+    return "set balanced4" in text
+
+
+def test_what_ipvs_leaves_is_for_nobody_unless_a_backend_may_be_this_node() -> None:
+    assert _balanced(WEB)
+    assert not _balanced(WEB, enforce=False)
+    direct = replace(WEB, virtual_server="shop/web", backends=(BackendConfig("10.0.0.2", 80, way=DIRECT),))
+    assert _balanced(direct)
+    assert not _balanced(direct, "10.0.0.100")
+    assert not _balanced(replace(direct, other_directors=OTHERS))
+    assert not _balanced(replace(direct, virtual_server=None))
+    assert not _balanced(replace(WEB, virtual_server=None, sorry=SorryConfig("10.0.0.9", 80, DIRECT)))
+    assert not _balanced(replace(WEB, backends=(BackendConfig("10.0.0.100", 80),)))

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from mooring_api.nodeconfig_status import BALANCING
 from mooring_api.problems import Problem
+from mooring_node.agent.balance_problems import ProblemLog, merged
 from mooring_node.agent.server_report import Told, bounded, is_well, worst_first
 from mooring_node.balance.config import BalanceConfig
 from mooring_node.channel import Channel
@@ -21,7 +22,7 @@ PATIENCE_NS = 3 * SECOND_NS
 STATUS_BYTES = 192 * 1024
 ABOUT_BYTES = 48 * 1024
 MOST_TOLD = 64
-LONGEST_TOLD = 400
+SILENT = "the checks process does not answer; see the daemon's log"
 
 Message: TypeAlias = Mapping[str, Any]
 
@@ -53,6 +54,7 @@ class Balancing:
         self._held_told_at_ns = -AGAIN_NS
         self._parts: dict[int, Message] = {}
         self._bounded: tuple[Report, Told] | None = None
+        self._problem_log = ProblemLog(log)
 
     @property
     def wanted(self) -> bool:
@@ -81,13 +83,13 @@ class Balancing:
         """What keeps something of the configuration from running, and what somebody should know of it."""
         said = [_problem(each) for each in self.report.problems]
         if self.silent:
-            said.append(Problem("", BALANCING[0], "the checks process does not answer; see the daemon's log"))
+            said.append(Problem("", BALANCING[0], SILENT))
         return tuple(said)
 
     def about(self) -> dict[str, Any]:
         """For `mooring-node status`: the worst first, and no more than a message holds."""
         told = bounded(worst_first(self.report.servers), ABOUT_BYTES)
-        problems = self.problems()
+        problems = self._lines()
         return {
             "wanted": self.wanted,
             "generation": self._config.generation,
@@ -95,10 +97,14 @@ class Balancing:
             "servers": len(self.report.servers),
             "well": sum(is_well(each) for each in self.report.servers),
             "listed": list(told.reports),
-            "problems": [_text(each) for each in problems[:MOST_TOLD]],
+            "problems": problems[:MOST_TOLD],
             "moreProblems": max(0, len(problems) - MOST_TOLD),
             "kubeProxy": self.report.kube_proxy,
         }
+
+    def _lines(self) -> list[str]:
+        lines = list(merged(self.report.problems).values())
+        return [*lines, SILENT] if self.silent else lines
 
     # What it is told.
 
@@ -122,6 +128,7 @@ class Balancing:
     def turn(self, now: int) -> None:
         """To be called now and then."""
         self.hold(self._held, now)
+        self._problem_log.turn(self.report.problems, now)
         if not self.wanted or self._taken_up == self._config.generation:
             return
         if now - self._told_at_ns >= AGAIN_NS:
@@ -177,8 +184,9 @@ class Balancing:
     def _happened(self, told: Message) -> None:
         event, reason = told["event"], told.get("reason") or ""
         where = f" {_endpoint(told['address'], told['port'])}" if told.get("address") else ""
+        family = f" IPv{told['family']}" if told.get("family") else ""
         level = "warning" if event.endswith("Down") else "info"
-        self._log.write(level, f"{event}{where}{': ' if reason else ''}{reason}", told["server"])
+        self._log.write(level, f"{event}{where}{': ' if reason else ''}{reason}", f"{told['server']}{family}")
 
 
 def _problem(told: Message) -> Problem:
@@ -186,11 +194,6 @@ def _problem(told: Message) -> Problem:
     server = told.get("server", "")
     path = told.get("path") or (f"{BALANCING[0]}[]" if server else BALANCING[0])
     return Problem("", path, told["message"], instance=server, module=told.get("module", ""))
-
-
-def _text(problem: Problem) -> str:
-    text = f"{problem.instance}: {problem.message}" if problem.instance else problem.message
-    return text[:LONGEST_TOLD]
 
 
 def _endpoint(address: str, port: int) -> str:

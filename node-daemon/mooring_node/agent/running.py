@@ -118,7 +118,7 @@ class Running:
             self._tell(outcome.problems)
         if outcome.runtime is None:
             return
-        if outcome.problems and news:
+        if news and any(each.severity is Severity.ERROR for each in outcome.problems):
             self._log.write("warning", "what is wrong keeps its last good form; all else is as it was written")
         if outcome.changed:
             self.accepted_at_ns = now_ns()

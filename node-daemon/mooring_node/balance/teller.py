@@ -50,7 +50,13 @@ class Teller:
         wall = time.time()
         for each in happenings[:MOST_HAPPENINGS]:
             where = {"address": each.backend.address, "port": each.backend.port} if each.backend else {}
-            told = {"event": str(each.event), "server": each.server, "reason": each.reason, "time": wall}
+            told = {
+                "event": str(each.event),
+                "server": each.server,
+                "family": each.family,
+                "reason": each.reason,
+                "time": wall,
+            }
             self._outbox.put({"happened": {"address": None, "port": None, **where, **told}})
         more = len(happenings) - MOST_HAPPENINGS
         if more > 0:

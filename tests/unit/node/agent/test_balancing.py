@@ -166,14 +166,27 @@ def test_a_report_counts_when_it_is_whole(running: Bench) -> None:
 def test_what_happens_is_logged(running: Bench) -> None:
     plain = {"server": "web", "time": 1.0}
     where = {"address": "fd00::1", "port": 80}
-    running.balancing.hear({"happened": {"event": "BackendDown", "reason": "refused"} | where | plain})
+    running.balancing.hear({"happened": {"event": "BackendDown", "reason": "refused", "family": 6} | where | plain})
     running.balancing.hear({"happened": {"event": "QuorumUp", "reason": "", "address": None, "port": None} | plain})
     running.balancing.hear({"log": {"level": "error", "message": "oh", "server": "web"}})
     assert running.log.lines == [
-        ("warning", "web", "BackendDown [fd00::1]:80: refused"),
+        ("warning", "web IPv6", "BackendDown [fd00::1]:80: refused"),
         ("info", "web", "QuorumUp"),
         ("error", "web", "oh"),
     ]
+
+
+def test_what_cannot_be_balanced_is_logged_when_it_begins_and_when_it_ends(running: Bench) -> None:
+    missing = {"server": "", "path": "", "message": "the kernel lacks the module ip_vs", "module": "ip_vs"}
+    running.report({"problems": [missing]})
+    running.balancing.turn(NOW)
+    running.balancing.turn(NOW + 1)
+    line = "nothing is balanced: the kernel lacks the module ip_vs; checks go on"
+    assert running.log.lines == [("error", "", line)]
+    assert running.balancing.about()["problems"] == [line]
+    running.report({"problems": []})
+    running.balancing.turn(NOW + 2)
+    assert running.log.lines[1:] == [("info", "", f"no longer: {line}")]
 
 
 def test_a_person_is_told_the_worst_first_and_no_more_than_a_message_holds(running: Bench) -> None:

@@ -121,7 +121,8 @@ def test_what_happens_is_told_and_a_failed_rack_is_one_line_more() -> None:
         one, two = await all_of(theirs, lambda found: len(found) == 2)
         assert one["happened"].pop("time") > 0
         assert one["happened"] == {
-            "event": "BackendDown", "server": "web", "address": "2001:db8::1", "port": 80, "reason": "refused"
+            "event": "BackendDown", "server": "web", "family": 6,
+            "address": "2001:db8::1", "port": 80, "reason": "refused",
         }  # fmt: skip
         assert (two["happened"]["address"], two["happened"]["port"]) == (None, None)
         teller.happened([down] * (MOST_HAPPENINGS + 7))

@@ -9,8 +9,10 @@ from mooring_node.balance.config import BalanceConfig, SyncConfig
 from mooring_node.balance.notify import Programs
 from mooring_node.checks.config import Target
 from mooring_node.checks.verdict import Verdict
+from mooring_node.ipvs.modules import IPVS
 from mooring_node.ipvs.table import ServiceKey, Table
 
+SETTINGS_OF_IPVS = "net.ipv4.vs."
 Owners: TypeAlias = Mapping[ServiceKey, str]
 """The name of each service's server."""
 
@@ -24,6 +26,15 @@ class Remark(NamedTuple):
     message: str
     module: str = ""
     """The kernel module that is missing, where that is the trouble."""
+
+
+def without_consequences(remarks: tuple[Remark, ...]) -> tuple[Remark, ...]:
+    """Where IPVS is missing, that alone: its settings are missing with it, and so is its sync daemon."""
+    missing = [each for each in remarks if each.module == IPVS]
+    if not missing:
+        return remarks
+    rest = (each for each in remarks if each.module != IPVS and not each.message.startswith(SETTINGS_OF_IPVS))
+    return (missing[0], *rest)
 
 
 class Checker(Protocol):

@@ -9,7 +9,7 @@ from mooring_node.balance.balancer import Balancer
 from mooring_node.balance.config import BalanceConfig, ServerConfig
 from mooring_node.balance.desired import keys
 from mooring_node.balance.notify import Notifier
-from mooring_node.balance.parts import Parts, Remark
+from mooring_node.balance.parts import Parts, Remark, without_consequences
 from mooring_node.balance.pools import Finding
 from mooring_node.balance.results import Results
 from mooring_node.balance.store import Kept
@@ -253,7 +253,9 @@ class Process:
                 self._vrrp.send(part)
         refused = [Remark(name, "", f"not taken up: {why}") for name, why in self._balancer.refused.items()]
         self._teller.report(
-            now, (*refused, *self._parts.tables.remarks(self._owners), *self._remarks), self._parts.facts.kube_proxy()
+            now,
+            without_consequences((*refused, *self._parts.tables.remarks(self._owners), *self._remarks)),
+            self._parts.facts.kube_proxy(),
         )
 
     def _next_ns(self, now: int) -> int:

@@ -32,7 +32,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="print the digest of a page for a health check (keepalived: genhash)",
         description="Fetch a page as a health check does (HTTP/1.1, no redirection followed, nothing compressed, at"
         " most 1 MiB) and print the request with its digest as it belongs into healthChecks[].http.requests."
-        " Exit code: 0 printed, 1 there is no such page, 2 wrong usage.",
+        " Exit code: 0 printed, 1 there is no such page (a status that is not 2xx, too), 2 wrong usage.",
     )
     parser.add_argument("url", help="http:// or https://, with the backend's address or a name")
     parser.add_argument("--sha256", action="store_true", help="by SHA-256; else by MD5, as genhash")
@@ -43,6 +43,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--insecure", action="store_true", help="accept any certificate, as keepalived does")
     parser.add_argument("--authorities", type=Path, metavar="FILE", help="trusted authorities, PEM")
     parser.add_argument("--timeout", type=float, default=10.0, metavar="SECONDS", help="10 s by default")
+    parser.add_argument(
+        "--any-status", action="store_true", help="print it for another status than 2xx too, which a check then expects"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="print the digest alone")
     parser.set_defaults(run=run)
 
@@ -72,11 +75,13 @@ def run(options: argparse.Namespace) -> int:
     if fetched.cut:
         print(f"mooring digest: {options.url}: more than 1 MiB; a check would not accept it", file=sys.stderr)
         return FAILED
+    if fetched.status not in _FINE and not options.any_status:
+        hint = "if a check is to expect it, say --any-status"
+        print(f"mooring digest: {options.url}: the status is {fetched.status}; {hint}", file=sys.stderr)
+        return FAILED
     algorithm = "sha256" if options.sha256 else "md5"
     digest = digest_of(fetched.body, algorithm)
     print(digest if options.quiet else "\n".join(_manifest(question.request, fetched, algorithm, digest)))
-    if fetched.status not in _FINE:
-        print(f"mooring digest: note that the status is {fetched.status}", file=sys.stderr)
     return DONE
 
 

@@ -70,12 +70,21 @@ def test_the_digest_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == MD5 + "\n"
 
 
-def test_another_status_is_told_and_written(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("status", [404, 301, 503])
+def test_another_status_is_no_page(capsys: pytest.CaptureFixture[str], status: int) -> None:
+    with serving(answering(status)) as port:
+        assert main(["digest", f"http://127.0.0.1:{port}/"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert f"the status is {status}; if a check is to expect it, say --any-status" in printed.err
+
+
+def test_another_status_is_written_where_it_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(answering(404)) as port:
-        assert main(["digest", f"http://127.0.0.1:{port}/"]) == 0
+        assert main(["digest", "--any-status", f"http://127.0.0.1:{port}/"]) == 0
     printed = capsys.readouterr()
     assert request_of(printed.out).statuses == ("404",)
-    assert "the status is 404" in printed.err
+    assert printed.err == ""
 
 
 def test_tls(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

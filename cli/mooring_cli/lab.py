@@ -12,9 +12,15 @@ from mooring_api.duration import Duration
 from mooring_cli import lab_cluster, lab_servers
 from mooring_lab.cluster import ApiKind
 from mooring_lab.faults import Direction, Fault
+from mooring_lab.guest_again import has_ipvs
 from mooring_lab.lab import Lab, remove
 from mooring_lab.node import Node
 from mooring_lab.rights import LabError, require
+
+NO_IPVS = (
+    "this kernel has no IPVS: checks run, nothing is balanced; `make demo-balancing` uses a guest kernel"
+    " (modprobe ip_vs, where the kernel has it as a module)"
+)
 
 _FAULTS = {
     Fault.NODE: "pull the power cord: links cut, processes killed",
@@ -127,6 +133,8 @@ def _up(options: argparse.Namespace) -> int:
             sys.stdout.write(f"{server.name}  {server.address} (on {server.node})\n")
     if lab.has_api:
         sys.stdout.write(f"export KUBECONFIG={shlex.quote(str(lab.cluster.kubeconfig))}\n")
+    if lab.servers and not has_ipvs():
+        sys.stderr.write(f"mooring lab up: {NO_IPVS}\n")
     return 0
 
 

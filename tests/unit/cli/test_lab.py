@@ -1,6 +1,7 @@
 """How `mooring lab` reads what is typed."""
 
 import argparse
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -64,3 +65,26 @@ def test_missing_rights_come_before_everything_else(
         options = read(*words)
         assert options.run(options) == 1
         assert "needs CAP_NET_ADMIN" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("servers", "ipvs", "told"), [(1, False, True), (1, True, False), (0, False, False)])
+def test_servers_on_a_kernel_that_does_not_balance_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], servers: int, ipvs: bool, told: bool
+) -> None:
+    class Built:
+        machines = ()
+        has_api = False
+
+        def __init__(self, *_: Any, servers: int, **__: Any) -> None:
+            machine = SimpleNamespace(name="server-1")
+            self.servers = [SimpleNamespace(name="server-1", machine=machine)] * servers
+
+        def up(self) -> "Built":
+            return self
+
+    monkeypatch.setattr(lab, "require", lambda: None)
+    monkeypatch.setattr(lab, "Lab", Built)
+    monkeypatch.setattr(lab, "has_ipvs", lambda: ipvs)
+    options = read("up", "--servers", str(servers))
+    assert options.run(options) == 0
+    assert (lab.NO_IPVS in capsys.readouterr().err) is told

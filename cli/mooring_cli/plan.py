@@ -10,6 +10,7 @@ import yaml
 
 from mooring_api.problems import InvalidObject, Severity
 from mooring_cli.manifests import STANDARD_INPUT, UnreadableInput, read_manifests
+from mooring_cli.twice import united
 from mooring_operator.plan.allocations import adopt
 from mooring_operator.plan.planner import Plan, plan
 from mooring_operator.plan.reading import snapshot_of
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         documents = read_manifests([*options.filename, options.nodes])
     except (UnreadableInput, InvalidObject) as error:
         return _usage(str(error))
-    snapshot = snapshot_of(documents)
+    snapshot = snapshot_of(united(documents))
     names = [node.name for node in snapshot.nodes]
     if options.node is not None and options.node not in names:
         return _usage(f"there is no node {options.node}; {options.nodes} has {', '.join(names) or 'none'}")

@@ -1,6 +1,7 @@
 """`mooring plan` with VirtualServers: ports, backends, and why some are left out."""
 
 import argparse
+from pathlib import Path
 
 import pytest
 import yaml
@@ -72,3 +73,84 @@ def test_a_virtual_server_that_cannot_be_read_is_told(mooring_plan):
     assert code == 1
     assert "VirtualServer/shop/shop: spec.scheduler" in err
     assert "web-0" in out
+
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "ingress-nat.yaml"
+#: As `kubectl get endpointslices,namespaces -A -o yaml` prints them.
+PRINTED = """
+apiVersion: v1
+items:
+- addressType: IPv4
+  apiVersion: discovery.k8s.io/v1
+  endpoints:
+  - addresses: [10.0.1.7]
+    conditions: {ready: true, serving: true, terminating: false}
+    nodeName: n-1
+    targetRef: {kind: Pod, name: web-1, namespace: web, uid: 1c6d1c2e-6f10-4d37-9a0e-5ad7a3f1c001}
+  kind: EndpointSlice
+  metadata:
+    creationTimestamp: "2026-11-21T08:00:00Z"
+    generateName: web-
+    generation: 1
+    labels:
+      endpointslice.kubernetes.io/managed-by: endpointslice-controller.k8s.io
+      kubernetes.io/service-name: web
+    name: web-x7k2p
+    namespace: web
+    resourceVersion: "4711"
+  ports:
+  - {name: http, port: 8080, protocol: TCP}
+- apiVersion: v1
+  kind: Namespace
+  metadata:
+    annotations:
+      kubectl.kubernetes.io/last-applied-configuration: |
+        {"apiVersion":"v1","kind":"Namespace","metadata":{"annotations":{},"name":"web"}}
+    creationTimestamp: "2026-11-21T08:00:00Z"
+    labels: {kubernetes.io/metadata.name: web}
+    name: web
+    resourceVersion: "12"
+    uid: 1c6d1c2e-6f10-4d37-9a0e-5ad7a3f1c000
+  spec: {finalizers: [kubernetes]}
+  status: {phase: Active}
+kind: List
+metadata: {resourceVersion: ""}
+"""
+
+
+def planned(tmp_path, capsys, *manifests):
+    """`mooring plan` with these files; code, output, complaints."""
+    nodes = [dict(each) for each in Cluster.nodes(3)]
+    for node in nodes:
+        if node["kind"] == "Node":
+            node["metadata"].setdefault("labels", {})["node-role.kubernetes.io/ingress"] = ""
+    (tmp_path / "nodes.yaml").write_text(yaml.safe_dump_all(nodes))
+    parser = argparse.ArgumentParser()
+    plan.register(parser.add_subparsers())
+    files = [word for each in manifests for word in ("-f", str(each))]
+    options = parser.parse_args(["plan", *files, "--nodes", str(tmp_path / "nodes.yaml")])
+    code = options.run(options)
+    shown = capsys.readouterr()
+    return code, shown.out, shown.err
+
+
+def test_an_example_is_planned_with_what_the_cluster_has(tmp_path, capsys):
+    cluster = tmp_path / "eps.yaml"
+    cluster.write_text(PRINTED)
+    for order in ((EXAMPLE, cluster), (cluster, EXAMPLE)):
+        _, out, err = planned(tmp_path, capsys, *order)
+        assert "is there twice" not in err
+        assert "10.0.1.7:8080" in out
+
+
+def test_labels_that_contradict_each_other_are_an_error(tmp_path, capsys):
+    cluster, other = tmp_path / "eps.yaml", tmp_path / "other.yaml"
+    cluster.write_text(PRINTED)
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "web"}}
+    other.write_text(yaml.safe_dump({**namespace, "metadata": {"name": "web", "labels": {"team": "shop"}}}))
+    assert "is there twice" not in planned(tmp_path, capsys, EXAMPLE, cluster, other)[2]
+    labels = {"kubernetes.io/metadata.name": "shop"}
+    other.write_text(yaml.safe_dump({**namespace, "metadata": {"name": "web", "labels": labels}}))
+    code, _, err = planned(tmp_path, capsys, EXAMPLE, cluster, other)
+    assert code == 1
+    assert "Namespace/web: is there twice and differs" in err

@@ -9,11 +9,12 @@ from mooring_node.ipvs.table import Balanced, ServiceKey, spelled
 
 
 class Trouble(Enum):
-    """Who has to act: the node's owner (module, permission, another program), or nobody, since it is tried again."""
+    """Who has to act: the node's owner (module, permission, setting, another program), or nobody: it is tried again."""
 
     MISSING_MODULE = "MissingModule"
     FOREIGN = "Foreign"
     NOT_PERMITTED = "NotPermitted"
+    SETTING = "Setting"
     NOT_RECORDED = "NotRecorded"
     REFUSED = "Refused"
 

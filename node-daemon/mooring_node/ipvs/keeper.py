@@ -1,12 +1,13 @@
 """Keeps the kernel's sync daemon as it is wanted, beside what others run (shell; its kernel and its file are given)."""
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from mooring_node.ipvs.findings import Problem, Trouble
 from mooring_node.ipvs.kernel import IpvsMissingError
 from mooring_node.ipvs.owned import Owned
+from mooring_node.ipvs.settings import hindrances, read_settings
 from mooring_node.ipvs.sync import Role, SyncDaemon, compare, matches
 from mooring_node.kernel.netlink import NetlinkFormatError
 
@@ -28,11 +29,18 @@ class SyncKernel(Protocol):
 
 
 class SyncKeeper:
-    """Starts and stops daemons so that those that are wanted run; before the first `want` it does nothing."""
+    """Starts and stops daemons so that those that are wanted run; before the first `want` it does nothing.
 
-    def __init__(self, kernel: SyncKernel, owned: Owned) -> None:
+    `settings` reads the kernel's settings. One that keeps connections from being synced is a problem and stays as it
+    is: it is the node's owner's, and the daemons would run on in silence.
+    """
+
+    def __init__(
+        self, kernel: SyncKernel, owned: Owned, settings: Callable[[], Mapping[str, str]] = read_settings
+    ) -> None:
         self._kernel = kernel
         self._owned = owned
+        self._settings = settings
         self._desired: tuple[SyncDaemon, ...] | None = None
         self.problems: tuple[Problem, ...] = ()
         """What of the last turn is not as it should be."""
@@ -61,6 +69,8 @@ class SyncKeeper:
         running = self._kernel.sync_daemons()
         steps = compare(desired, running, self._owned.daemons)
         problems = [_foreign(each) for each in steps.foreign]
+        if desired:
+            problems += [Problem(Trouble.SETTING, each) for each in hindrances(self._settings())]
         # Those that run as they are wanted, but were started by somebody else, stay theirs.
         self._owned.write(daemons=[*(each for each in self._owned.daemons if _runs(each, running)), *steps.start])
         stopped = {daemon.role for daemon in steps.stop if self._stop(daemon, problems)}

@@ -14,6 +14,7 @@ from mooring_node.ipvs.findings import Trouble
 from mooring_node.ipvs.keeper import SyncKeeper
 from mooring_node.ipvs.kernel import Failure, Ipvs
 from mooring_node.ipvs.owned import Owned
+from mooring_node.ipvs.settings import write_setting
 from mooring_node.ipvs.sync import Role, SyncDaemon, both_roles
 from mooring_node.ipvs.table import Balanced, Destination, Method, Service, ServiceFlag, ServiceKey, Table
 
@@ -219,6 +220,19 @@ def test_the_sync_daemons_are_kept_beside_those_of_others(process: "Process") ->
     assert {(each.sync_id, each.group) for each in ipvs.sync_daemons()} == {(4, "224.0.0.82")}
     assert SyncKeeper(ipvs, Owned(process.path)).release() == ()
     assert ipvs.sync_daemons() == ()
+
+
+def test_a_setting_of_the_kernel_that_keeps_connections_from_being_synced_is_told(process: "Process") -> None:
+    keeper = SyncKeeper(process.ipvs, Owned(process.path))
+    keeper.want(both_roles("lo"))
+    keeper.turn()
+    assert keeper.problems == ()
+    write_setting("backup_only", "1")
+    keeper.turn()
+    (problem,) = keeper.problems
+    assert problem.trouble is Trouble.SETTING
+    assert "net.ipv4.vs.backup_only" in problem.message
+    assert keeper.release() == ()
 
 
 def test_the_fixture_sets_what_others_have(ipvs: Ipvs) -> None:

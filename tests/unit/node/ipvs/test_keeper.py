@@ -1,6 +1,7 @@
 """The keeper of the sync daemons: idempotent, on disk before it starts one, and never at another's."""
 
 import errno
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from mooring_node.ipvs.owned import Owned
 from mooring_node.ipvs.sync import Role, SyncDaemon, both_roles
 
 WANTED = both_roles("eth0", sync_id=3)
+DEFAULTS = {"backup_only": "0", "sync_version": "1", "sync_persist_mode": "0"}
 
 
 @pytest.fixture
@@ -25,9 +27,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "ipvs.json"
 
 
-def keep(kernel: FakeKernel, path: Path, daemons: tuple[SyncDaemon, ...]) -> SyncKeeper:
+def keep(
+    kernel: FakeKernel, path: Path, daemons: tuple[SyncDaemon, ...], settings: Mapping[str, str] = DEFAULTS
+) -> SyncKeeper:
     """What a process that has just begun does."""
-    keeper = SyncKeeper(kernel, Owned(path))
+    keeper = SyncKeeper(kernel, Owned(path), lambda: settings)
     keeper.want(daemons)
     keeper.turn()
     return keeper
@@ -147,3 +151,27 @@ def test_where_nothing_is_wanted_nothing_is_asked(kernel: FakeKernel, path: Path
     SyncKeeper(kernel, Owned(path)).turn()
     keep(kernel, path, ())
     assert kernel.questions == 0
+
+
+def test_a_setting_that_hinders_is_told_while_it_does(kernel: FakeKernel, path: Path) -> None:
+    settings = {**DEFAULTS, "backup_only": "1", "sync_version": "0"}
+    keeper = keep(kernel, path, WANTED, settings)
+    assert set(kernel.daemons) == set(Role)
+    for _ in range(2):  # Not once more with each turn.
+        assert [(each.trouble, each.message.split()[0]) for each in keeper.problems] == [
+            (Trouble.SETTING, "net.ipv4.vs.backup_only"),
+            (Trouble.SETTING, "net.ipv4.vs.sync_version"),
+        ]
+        keeper.turn()
+    settings.update(DEFAULTS)
+    keeper.turn()
+    assert keeper.problems == ()
+
+
+def test_a_setting_hinders_nothing_where_nothing_is_to_be_synced(kernel: FakeKernel, path: Path) -> None:
+    settings = {**DEFAULTS, "backup_only": "1"}
+    keeper = keep(kernel, path, WANTED, settings)
+    keeper.want(())
+    keeper.turn()
+    assert (kernel.daemons, keeper.problems) == ({}, ())
+    assert keep(kernel, path, WANTED, settings).release() == ()

@@ -146,9 +146,23 @@ BREAKS: Mapping[str, Any] = {
     "names belong to from: Names, which needs one at least; correct one of the two": {"from": "Names"},
     "selector belongs to from: Selector, which needs one; correct one of the two": {"selector": {}},
     "write ports, or firewallMark alone": {"firewallMark": 7},
+    "kube-proxy masquerades and drops by the bits 0x4000 and 0x8000; take a mark without them": {
+        "firewallMark": 0x4000,
+        "ports": None,
+        "addresses": None,
+        "port": None,
+    },
     "write addresses and port, or firewallMark alone": {"firewallMark": 7},
     "DirectRoute and Tunnel hand packets on as they are, so a backend answers on the same port; remove targetPort, or"
     " set forwarding: NAT": {"ports": [{"name": "https", "port": 443, "targetPort": 8443}]},
+    "targetPort is for backends.servers; a Service's endpoints have their own port; remove it": {
+        "ports": [{"name": "https", "port": 443, "targetPort": 443}],
+        "backends": {"service": {"name": "shop"}},
+    },
+    "behind a firewall mark a backend has no port; write connectPort in each check but ping and script": {
+        "firewallMark": 7,
+        "ports": None,
+    },
     "tunnel belongs to forwarding: Tunnel; set it, or remove tunnel": {"forwarding": "DirectRoute", "tunnel": {}},
     "only UDP is scheduled by the packet; remove onePacket": {"onePacket": True},
     "the kernel knows SIP's calls in UDP alone; remove persistence.engine": {"persistence": {"engine": "SIP"}},

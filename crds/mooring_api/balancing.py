@@ -11,6 +11,16 @@ from mooring_api.wire import Integer, PlainAddress, Rule, Wire, duration
 
 Weight = Annotated[Integer, Field(ge=0, le=65535)]
 FirewallMark = Annotated[Integer, Field(ge=1, le=0x7FFFFFFF)]
+#: CEL has no bit operations. The bits are those of kube-proxy's --iptables-masquerade-bit and of kubelet's drop mark.
+MARK_IS_FREE = "!has(self.firewallMark) || self.firewallMark / 16384 % 4 == 0"
+MARK_IS_NOT_FREE = "kube-proxy masquerades and drops by the bits 0x4000 and 0x8000; take a mark without them"
+
+
+def is_free(mark: int | None) -> bool:
+    """Whether a firewall mark has neither of the bits that kube-proxy uses."""
+    return mark is None or not mark & 0xC000
+
+
 Connections = Annotated[Integer, Field(ge=0, le=0x7FFFFFFF)]
 
 

@@ -6,6 +6,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from mooring_api.balancing import (
+    MARK_IS_FREE,
+    MARK_IS_NOT_FREE,
     ChecksOn,
     ConnectionLimits,
     FirewallMark,
@@ -24,6 +26,7 @@ from mooring_api.balancing import (
     Tunnel,
     TunnelType,
     Weight,
+    is_free,
 )
 from mooring_api.duration import Duration
 from mooring_api.health_check import MAX_CHECKS, HealthCheck, Port
@@ -43,6 +46,8 @@ from mooring_api.wire import (
 )
 
 MAX_BACKENDS = 1024
+#: The interfaces of all candidates of a VirtualIP but one.
+MAX_DIRECTORS = 1024
 #: `shop/shop:https`, or any name in a file.
 ServerName = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[!-~]+$")]
 MACAddress = Annotated[str, Field(min_length=17, max_length=17, pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}$")]
@@ -136,7 +141,7 @@ class NodeVirtualServer(Wire):
     """A backend that is no longer listed keeps its connections for so long, with weight 0."""
     notifications: Annotated[tuple[ServerNotification, ...], Field(max_length=8)] = ()
     """Programs that are run for what happens to its backends."""
-    other_directors: Annotated[tuple[MACAddress, ...], Field(max_length=64)] = ()
+    other_directors: Annotated[tuple[MACAddress, ...], Field(max_length=MAX_DIRECTORS)] = ()
     """This node is a backend too: packets from these MACs were balanced already, and are its own to answer."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -147,6 +152,12 @@ class NodeVirtualServer(Wire):
             holds=lambda s: (
                 (not s.addresses and s.port is None) if s.firewall_mark else bool(s.addresses and s.port is not None)
             ),
+        ),
+        Rule(
+            cel=MARK_IS_FREE,
+            message=MARK_IS_NOT_FREE,
+            holds=lambda s: is_free(s.firewall_mark),
+            path="firewallMark",
         ),
         Rule(
             cel="!self.onePacket || self.protocol == 'UDP' || has(self.firewallMark)",

@@ -7,6 +7,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from mooring_api.balancing import (
+    MARK_IS_FREE,
+    MARK_IS_NOT_FREE,
     ChecksOn,
     ConnectionLimits,
     FirewallMark,
@@ -24,6 +26,7 @@ from mooring_api.balancing import (
     SorryServer,
     Tunnel,
     Weight,
+    is_free,
 )
 from mooring_api.duration import Duration
 from mooring_api.health_check import MAX_CHECKS, HealthCheck, Port
@@ -131,6 +134,10 @@ def _twice(spec: "VirtualServerSpec") -> Iterator[tuple[Location, str]]:
 _KEEPS_PORT = (
     "!has(self.ports) || self.forwarding == 'NAT' || self.ports.all(p, !has(p.targetPort) || p.targetPort == p.port)"
 )
+_FOR_SERVERS = (
+    "!has(self.ports) || (has(self.backends.servers) && self.backends.servers.size() > 0)"
+    " || self.ports.all(p, !has(p.targetPort))"
+)
 
 
 class VirtualServerSpec(Wire):
@@ -176,11 +183,33 @@ class VirtualServerSpec(Wire):
             holds=lambda s: (s.firewall_mark is not None) != bool(s.ports),
         ),
         Rule(
+            cel=MARK_IS_FREE,
+            message=MARK_IS_NOT_FREE,
+            holds=lambda s: is_free(s.firewall_mark),
+            path="firewallMark",
+        ),
+        Rule(
             cel=_KEEPS_PORT,
             message="DirectRoute and Tunnel hand packets on as they are, so a backend answers on the same port; remove"
             " targetPort, or set forwarding: NAT",
             holds=lambda s: s.forwarding is Forwarding.NAT or all(p.target_port in (None, p.port) for p in s.ports),
             path="ports",
+        ),
+        Rule(
+            cel=_FOR_SERVERS,
+            message="targetPort is for backends.servers; a Service's endpoints have their own port; remove it",
+            holds=lambda s: bool(s.backends.servers) or all(p.target_port is None for p in s.ports),
+            path="ports",
+        ),
+        Rule(
+            cel="!has(self.firewallMark) || !has(self.healthChecks)"
+            " || self.healthChecks.all(c, has(c.connectPort) || has(c.ping) || has(c.script))",
+            message="behind a firewall mark a backend has no port; write connectPort in each check but ping and script",
+            holds=lambda s: (
+                s.firewall_mark is None
+                or all(c.connect_port is not None or c.kind in ("ping", "script") for c in s.health_checks)
+            ),
+            path="healthChecks",
         ),
         Rule(
             cel="self.forwarding == 'Tunnel' || !has(self.tunnel)",

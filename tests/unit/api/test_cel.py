@@ -218,9 +218,15 @@ VRRPS = _some(
 SPECS = _some({"distribution": st.sampled_from(["Failover", "Balanced"]), "vrrp": VRRPS}, addresses=ADDRESSES)
 PROTOCOLS = st.sampled_from(["TCP", "UDP", "SCTP"])
 FORWARDINGS = st.sampled_from(["NAT", "DirectRoute", "Tunnel"])
-MARKS = st.integers(1, 3)
+MARKS = st.sampled_from([1, 3, 0x3FFF, 0x4000, 0x8000, 0xC001, 0x10000, 0x18000, 0x7FFF3FFF])
 PORTS = st.lists(
     _some({"protocol": PROTOCOLS, "targetPort": st.sampled_from([80, 8080])}, name=st.just("a"), port=st.just(80)),
+    max_size=2,
+)
+CHECKS = st.lists(
+    st.sampled_from([{"tcp": {}}, {"tcp": {}, "connectPort": 80}, {"ping": {}}]).map(
+        lambda check: {"name": "a"} | check
+    ),
     max_size=2,
 )
 SERVERS = st.lists(st.just({"address": "10.0.0.28"}), max_size=2)
@@ -272,9 +278,10 @@ BALANCING: dict[type[Wire], st.SearchStrategy[dict[str, Any]]] = {
             "tunnel": st.just({}),
             "masquerade": st.sampled_from(["Always", "Never"]),
             "connectionSync": st.sampled_from(["Enabled", "Disabled"]),
+            "healthChecks": CHECKS,
         },
         virtualIPRef=st.just({"name": "web"}),
-        backends=st.just({"service": {"name": "shop"}}),
+        backends=st.sampled_from([{"service": {"name": "shop"}}, {"servers": [{"address": "10.0.0.28"}]}]),
     ),
     _NodeServerFree: _some(
         {

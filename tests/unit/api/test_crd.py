@@ -171,7 +171,7 @@ def test_names_columns_and_subresource() -> None:
     assert " ".join(column["name"].upper() for column in columns) == "ADDRESSES HOLDERS HELD SINCE ACCEPTED PLAN AGE"
     columns = [each for each in virtual_server["versions"][0]["additionalPrinterColumns"] if "priority" not in each]
     shown = " ".join(column["name"].upper() for column in columns)
-    assert shown == "VIRTUALIP PORTS BACKENDS HOLDERS READY ACCEPTED AGE"
+    assert shown == "VIRTUALIP PORTS BACKENDS HOLDERS READY ACCEPTED PROGRAMMED AGE"
 
 
 @each_resource

@@ -68,6 +68,16 @@ def test_namespaces(servers, allowed, labels, permitted):
         ),
         (
             "ConnectAddress",
+            {"healthChecks": [{"name": "a", "connectPort": 10250, "tcp": {}}]},
+            "spec.healthChecks[0].connectPort",
+        ),
+        (
+            "ConnectAddress",
+            {"healthChecks": [{"name": "a", "bindPort": 88, "tcp": {}}]},
+            "spec.healthChecks[0].bindPort",
+        ),
+        (
+            "ConnectAddress",
             {"healthChecks": [{"name": "a", "bindInterface": "eth9", "tcp": {}}]},
             "spec.healthChecks[0].bindInterface",
         ),
@@ -98,6 +108,12 @@ def test_what_reaches_beyond_a_tenants_own_services(servers, feature, spec, path
     allowed = servers(document, web={"allowedNamespaces": ALL, "tenantFeatures": [feature]})
     assert told(allowed, "shop/shop") == []
     assert len(entries(allowed)) == 1
+
+
+def test_who_may_use_a_mark_may_name_the_port_that_its_checks_need(servers):
+    web = {"allowedNamespaces": ALL, "tenantFeatures": ["FirewallMark"]}
+    check = {"name": "a", "connectPort": 80, "tcp": {}}
+    assert told(servers(virtual_server("shop/shop", firewallMark=7, healthChecks=[check]), web=web), "shop/shop") == []
 
 
 @pytest.mark.parametrize(("guard", "refused"), [("Off", False), ("Monitor", False), ("Enforce", True)])

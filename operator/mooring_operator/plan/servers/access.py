@@ -17,7 +17,7 @@ NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 
 _FEATURES = {
     TenantFeature.STATIC_SERVERS: "an address of its own choice as a backend",
-    TenantFeature.CONNECT_ADDRESS: "a check that connects elsewhere, or by a way of its own choice",
+    TenantFeature.CONNECT_ADDRESS: "a check that connects to another address or port, or by a way of its own choice",
     TenantFeature.SCRIPT: "a program on the node",
     TenantFeature.FIREWALL_MARK: "a firewall mark",
 }
@@ -117,8 +117,11 @@ def _used(server: VirtualServer) -> Iterator[tuple[TenantFeature, str]]:
         yield TenantFeature.FIREWALL_MARK, "spec.firewallMark"
     for index, check in enumerate(spec.health_checks):
         place = f"spec.healthChecks[{index}]"
-        # The same address may be another machine's behind another interface, or by routing rules on the source.
-        for field in ("connect_address", "bind_address", "bind_interface"):
+        # The same address may be another machine's behind another interface, or by routing rules on the source. Another
+        # port of a node's own address (pods with hostNetwork) is another program's.
+        # Behind a mark a backend has no port, so there a check must name one.
+        ports = ("bind_port",) if spec.firewall_mark is not None else ("connect_port", "bind_port")
+        for field in ("connect_address", "bind_address", "bind_interface", *ports):
             if getattr(check, field) is not None:
                 yield TenantFeature.CONNECT_ADDRESS, f"{place}.{wire_name(field)}"
         if check.script is not None:

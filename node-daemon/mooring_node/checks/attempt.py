@@ -10,6 +10,8 @@ import contextlib
 import errno
 import select
 import socket
+import time
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
 from typing import Any, TypeAlias, TypeVar
@@ -25,6 +27,9 @@ _READABLE = select.EPOLLIN | select.EPOLLRDHUP
 _WRITABLE = select.EPOLLOUT
 _FAILED = select.EPOLLERR | select.EPOLLHUP
 _MOST_EVENTS = 256
+#: So long, and one step more, a turn serves events, and so long those that take breath: what else this process
+#: does must not wait for a costly pattern.
+_SLICE_NS = 20_000_000
 
 
 @coroutine
@@ -99,6 +104,11 @@ class Attempt(Scope):
         """Whether it has not ended."""
         return self._coroutine is not None
 
+    @property
+    def breathing(self) -> bool:
+        """Whether it waits for nothing but its turn."""
+        return self.running and self._descriptor < 0
+
     def run(self, coroutine: Probing) -> None:
         """Begin."""
         self._coroutine = coroutine
@@ -119,6 +129,15 @@ class Attempt(Scope):
             except OSError as error:
                 self._failed(error)
 
+    def hear_out(self) -> None:
+        """One step more, if what it waits for has come."""
+        if self._descriptor < 0:
+            self._driver.drop(self)
+            self.resume()
+        elif happened := self._driver.happened(self._descriptor, self._mask):
+            self._driver.drop(self)
+            self.resume(happened)
+
     def expire(self) -> None:
         """Its time is up. The probe may say what that means; most let it be a Timeout."""
         assert self._coroutine is not None
@@ -135,9 +154,8 @@ class Attempt(Scope):
         """End it without a word."""
         # Out of the epoll first: a forked child may hold the same socket for a moment, and then closing it here
         # would leave it there under a number that soon belongs to another.
-        if self._descriptor >= 0:
-            self._driver.forget(self._descriptor)
-            self._descriptor = -1
+        self._forget()
+        self._driver.drop(self)
         coroutine, self._coroutine = self._coroutine, None
         if coroutine is not None:
             coroutine.close()
@@ -167,6 +185,8 @@ class Attempt(Scope):
 
     def _await(self, wait: _Wait) -> None:
         if wait is None:
+            # Out of the epoll: what lies ready there would resume it as well, each time once more.
+            self._forget()
             self._driver.later(self)
             return
         descriptor, mask = wait
@@ -174,23 +194,28 @@ class Attempt(Scope):
             if mask != self._mask:
                 self._driver.change(descriptor, mask)
         else:
-            if self._descriptor >= 0:
-                self._driver.forget(self._descriptor)
+            self._forget()
             self._driver.watch(descriptor, mask, self)
             self._descriptor = descriptor
         self._mask = mask
+
+    def _forget(self) -> None:
+        if self._descriptor >= 0:
+            self._driver.forget(self._descriptor)
+            self._descriptor = -1
 
 
 Done: TypeAlias = Callable[[Attempt, Outcome | None], None]
 
 
 class Driver:
-    """The epoll and who waits in it."""
+    """The epoll and who waits in it, or for a turn: each attempt in one place at a time, and there once."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._waiting: dict[int, Attempt] = {}
-        self._later: list[Attempt] = []
+        self._heard: OrderedDict[Attempt, int] = OrderedDict()
+        self._later: OrderedDict[Attempt, None] = OrderedDict()
 
     def fileno(self) -> int:
         """Readable when `turn` has something to do."""
@@ -203,21 +228,38 @@ class Driver:
     @property
     def busy(self) -> bool:
         """Whether an attempt wants another turn at once."""
-        return bool(self._later)
+        return bool(self._later or self._heard)
 
-    def turn(self) -> bool:
-        """Resume whoever has something to do, without waiting; True when there may be more."""
-        later, self._later = self._later, []
-        events = self._epoll.poll(0, _MOST_EVENTS)
-        # Who waited when it happened: meanwhile a number may have gone to another.
-        happenings = [(self._waiting.get(descriptor), descriptor, happened) for descriptor, happened in events]
-        for attempt, descriptor, happened in happenings:
-            if attempt is not None and self._waiting.get(descriptor) is attempt:
-                attempt.resume(happened)
-        for attempt in later:
-            if attempt.running:
-                attempt.resume()
-        return len(events) == _MOST_EVENTS
+    @property
+    def breathing(self) -> int:
+        """How many wait for nothing but a turn."""
+        return len(self._later)
+
+    def turn(self) -> None:
+        """Resume whoever has something to do, without waiting, and for a slice of time; `busy` when there is more."""
+        for descriptor, happened in self._epoll.poll(0, _MOST_EVENTS):
+            attempt = self._waiting.get(descriptor)
+            if attempt is not None:
+                self._heard[attempt] = happened
+        until = time.monotonic_ns() + _SLICE_NS
+        while self._heard:
+            attempt, happened = self._heard.popitem(last=False)
+            attempt.resume(happened)
+            if time.monotonic_ns() >= until:
+                break
+        until = time.monotonic_ns() + _SLICE_NS
+        for _ in range(len(self._later)):
+            if not self._later:
+                break  # they may end each other
+            self._later.popitem(last=False)[0].resume()
+            if time.monotonic_ns() >= until:
+                break
+
+    def happened(self, descriptor: int, mask: int) -> int:
+        """What is there now of what is waited for."""
+        poll = select.poll()
+        poll.register(descriptor, mask)
+        return sum(events for _, events in poll.poll(0))
 
     def watch(self, descriptor: int, mask: int, attempt: Attempt) -> None:
         """`attempt` waits for it."""
@@ -234,8 +276,13 @@ class Driver:
         self._epoll.unregister(descriptor)
 
     def later(self, attempt: Attempt) -> None:
-        """It goes on at the next turn."""
-        self._later.append(attempt)
+        """It goes on at a next turn, after those that asked before."""
+        self._later[attempt] = None
+
+    def drop(self, attempt: Attempt) -> None:
+        """It does not wait for a turn any more."""
+        self._heard.pop(attempt, None)
+        self._later.pop(attempt, None)
 
 
 async def in_asyncio(scope: Scope, work: Coroutine[Any, Any, ResultT], timeout_s: float) -> ResultT:

@@ -10,7 +10,7 @@ from mooring_node.checks.config import HTTPProbe, RequestConfig, Target, TLSConf
 from mooring_node.checks.connecting import connect, destination
 from mooring_node.checks.http_reply import Reply
 from mooring_node.checks.stream import Plain, Stream, secured
-from mooring_node.checks.verdict import GOOD, Failed, Outcome, Reason
+from mooring_node.checks.verdict import GOOD, Failed, Outcome, Reason, Withheld
 from mooring_pattern import Automaton, PatternError
 
 MOST_BODY_BYTES = 1024 * 1024
@@ -110,10 +110,14 @@ async def _found(pattern: str, body: bytes) -> bool:
     searching = _automaton(pattern).searching(text)
     while True:
         try:
+            await breathe()
+        except TimeoutError as error:
+            # The backend has answered: how long a search takes is the pattern's doing, and that of those beside it.
+            raise Withheld("this node has no time for the search for bodyPattern; a simpler one costs less") from error
+        try:
             next(searching)
         except StopIteration as end:
             return bool(end.value)
-        await breathe()
 
 
 @lru_cache(maxsize=256)

@@ -28,7 +28,6 @@ _OTHER_DESCRIPTORS = 512
 _EARLY_NS = 1_000_000
 _STARTS_EACH_TURN = 64
 _SCRIPTS_EACH_TURN = 1
-_HEARINGS_EACH_TURN = 8
 _STALL_NS = 100_000_000
 _COMPLAINT_NS = 10_000_000_000
 
@@ -136,7 +135,7 @@ class Runner:
 
     def _turn(self) -> None:
         try:
-            self._hear()
+            self._driver.turn()
             self._pass_deadlines(time.monotonic_ns())
             self._begin_some()
         finally:
@@ -144,18 +143,7 @@ class Runner:
 
     def _timer_fired(self) -> None:
         self._timer = None
-        try:
-            if self._driver.busy:
-                self._hear()
-            self._pass_deadlines(time.monotonic_ns())
-            self._begin_some()
-        finally:
-            self._arm()
-
-    def _hear(self) -> None:
-        for _ in range(_HEARINGS_EACH_TURN):
-            if not self._driver.turn():
-                return
+        self._turn()
 
     def _arm(self) -> None:
         if self._loop is None:
@@ -184,12 +172,14 @@ class Runner:
 
     def _expire(self, watched: Watched, attempt: Attempt, at: int, now: int) -> None:
         # What has come meanwhile is heard first: it came in time.
-        self._hear()
+        attempt.hear_out()
         if not attempt.running:
             return
-        if now - at > _STALL_NS and not watched.extended:
+        timeout = watched.target.check.timeout_ns
+        slept = timeout if attempt.breathing else now - at
+        if slept > _STALL_NS and not watched.extended:
             watched.extended = True
-            self._deadlines.set(watched, now + min(now - at, watched.target.check.timeout_ns))
+            self._deadlines.set(watched, now + min(slept, timeout))
         else:
             attempt.expire()
 

@@ -54,7 +54,7 @@ def destinations(pool: Pool) -> dict[DestinationKey, Destination]:
     found: dict[DestinationKey, Destination] = {}
     sorry = pool.sorry
     for key, each in pool.backends.items():
-        if each.leaves_ns is not None:
+        if each.leaves_ns is not None or each.drains:
             found[key] = _destination(each.config, 0)
         elif each.up and sorry is None:
             found[key] = _destination(each.config, each.weight)

@@ -4,16 +4,21 @@ Pure; times are nanoseconds of CLOCK_BOOTTIME. The rules:
 
 - A backend is up while every check of it says good. A check that has not spoken yet changes nothing: a backend that
   comes is up, or down where the server starts its backends as down, and one whose check was replaced stays as it was.
-- Its weight is the configured one, or the smallest that its checks say; a configured 0 is 0 (it drains).
+- Its weight is the configured one, or the smallest that its checks say; a configured 0 is 0.
+- A backend whose configured weight becomes 0 while it is in drains: it keeps its connections whatever its checks say,
+  and whether or not there is a quorum, until it is no longer listed. A server that terminates closes its listener
+  first, and what it serves then must not end by a check that is refused. One that was down before stays out; of one
+  that is new here nobody knows, so it may have connections.
 - The quorum is gained when the weight of all that are up reaches `quorum_up + quorum_hysteresis`, and lost when it
   falls below `quorum_up - quorum_hysteresis`. A pool begins without; that is not told as a loss.
 - Without a quorum the sorry server answers, if there is one: healthy backends are then out as failed ones are.
   Without a sorry server nothing but the event comes of a lost quorum: those that are up go on.
 - With a quorum the sorry server is out: removed, or with weight 0 where `inhibit` says so, as a backend.
 - Who is out is removed, or has weight 0 where `inhibit` says so.
-- A backend that leaves the list keeps its connections for `drain_ns`, with weight 0 and unchecked; one that has none
-  left (it was removed as down) goes at once. One that comes back meanwhile is as it was when it left. A server that
-  is taken out of the configuration goes at once with all its backends: its port may be somebody else's now.
+- A backend that leaves the list keeps its connections for `drain_ns`, with weight 0 and unchecked, also when it drained
+  before; one that has none left (it was removed as down) goes at once. One that comes back meanwhile is as it was
+  when it left. A server that is taken out of the configuration goes at once with all its backends: its port may be
+  somebody else's now.
 """
 
 from collections.abc import Iterable, Mapping
@@ -54,7 +59,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One backend. `findings` are those of the server's checks, in their order; `leaves_ns`: it is no longer listed."""
+    """One backend. `up` is what its checks say.
+
+    `findings` are those of the server's checks, in their order. `leaves_ns`: it is no longer listed, and goes then.
+    `drains`: its configured weight is 0, and it may have connections.
+    """
 
     config: BackendConfig
     up: bool
@@ -62,6 +71,12 @@ class Backend:
     since_ns: int
     reason: str = ""
     leaves_ns: int | None = None
+    drains: bool = False
+
+    @property
+    def out(self) -> bool:
+        """Whether it failed: neither up nor draining."""
+        return not self.up and not self.drains
 
     @property
     def weight(self) -> int:
@@ -71,7 +86,7 @@ class Backend:
 
     @property
     def state(self) -> State:
-        if self.leaves_ns is not None:
+        if self.leaves_ns is not None or self.drains:
             return State.DRAINING
         if not self.up:
             return State.DOWN
@@ -208,7 +223,7 @@ def _configured(pool: Pool, event: Configured, now_ns: int) -> Result:
         before = pool.backends.get(key)
         after = _listed(each, key, before, places, event, now_ns)
         backends[key] = after
-        if before is not None and before.up is not after.up:
+        if before is not None and before.out is not after.out:
             happenings.append(_backend_event(replace(pool, config=config), key, after))
     for key, left in pool.backends.items():
         if key not in wanted:
@@ -235,16 +250,17 @@ def _listed(
         findings.append(found)
     if before is None:
         up = not event.config.starts_down
-        new = Backend(config, up, tuple(findings), now_ns, "" if up else "not checked yet")
+        new = Backend(config, up, tuple(findings), now_ns, "" if up else "not checked yet", drains=True)
         return _judged(new, event.config, now_ns)
     since_ns = now_ns if before.leaves_ns is not None else before.since_ns
-    kept = Backend(config, before.up, tuple(findings), since_ns, before.reason)
+    had_connections = not before.out or before.leaves_ns is not None
+    kept = Backend(config, before.up, tuple(findings), since_ns, before.reason, drains=had_connections)
     return _judged(kept, event.config, now_ns)
 
 
 def _leaving(left: Backend, config: ServerConfig, now_ns: int) -> Backend | None:
     """A backend that is no longer listed; None: it has nothing to drain, or no time."""
-    if not config.drain_ns or not (left.up or left.config.inhibit):
+    if not config.drain_ns or (left.out and left.leaves_ns is None and not left.config.inhibit):
         return None
     until_ns = now_ns + config.drain_ns
     if left.leaves_ns is not None:
@@ -263,12 +279,12 @@ def _found(pool: Pool, event: Found, now_ns: int) -> Result:
     after = _judged(replace(before, findings=findings), pool.config, now_ns)
     if after == before:
         return pool, ()
-    happenings = [_backend_event(pool, event.backend, after)] if after.up is not before.up else []
+    happenings = [_backend_event(pool, event.backend, after)] if after.out is not before.out else []
     return _weighed(replace(pool, backends={**pool.backends, event.backend: after}), happenings)
 
 
 def _judged(backend: Backend, config: ServerConfig, now_ns: int) -> Backend:
-    """Up or down by all of its findings."""
+    """Up or down by all of its findings; while its weight is 0 it drains on, once it has been in."""
     bad = [
         f"{name}: {found.reason}"
         for (name, _), found in zip(config.checks, backend.findings, strict=True)
@@ -280,9 +296,10 @@ def _judged(backend: Backend, config: ServerConfig, now_ns: int) -> Backend:
         up, reason = backend.up, backend.reason
     else:
         up, reason = True, ""
-    if up is backend.up and reason == backend.reason:
+    after = replace(backend, up=up, reason=reason, drains=not backend.config.weight and (backend.drains or up))
+    if after == backend:
         return backend
-    return replace(backend, up=up, reason=reason, since_ns=backend.since_ns if up is backend.up else now_ns)
+    return after if after.out is backend.out else replace(after, since_ns=now_ns)
 
 
 def _weighed(pool: Pool, happenings: list[Happening]) -> Result:
@@ -300,7 +317,7 @@ def _ended(pool: Pool) -> tuple[Happening, ...]:
     if not pool.config.notify_at_end:
         return ()
     reason = "the daemon ends"
-    ups = [key for key, each in pool.backends.items() if each.up and each.leaves_ns is None]
+    ups = [key for key, each in pool.backends.items() if not each.out and each.leaves_ns is None]
     told = [Happening(Event.BACKEND_DOWN, pool.config.name, pool.family, key, reason) for key in ups]
     if pool.quorum:
         told.append(Happening(Event.QUORUM_DOWN, pool.config.name, pool.family, None, reason))
@@ -308,7 +325,7 @@ def _ended(pool: Pool) -> tuple[Happening, ...]:
 
 
 def _backend_event(pool: Pool, key: DestinationKey, backend: Backend) -> Happening:
-    event = Event.BACKEND_UP if backend.up else Event.BACKEND_DOWN
+    event = Event.BACKEND_DOWN if backend.out else Event.BACKEND_UP
     return Happening(event, pool.config.name, pool.family, key, backend.reason)
 
 

@@ -1,11 +1,15 @@
 """Who gets connections: failures, recoveries, quorum, sorry server, draining; when, to the millisecond."""
 
+import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
+from mooring_lab import namespace
 from mooring_node.balance.config import BackendConfig, ServerConfig, SorryConfig
+from mooring_node.checks.config import TCPProbe
 
 pytestmark = pytest.mark.usefixtures("servers")
 SECOND = 1_000_000_000
@@ -108,6 +112,47 @@ def test_who_comes_back_while_it_drains_is_up_again(director: Any, web_of: Web) 
     director.configure(web_of(2, drain_ns=7 * SECOND))
     director.wait_weights({"1": 1, "2": 1})
     director.stays({"1": 1, "2": 1}, 8)
+
+
+def test_one_that_terminates_keeps_its_connections_though_its_port_is_closed(
+    director: Any, web_of: Web, check_of: Any
+) -> None:
+    """As a pod does in a rolling update: weight 0, the listener closed, what is served goes on, and then it is gone."""
+    listener = namespace.call(director.name, partial(socket.create_server, ("10.9.0.1", 8080)))
+    both = tuple(BackendConfig("10.9.0.1", 8080, weight=weight) for weight in (1, 0))
+    checks = (("port", check_of(probe=TCPProbe(), retries=0)),)
+    director.start(web_of(backends=both[:1], checks=checks, drain_ns=5 * SECOND))
+    director.wait_weights({"1": 1})
+    client = namespace.call(director.name, partial(socket.create_connection, ("192.0.2.1", 80), 5))
+    with client, listener:
+        listener.settimeout(5)
+        while True:
+            served, peer = listener.accept()
+            if peer == client.getsockname():
+                break
+            served.close()
+        with served:
+            served.settimeout(5)
+            director.configure(web_of(backends=both[1:], checks=checks, drain_ns=5 * SECOND))
+            director.wait_weights({"1": 0})
+            # The daemon was forked with it open.
+            listener.shutdown(socket.SHUT_RDWR)
+            director.wait(lambda: "reason" in director.report()["backends"][0], "the check to be refused")
+            director.stays({"1": 0}, 3)
+            assert director.report()["backends"][0]["state"] == "Draining"
+            assert through(client, served)
+            director.configure(web_of(backends=(), checks=checks, drain_ns=5 * SECOND))
+            director.stays({"1": 0}, 4)
+            assert through(client, served)
+    director.wait_weights({})
+    assert "BackendDown 1" not in director.happened()
+
+
+def through(client: socket.socket, served: socket.socket) -> bool:
+    client.sendall(b"?")
+    asked = served.recv(1)
+    served.sendall(b"!")
+    return asked + client.recv(1) == b"?!"
 
 
 def test_where_they_start_as_down_a_good_check_comes_first(director: Any, servers: Any, web_of: Web) -> None:

@@ -207,6 +207,20 @@ def test_who_drained_goes_on_until_the_same_time(server_of: Make) -> None:
     assert late.weights() == {"1": 1}
 
 
+def test_who_drained_though_its_port_was_closed_drains_on_in_a_successor(server_of: Make) -> None:
+    zero = (BackendConfig("10.0.0.1", 80), BackendConfig("10.0.0.2", 80, weight=0))
+    life = Life(server_of(2, drain_ns=100))
+    life.configure(server_of(backends=zero, drain_ns=100), now=5)
+    life.balancer.found(Target(CHECK, "10.0.0.2", 80), Finding(False, "refused"), 6)
+    assert life.weights() == {"1": 1, "2": 0}
+    after = life.successor(server_of(backends=zero, drain_ns=100), now=20)
+    assert after.weights() == {"1": 1, "2": 0}
+    after.configure(server_of(1, drain_ns=100), now=30)
+    late = after.successor(server_of(1, drain_ns=100), now=50)
+    late.configure(server_of(1, drain_ns=90), now=60)
+    assert late.weights() == {"1": 1, "2": 0}
+
+
 def test_results_hold_for_three_intervals_and_then_nothing_is_said_of_them(server_of: Make) -> None:
     life = Life(server_of(2))
     life.found(ONE, GOOD)

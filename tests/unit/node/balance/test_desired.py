@@ -48,6 +48,16 @@ def test_a_mark_is_one_service_the_users_own_or_the_one_that_leaves_others_out(s
     assert keys(allotted, 6, {("web", 4): 0x80000001}) == (ServiceKey(6, 6, "2001:db8::1", 80),)
 
 
+def test_who_drains_keeps_its_place_whatever_its_checks_say_and_whoever_answers(course: Any, server_of: Make) -> None:
+    zero = (BackendConfig("10.0.0.1", 80, weight=0), BackendConfig("10.0.0.2", 80))
+    pool = course(server_of(2, sorry=SorryConfig("10.0.0.9", 80)))
+    pool.change(backends=zero)
+    pool.down(1)
+    assert weights(pool.pool) == {"1": 0, "2": 1}
+    pool.down(2)
+    assert weights(pool.pool) == {"1": 0, "9": 1}
+
+
 def test_persistence_is_a_flag_a_time_and_a_prefix(server_of: Make) -> None:
     plain = server_of(scheduler="sh", flags=ServiceFlag.SCHEDULER_1)
     assert service(plain, 4) == Service("sh", ServiceFlag.SCHEDULER_1, netmask_bits=32)

@@ -236,6 +236,71 @@ def test_a_shorter_time_to_drain_holds_for_those_that_drain_already(course: Any,
     assert pool.states() == {}
 
 
+ZERO = (BackendConfig("10.0.0.1", 80, weight=0), BackendConfig("10.0.0.2", 80))
+
+
+def test_one_that_terminates_drains_though_its_port_is_closed_and_nobody_is_told_of_a_failure(
+    course: Any, server_of: Make
+) -> None:
+    pool = course(server_of(2, drain_ns=100))
+    pool.up(1)
+    pool.told()
+    pool.change(backends=ZERO)
+    since = pool.pool.backends[DestinationKey("10.0.0.1", 80)].since_ns
+    pool.down(1)
+    assert pool.states() == {"1": "Draining", "2": "Up"}
+    assert pool.pool.backends[DestinationKey("10.0.0.1", 80)].reason == "tcp: refused"
+    assert pool.pool.backends[DestinationKey("10.0.0.1", 80)].since_ns == since
+    pool.change(backends=ZERO[1:])
+    assert pool.states() == {"1": "Draining", "2": "Up"}
+    assert pool.pool.deadline_ns == pool.now + 100
+    assert pool.told() == []
+    pool.now += 100
+    pool.feed(Passed())
+    assert pool.states() == {"2": "Up"}
+
+
+def test_one_whose_weight_and_port_go_at_once_drains(server_of: Make) -> None:
+    config = server_of(2)
+    pool, _ = step(Pool(config, 4), Configured(config), 5)
+    known = {Target(CHECK, "10.0.0.1", 80): Finding(False, "refused")}
+    pool, happenings = step(pool, Configured(replace(config, backends=ZERO), known), 6)
+    assert pool.backends[DestinationKey("10.0.0.1", 80)].state is State.DRAINING
+    assert happenings == ()
+
+
+def test_one_that_was_down_before_it_began_to_drain_stays_out_until_it_is_up(course: Any, server_of: Make) -> None:
+    pool = course(server_of(2, drain_ns=100))
+    pool.down(1)
+    pool.told()
+    pool.change(backends=ZERO)
+    assert pool.states() == {"1": "Down", "2": "Up"}
+    pool.up(1)
+    pool.down(1)
+    assert pool.states() == {"1": "Draining", "2": "Up"}
+    assert pool.told() == ["BackendUp 1"]
+
+
+def test_one_that_drained_and_gets_weight_again_is_what_its_checks_say(course: Any, server_of: Make) -> None:
+    pool = course(server_of(2))
+    pool.change(backends=ZERO)
+    pool.down(1)
+    pool.told()
+    pool.change(backends=server_of(2).backends)
+    assert pool.states() == {"1": "Down", "2": "Up"}
+    assert pool.told() == ["BackendDown 1"]
+
+
+def test_a_new_one_of_weight_zero_may_have_connections(course: Any, server_of: Make) -> None:
+    """A predecessor may have balanced to it."""
+    pool = course(server_of(backends=ZERO, starts_down=True))
+    assert pool.states() == {"1": "Draining", "2": "Down"}
+    pool.down(1)
+    assert pool.states() == {"1": "Draining", "2": "Down"}
+    pool.change(backends=ZERO[1:], drain_ns=100)
+    assert pool.states() == {"1": "Draining", "2": "Down"}
+
+
 def test_a_check_that_stays_keeps_its_word_and_a_new_one_changes_nothing_by_itself(
     course: Any, server_of: Make
 ) -> None:
@@ -355,20 +420,24 @@ def test_on_every_way_what_is_told_is_what_is(config: ServerConfig, way: list[tu
                 assert ups.get(each.backend) is not (each.event == "BackendUp")
                 ups[each.backend] = each.event == "BackendUp"
         assert quorum is pool.quorum
-        ups = {key: ups.get(key, each.up) for key, each in here.items()}
-        assert ups == {key: each.up for key, each in here.items()}
+        ups = {key: ups.get(key, not each.out) for key, each in here.items()}
+        assert ups == {key: not each.out for key, each in here.items()}
         # Its sums are those of its backends.
         assert set(here) == set(listed(pool.config, 4))
         assert pool.weight == sum(each.weight for each in here.values() if each.up)
         hysteresis = pool.config.quorum_hysteresis
         needed = pool.config.quorum_up + (-hysteresis if before.quorum else hysteresis)
         assert pool.quorum is (pool.weight >= needed)
-        # A backend with a bad finding is down; one whose checks have all spoken well is up.
-        for each in here.values():
-            if any(found is not None and not found.good for found in each.findings):
-                assert each.state is State.DOWN
-            elif None not in each.findings:
-                assert each.up
+        # A backend with a bad finding is down, or drains; one whose checks have all spoken well is up.
+        for key, one in here.items():
+            if any(found is not None and not found.good for found in one.findings):
+                assert one.state is (State.DRAINING if one.drains else State.DOWN)
+                assert not one.up
+            elif None not in one.findings:
+                assert one.up
+            assert not (one.drains and one.config.weight)
+            was = before.backends.get(key) if isinstance(event, Found) else None
+            assert one.drains or was is None or not was.drains
         # Nobody drains for ever, and nobody for longer than it was said last.
         for each in pool.backends.values():
             if each.leaves_ns is not None:

@@ -9,7 +9,7 @@ from tests.ipvs.forwarding.conftest import Wire
 from tests.ipvs.forwarding.wiring import BIG, Member
 
 from mooring_node.balance.config import BackendConfig, BalanceConfig, ServerConfig, Way
-from mooring_node.ipvs.table import Method
+from mooring_node.ipvs.table import SCTP, Method
 
 pytestmark = pytest.mark.guest
 
@@ -48,6 +48,48 @@ def test_a_client_on_the_backends_segment_is_answered(nodes: dict[str, Member], 
     assert director.read(CONNTRACK) == "1"
     director.stop()
     assert director.read(CONNTRACK) == "0"
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("masquerade", [True, False])
+def test_sctp_flows_through_nat(nodes: dict[str, Member], family: int, masquerade: bool) -> None:
+    """One-to-one, and so much that the checksum is of the card's, or of IPVS', making."""
+    director, client, one = nodes["director"], nodes["client"], nodes["one"]
+    way_back = f"{client.address(family)} via {director.address(family)} dev eth0"
+    if not masquerade:
+        one.ip(f"route add {way_back}")
+    backends = (BackendConfig(one.address(family), 8080),)
+    config = ServerConfig(
+        "signals",
+        addresses=(VIP[family],),
+        port=2905,
+        protocol=SCTP,
+        masquerade=masquerade,
+        scheduler="rr",
+        backends=backends,
+    )
+    assert director.balance(BalanceConfig(1, (config,))) == ()
+    kind = socket.AF_INET6 if family == 6 else socket.AF_INET
+
+    def opened() -> socket.socket:
+        made = socket.socket(kind, socket.SOCK_STREAM, socket.IPPROTO_SCTP)
+        made.settimeout(5)
+        return made
+
+    with one.call(opened) as listener, client.call(opened) as asking:
+        listener.bind((one.address(family), 8080))
+        listener.listen()
+        asking.connect((VIP[family], 2905))
+        served, seen = listener.accept()
+        with served:
+            served.settimeout(5)
+            for number in range(20):
+                message = bytes((number,)) * 1000
+                asking.send(message)
+                assert served.recv(2000) == message
+                served.send(message[::-1])
+                assert asking.recv(2000) == message
+    assert seen[0] == (director if masquerade else client).address(family)
 
 
 @pytest.mark.parametrize("family", [4, 6])

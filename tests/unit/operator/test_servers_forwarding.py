@@ -1,6 +1,7 @@
 """Direct routing and tunnels: what they can reach, and what nodes that host backends must do for them."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 from tests.unit.operator.serving import ALL, EVERYTHING, endpoint, endpoint_slice, virtual_server
@@ -60,6 +61,19 @@ def test_pods_on_the_pod_network_are_refused(shop, forwarding):
     ((reason, message),) = told(plan)
     assert reason == "ForwardingConflict"
     assert f"10.244.0.1: is on the pod network of n-1, where {forwarding} can't reach it" in message
+
+
+def test_the_pod_network_is_told_before_the_port_and_endpoints_by_reason(shop):
+    pods = [endpoint(f"10.244.0.{n}", node="n-1") for n in range(11, 17)]
+    (found,) = told(shop(pods, port=8443))
+    assert found == (
+        "ForwardingConflict",
+        "left out: 6 endpoints are on the pod network (10.244.0.11, 10.244.0.12, and 4 more): use pods with"
+        " hostNetwork: true, or forwarding: NAT",
+    )
+    ((_, message),) = told(shop([endpoint("10.0.1.3", node="n-3"), endpoint("10.0.1.2", node="n-2")], port=8443))
+    words = "left out: 10.0.1.2, 10.0.1.3: listens on 8443, and DirectRoute leaves 443 as it is: let it listen on 443"
+    assert message.startswith(words)
 
 
 def test_an_address_of_another_node_is_not_its_own(shop):
@@ -122,6 +136,57 @@ def test_a_node_that_is_director_and_backend_knows_the_other_directors(shop):
     plan = shop([endpoint("10.0.1.1", node="n-1"), endpoint("10.0.1.3", node="n-3")])
     assert directors(plan) == {"n-1": [("02:00:00:00:00:02",)], "n-2": [()], "n-3": []}
     assert hosted(plan).keys() == {"n-1", "n-3"}
+
+
+def test_a_node_that_is_the_sorry_server_knows_the_other_directors(shop):
+    plan = shop([], backends={"servers": [{"address": "10.9.0.1"}]}, sorryServer={"address": "10.0.1.2"})
+    assert directors(plan) == {"n-1": [()], "n-2": [("02:00:00:00:00:01",)], "n-3": []}
+    assert hosted(plan).keys() == {"n-2"}
+
+
+def test_directors_are_known_by_all_of_their_interfaces(shop, cluster):
+    """What leads to the backend need not be what the virtual address is on; some interfaces have no MAC."""
+    nodes = machines(cluster)
+    for document in nodes:
+        for report in document["status"].get("interfaces", ())[:1]:
+            number = document["metadata"]["name"][2:]
+            other = {"name": "eth1", "mac": f"02:00:00:00:01:{number:0>2}", "carrier": True, "mtu": 1500}
+            bare = {"name": "tun0", "mac": "00:00:00:00:00:00", "carrier": True, "mtu": 1500, "addresses": []}
+            document["status"]["interfaces"] = [report, {**other, "addresses": [f"192.0.2.{number}/24"]}, bare]
+    plan = shop([endpoint("10.0.1.1", node="n-1")], nodes=nodes)
+    assert directors(plan)["n-1"] == [("02:00:00:00:00:02", "02:00:00:00:01:02")]
+
+
+def test_more_directors_than_a_node_config_holds_are_told(shop, cluster):
+    nodes = machines(cluster)
+    for document in nodes:
+        if document["kind"] == "NodeConfig" and document["metadata"]["name"] == "n-2":
+            (report,) = document["status"]["interfaces"]
+            more = [{**report, "name": f"e{n}", "mac": f"02:00:00:01:{n >> 8:02x}:{n & 255:02x}"} for n in range(1024)]
+            document["status"]["interfaces"] += more
+    plan = shop([endpoint("10.0.1.1", node="n-1")], nodes=nodes)
+    assert directors(plan)["n-1"] == []
+    ((reason, message),) = told(plan)
+    assert reason == "Invalid"
+    assert "https can't be planned on n-1: otherDirectors" in message
+
+
+def test_beside_a_director_that_nobody_can_recognise_a_backend_balances_nothing(cluster):
+    server = virtual_server("shop/shop", **DIRECT)
+    slices = endpoint_slice("shop/shop", [endpoint("10.0.1.1", node="n-1")], {"https": 443})
+    web = cluster.virtual_ip("web", ["10.0.5.1/16"], allowedNamespaces=ALL)
+    plan = cluster.plan([web, slices, server, *machines(cluster)])
+    strange = replace(plan.services.nodes["n-2"], interfaces=None)
+    services = replace(plan.services, nodes={**plan.services.nodes, "n-2": strange})
+    candidates = dict.fromkeys(("n-1", "n-2", "n-3"), frozenset({"eth0"}))
+    at = {
+        node: services.at(node, plan.node_configs[node].spec.instances, lambda _: candidates) for node in ("n-1", "n-3")
+    }
+    assert at["n-1"].services.virtual_servers == ()
+    assert at["n-1"].services.backend_addresses
+    ((_, why),) = at["n-1"].refused
+    assert "n-2 has not reported its interfaces" in why
+    assert len(at["n-3"].services.virtual_servers) == 1
 
 
 def test_the_interfaces_are_those_of_the_segment(shop, cluster):

@@ -152,6 +152,9 @@ def _static(
     return Candidate(backend, home=home)
 
 
+_NEAR = "use pods with hostNetwork: true, or forwarding: NAT"
+
+
 def _endpoint(
     server: VirtualServer, endpoint: Endpoint, port: int | None, wanted: Wanted, hosts: Hosts
 ) -> Candidate | LeftOut:
@@ -164,15 +167,15 @@ def _endpoint(
         return LeftOut(address, "is not ready", None)
     if address in wanted.addresses:
         return LeftOut(address, "is the virtual address itself", ServerReason.BACKENDS_LEFT_OUT)
+    direct = forwarding is not Forwarding.NAT
+    # Before the port: another port would not mend it.
+    if direct and endpoint.node is not None and not hosts.has(endpoint.node, address):
+        why = f"is on the pod network of {endpoint.node}, where {forwarding} can't reach it: {_NEAR}"
+        return LeftOut(
+            address, why, ServerReason.FORWARDING_CONFLICT, f"endpoints are on the pod network ({{}}): {_NEAR}"
+        )
     if refusal := _other_port(forwarding, port, wanted):
         return LeftOut(address, refusal, ServerReason.FORWARDING_CONFLICT)
-    direct = forwarding is not Forwarding.NAT
-    if direct and endpoint.node is not None and not hosts.has(endpoint.node, address):
-        why = (
-            f"is on the pod network of {endpoint.node}, where {forwarding} can't reach it: use pods with"
-            " hostNetwork: true, or forwarding: NAT"
-        )
-        return LeftOut(address, why, ServerReason.FORWARDING_CONFLICT)
     try:
         backend = _backend(
             address,

@@ -24,6 +24,8 @@ class LeftOut(NamedTuple):
     address: str
     why: str
     reason: ServerReason | None = None
+    several: str = ""
+    """The same of several, with a place for their addresses; empty: `why` is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,13 +160,14 @@ def _entry(
 
 def _told(server: VirtualServer, part: _Part, entry: Entry) -> Iterator[ServerFinding]:
     """One finding for each reason, with the backends that it is about."""
-    by_reason: dict[ServerReason, list[str]] = {}
+    by_reason: dict[ServerReason, dict[str, list[LeftOut]]] = {}
     for each in entry.plan.left_out:
         if each.reason is not None:
-            by_reason.setdefault(each.reason, []).append(f"{each.address}: {each.why}")
-    for reason, sentences in sorted(by_reason.items()):
-        more = f"; and {len(sentences) - NAMED} more" if len(sentences) > NAMED else ""
-        message = "left out: " + "; ".join(sentences[:NAMED]) + more
+            by_reason.setdefault(each.reason, {}).setdefault(each.several or each.why, []).append(each)
+    for reason, alike in sorted(by_reason.items()):
+        groups = list(alike.values())
+        rest = sum(map(len, groups[NAMED:]))
+        message = "left out: " + "; ".join(map(_sentence, groups[:NAMED])) + (f"; and {rest} more" if rest else "")
         warned = reason is ServerReason.BACKENDS_LEFT_OUT
         yield (_warning if warned else _error)(server, reason, part.place, message)
     service = server.spec.backends.service
@@ -178,6 +179,16 @@ def _told(server: VirtualServer, part: _Part, entry: Entry) -> Iterator[ServerFi
     if over := beyond(entry.candidates, zones):
         message = f"one service takes {MAX_BACKENDS} backends, so the last {over} are left out; split the Service"
         yield _error(server, ServerReason.TOO_MANY_BACKENDS, part.place, message)
+
+
+def _sentence(alike: Sequence[LeftOut]) -> str:
+    """Several that are left out for one reason."""
+    first = alike[0]
+    if len(alike) == 1:
+        return f"{first.address}: {first.why}"
+    more = f", and {len(alike) - 2} more" if len(alike) > 2 else ""
+    named = ", ".join(each.address for each in alike[:2]) + more
+    return f"{len(alike)} {first.several.format(named)}" if first.several else f"{named}: {first.why}"
 
 
 def _error(server: VirtualServer, reason: ServerReason, path: str, message: str) -> ServerFinding:

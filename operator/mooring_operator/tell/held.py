@@ -104,5 +104,7 @@ def _state(scene: Scene, node: str, instance: str) -> str:
     said = scene.reports.state(node, instance)
     place = node if node in scene.ready else f"{node} (its Node is not Ready)"
     if said is None:
-        return f"{place} has not reported"
+        # Of an instance that it does not run its daemon says nothing.
+        silent = node not in scene.ready or scene.reports.status(node) is None
+        return f"{place} has not reported" if silent else f"{place} does not run it yet (see Programmed)"
     return f"{place} is {said.state}" + (f" ({clipped(said.reason, STATE_LENGTH)})" if said.reason else "")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from mooring_api.authentication import SECRET_TYPE
 from mooring_api.nodeconfig import Instance, NodeConfigStatus, ReportedProblem
 from mooring_api.nodeconfig_status import REMARK
 from mooring_api.virtualip import ConditionStatus, VirtualIPStatus
@@ -95,8 +96,13 @@ def _missing_secrets(scene: Scene, share: Share, running: Share) -> Judged | Non
         for report in status.credentials:
             if report.name in needed and report.current is None:
                 lacking.setdefault(report.name, []).append(node)
-    parts = [f"Secret {secret} gives no key to {listed(nodes)}" for secret, nodes in sorted(lacking.items())]
-    return Judged(Reason.SECRET_MISSING, listed(parts, "; ")) if parts else None
+    parts = [
+        f"no Secret {secret} of type {SECRET_TYPE} with the key `password` on {listed(nodes)}"
+        for secret, nodes in sorted(lacking.items())
+    ]
+    where = "in Mooring's own namespace (mooring-system, if nobody chose another)"
+    message = f"{listed(parts, '; ')}; it is read {where}, and one of another type is not"
+    return Judged(Reason.SECRET_MISSING, clipped(message)) if parts else None
 
 
 def _secrets(instances: tuple[Instance, ...]) -> set[str]:

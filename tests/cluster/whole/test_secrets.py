@@ -16,7 +16,7 @@ def web() -> Document:
 
 
 def until_it_asks_for_the_secret(scene: Scene) -> Document:
-    return scene.until_condition("web", "Programmed", "False", saying=f"SecretMissing: Secret {KEY} gives no key to")
+    return scene.until_condition("web", "Programmed", "False", saying=f"SecretMissing: no Secret {KEY} of type")
 
 
 def test_a_missing_secret_is_named_until_it_comes(scene: Scene, web: Document) -> None:

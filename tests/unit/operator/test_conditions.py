@@ -226,7 +226,14 @@ def test_a_secret_without_a_key_is_named_with_the_nodes_that_lack_it(settled):
     settled.say("lb-2", HOLDS_1, credentials=lacking, problems=(ReportedProblem(instance="web-0", message="no key"),))
     settled.judge()
     assert shown(settled, "Programmed") == "False SecretMissing"
-    assert settled.condition("Programmed").message == "Secret web-vrrp gives no key to lb-1, lb-2"
+    assert settled.condition("Programmed").message == (
+        "no Secret web-vrrp of type mooring.dev/credentials with the key `password` on lb-1, lb-2; it is read in"
+        " Mooring's own namespace (mooring-system, if nobody chose another), and one of another type is not"
+    )
+    # Of an instance that it does not run a daemon says nothing.
+    settled.say("lb-1", {"web-1": "Backup"}, credentials=lacking)
+    settled.judge(after_s=ELECTION_S)
+    assert "lb-1 does not run it yet (see Programmed)" in settled.condition("Held").message
     held = (CredentialReport(name="web-vrrp", current="7", versions=("7",)),)
     settled.say("lb-1", HOLDS_0, credentials=held)
     settled.say("lb-2", HOLDS_1, credentials=held)

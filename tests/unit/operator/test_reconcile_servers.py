@@ -433,6 +433,21 @@ def test_one_that_cannot_be_read_says_so_and_keeps_what_runs(shop: Balanced) -> 
     assert shop.reason("Ready") == "NotReported"
 
 
+def test_one_that_could_never_be_read_is_not_ready() -> None:
+    shop = Balanced(server=virtual_server(KEY, scheduler="of another version")).settle()
+    assert shop.condition("Accepted")[:2] == ("False", "Invalid")
+    assert shop.condition("Programmed") == (
+        "False",
+        "NotAccepted",
+        "no node runs any of it; see the condition Accepted",
+    )
+    assert shop.condition("Ready") == (
+        "False",
+        "NotProgrammed",
+        "no node runs it, and it can't be read; see the condition Accepted",
+    )
+
+
 def test_one_that_is_deleted_leaves_the_nodes(shop: Balanced) -> None:
     shop.api.remove("VirtualServer", KEY)
     shop.settle()

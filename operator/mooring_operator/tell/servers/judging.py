@@ -53,7 +53,7 @@ def _parts(scene: ServerScene, key: str) -> Iterator[object]:
     if status is not None:
         yield [(group.addresses, group.holder) for group in status.groups]
         yield [(condition.type, condition.status, condition.reason) for condition in status.conditions]
-    yield scene.trouble if plan.kept else ""
+    yield (scene.trouble, scene.runs(key)) if plan.kept else ""
     share, groups = scene.share(key), scene.groups(plan.virtual_ip)
     for node, own in share.items():
         said = scene.reports.status(node)

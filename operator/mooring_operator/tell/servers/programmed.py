@@ -30,7 +30,8 @@ def programmed(scene: ServerScene, key: str, *, lenient: bool) -> ServerJudged:
         words = f"its endpoints are not known ({scene.trouble})" if scene.trouble else "its endpoints are being listed"
         return ServerJudged(ServerReason.ENDPOINTS_UNKNOWN, clipped(f"{words}; nodes keep what they run"))
     if plan.kept:
-        return ServerJudged(ServerReason.NOT_ACCEPTED, "its nodes keep what they run of it; see the condition Accepted")
+        kept = "its nodes keep what they run of it" if scene.runs(key) else "no node runs any of it"
+        return ServerJudged(ServerReason.NOT_ACCEPTED, f"{kept}; see the condition Accepted")
     if not plan.ports:
         return ServerJudged(ServerReason.NOT_ACCEPTED, "nothing of it can be planned; see the condition Accepted")
     if not plan.nodes:

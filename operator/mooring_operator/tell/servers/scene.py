@@ -39,6 +39,10 @@ class ServerScene:
         nodes = self.plans[key].nodes
         return {node: own for node in nodes if (own := self.shares.get(node, _NOTHING).get(key))}
 
+    def runs(self, key: str) -> bool:
+        """Whether any node is given any of it, be it of a plan from before."""
+        return any(key in own for own in self.shares.values())
+
     def groups(self, virtual_ip: str) -> Mapping[str, GroupStatus]:
         """A VirtualIP's addresses, each with its group."""
         status = self.virtual_ips.get(virtual_ip)

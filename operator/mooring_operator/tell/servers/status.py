@@ -38,7 +38,7 @@ def status_of(scene: ServerScene, key: str, before: VirtualServerStatus | None, 
     lenient = past.is_true(ConditionType.PROGRAMMED, generation)
     programmed_now, silence_s = _patient(programmed(scene, key, lenient=lenient), past)
     views = () if plan.kept else views_of(scene, key)
-    ready_now = _kept_ready() if plan.kept else ready(scene, key, views)
+    ready_now = _kept_ready(scene, key) if plan.kept else ready(scene, key, views)
     judged = (_accepted(plan), programmed_now, ready_now)
     kept = before if plan.kept and before else VirtualServerStatus()
     summaries = {
@@ -67,7 +67,10 @@ def _accepted(plan: ServerPlan) -> ServerJudged:
     return ServerJudged(told[0].reason, clipped(listed(sentences, "; ")))
 
 
-def _kept_ready() -> ServerJudged:
+def _kept_ready(scene: ServerScene, key: str) -> ServerJudged:
+    if scene.plans[key].findings and not scene.runs(key):
+        message = "no node runs it, and it can't be read; see the condition Accepted"
+        return ServerJudged(ServerReason.NOT_PROGRAMMED, message)
     message = "nobody can tell while it, its VirtualIP or its endpoints can't be read; nodes keep what they run"
     return ServerJudged(ServerReason.NOT_REPORTED, message)
 

@@ -168,7 +168,7 @@ def test_more_directors_than_a_node_config_holds_are_told(shop, cluster):
     assert directors(plan)["n-1"] == []
     ((reason, message),) = told(plan)
     assert reason == "Invalid"
-    assert "https can't be planned on n-1: otherDirectors" in message
+    assert "https can't be planned on n-1: the VirtualIP's other candidates have 1025 MACs" in message
 
 
 def test_beside_a_director_that_nobody_can_recognise_a_backend_balances_nothing(cluster):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from mooring_api.access import PortGuardMode
 from mooring_api.node_server import (
+    MAX_DIRECTORS,
     MAX_SERVERS,
     BackendAddress,
     ConnectionSync,
@@ -24,7 +25,7 @@ ROOM_BYTES = 1 << 20
 #: About what an instance and one of its addresses take.
 _INSTANCE_BYTES, _ADDRESS_BYTES = 2200, 130
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-_MOST_DIRECTORS = 64
+_NO_MAC = "00:00:00:00:00:00"
 
 #: Which nodes may hold addresses of a VirtualIP, each with the interfaces that it has them on.
 Candidates = Mapping[str, frozenset[str]]
@@ -88,6 +89,9 @@ class Services:
         sync: ConnectionSync | None = None
         for entry, addresses in mine:
             directors = self._directors(node, entry, candidates) if node in entry.homes else ()
+            if isinstance(directors, str):
+                refused.append((entry, directors))
+                continue
             made, size, why = entry.on(addresses, zone, directors)
             if made is None:
                 refused.append((entry, why))
@@ -106,14 +110,29 @@ class Services:
         found = NodeServices(tuple(servers), hosted, self.guards_of(held, servers), sync)
         return At(found or NOTHING, tuple(beyond), tuple(elsewhere), tuple(refused))
 
-    def _directors(self, node: str, entry: Entry, candidates: CandidatesOf) -> tuple[str, ...]:
-        """The MACs from which packets come that another node has balanced already."""
+    def _directors(self, node: str, entry: Entry, candidates: CandidatesOf) -> tuple[str, ...] | str:
+        """The MACs from which packets come that another node has balanced already, or why they can't be known.
+
+        A packet leaves its director by the interface that leads to the backend, which need not be the address's: so
+        all of a node's are its. Two nodes of which one did not know the other's would hand packets to and fro for
+        ever, so what can't be told apart is not balanced there; the node still answers for itself.
+        """
         found: set[str] = set()
-        for other, interfaces in candidates(entry.virtual_ip).items():
+        for other in candidates(entry.virtual_ip):
             reporter = self.nodes.get(other)
-            if other != node and reporter is not None:
-                found |= {r.mac.lower() for r in reporter.interfaces or () if r.name in interfaces}
-        return tuple(sorted(mac for mac in found if _MAC.fullmatch(mac)))[:_MOST_DIRECTORS]
+            if other == node or reporter is None:
+                # Who is no Node any more is about to end.
+                continue
+            if reporter.interfaces is None:
+                return f"{other} has not reported its interfaces, so its packets can't be told from clients'"
+            found |= {report.mac.lower() for report in reporter.interfaces}
+        told = tuple(sorted(mac for mac in found if _MAC.fullmatch(mac) and mac != _NO_MAC))
+        if len(told) > MAX_DIRECTORS:
+            return (
+                f"the VirtualIP's other candidates have {len(told)} MACs, and a node takes {MAX_DIRECTORS}; lower its"
+                " spec.nodes.maxCandidates"
+            )
+        return told
 
     def guards_of(
         self, held: Mapping[str, Mapping[str, str | None]], servers: Iterable[NodeVirtualServer]

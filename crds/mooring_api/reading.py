@@ -185,18 +185,25 @@ class _Reader:
             return model.model_validate(given, by_alias=True, by_name=False)
         except ValidationError as error:
             unknown = [item["loc"] for item in error.errors(include_url=False) if item["type"] == _UNKNOWN]
-            if self._source == "file" or not unknown:
-                self.problems += problems_of(error, self._name, path_of(prefix), name)
-                return None
+            told = problems_of(error, self._name, path_of(prefix), name)
+        refused = self._source == "file" or not unknown
+        if refused:
+            self.problems += told
+        if not unknown:
+            return None
         kept = deepcopy(given)
         for location in unknown:
             _delete(kept, location)
-            self._unknown((*prefix, *location), name)
+            if not refused:
+                self._unknown((*prefix, *location), name)
         try:
-            return model.model_validate(kept, by_alias=True, by_name=False)
+            read = model.model_validate(kept, by_alias=True, by_name=False)
         except ValidationError as error:
-            self.problems += problems_of(error, self._name, path_of(prefix), name)
+            # Rules across fields are looked at only where every field is right: they were hidden by what is unknown.
+            found = problems_of(error, self._name, path_of(prefix), name)
+            self.problems += [problem for problem in found if not refused or problem not in told]
             return None
+        return None if refused else read
 
     def _instance(self, place: int, given: object) -> Instance | None:
         instance = self._read(Instance, ("spec", "instances", place), given, _name_of(given))

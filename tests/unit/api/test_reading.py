@@ -116,6 +116,21 @@ def test_unknown_fields_are_dropped_with_a_warning_from_the_api(node_config: Any
     assert repr(document) == before
 
 
+def test_an_unknown_field_hides_no_rule_across_the_fields_beside_it(node_config: Any, instance: Any) -> None:
+    a, b, _ = _others(instance)
+    slow = {"version": 2, "advertisementInterval": "1500ms"}
+    assert _read(node_config(a | slow, b), "file")[1] == [("Error", "a", "spec.instances[0].advertisementInterval")]
+    assert _read(node_config(a | slow | {"later": 1}, b), "file") == (
+        ["b"],
+        [("Error", "a", "spec.instances[0].later"), ("Error", "a", "spec.instances[0].advertisementInterval")],
+    )
+    # What is wrong with a field itself is told once.
+    assert _read(node_config(a | {"later": 1, "priority": 0}, b), "file")[1] == [
+        ("Error", "a", "spec.instances[0].priority"),
+        ("Error", "a", "spec.instances[0].later"),
+    ]
+
+
 def test_an_unknown_value_beside_an_unknown_field_is_still_an_error(node_config: Any, instance: Any) -> None:
     a, b, _ = _others(instance)
     assert _read(node_config(a | {"later": 1, "checksum": "New"}, b), "api") == (

@@ -439,10 +439,10 @@ def test_on_every_way_what_is_told_is_what_is(config: ServerConfig, way: list[tu
             was = before.backends.get(key) if isinstance(event, Found) else None
             assert one.drains or was is None or not was.drains
         # Nobody drains for ever, and nobody for longer than it was said last.
-        for each in pool.backends.values():
-            if each.leaves_ns is not None:
-                assert not isinstance(event, Passed) or each.leaves_ns > now
-                assert each.leaves_ns <= now + max(pool.config.drain_ns, 10)
+        for one in pool.backends.values():
+            if one.leaves_ns is not None:
+                assert not isinstance(event, Passed) or one.leaves_ns > now
+                assert one.leaves_ns <= now + max(pool.config.drain_ns, 10)
 
 
 @given(_configs, st.lists(_events, max_size=10))

@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Iterator, Mapping
 
 from mooring_node.balance.config import BalanceConfig, ServerConfig
-from mooring_node.ipvs.table import SCTP, TCP, UDP
+from mooring_node.ipvs.table import OUR_MARKS, SCTP, TCP, UDP
 
-OURS = 0x8000_0000
+OURS = OUR_MARKS
 KUBE_PROXY = 0x0000_C000
 #: What was hidden from IPVS bears one of these until it is shown again, by its protocol.
 HIDDEN = {TCP: OURS | TCP, UDP: OURS | UDP, SCTP: OURS | SCTP}

@@ -19,6 +19,7 @@ from mooring_node.ipvs.table import (
     Table,
     effective_destination,
     effective_service,
+    is_surely_ours,
 )
 
 
@@ -65,8 +66,8 @@ def diff(desired: Table, actual: Table, owned: frozenset[ServiceKey]) -> tuple[O
 
 
 def foreign(desired: Table, present: frozenset[ServiceKey], owned: frozenset[ServiceKey]) -> frozenset[ServiceKey]:
-    """The services that are desired, and that somebody else has set."""
-    return frozenset(key for key in desired if key in present and key not in owned)
+    """The services that are desired, and that somebody else has set: by a mark of ours nobody has."""
+    return frozenset(key for key in desired if key in present and key not in owned and not is_surely_ours(key))
 
 
 def _service_steps(key: ServiceKey, wanted: Balanced, present: Balanced | None) -> Iterator[Operation]:

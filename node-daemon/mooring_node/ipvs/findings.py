@@ -58,7 +58,7 @@ class Drift:
 
 
 def foreign_problem(key: ServiceKey) -> Problem:
-    """Somebody else has our service."""
+    """Somebody else has our service, as far as is known: without the state folder of before, we were this one."""
     name = spelled(key)
     option = _OPTIONS.get(key.protocol, "-t")
     address = f"[{key.address}]" if key.family == 6 else key.address
@@ -66,7 +66,8 @@ def foreign_problem(key: ServiceKey) -> Problem:
     command = command or f"ipvsadm -D {option} {address}:{key.port}"
     return Problem(
         Trouble.FOREIGN,
-        f"another program balances {name}, and it stays as it is; end it there, or remove it by `{command}`",
+        f"another program balances {name}, or Mooring did and its state folder was lost; it stays as it is. End it "
+        f"there, or remove it by `{command}`: it is taken over within 30 s",
         key,
     )
 

@@ -1,6 +1,10 @@
 """What of IPVS is ours, on disk before it is set, so that any later start can adopt it or take it away.
 
 It holds for one boot and one network namespace: with either, the kernel's table has gone too.
+
+Where the file is lost and the kernel's table is not (a state folder that does not outlive its container, or was
+emptied), nothing tells our services from another program's. Those by a mark of ours are adopted when they are wanted
+(is_surely_ours); the others are left alone and told of as foreign, with the command that removes them.
 """
 
 import json

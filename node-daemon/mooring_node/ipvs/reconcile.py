@@ -227,7 +227,8 @@ class Reconciler:
         new = {key: desired[key] for key in ready if key in desired and key not in owned}
         if not new:
             return ready
-        taken = foreign(new, frozenset(self._kernel.find(new)), owned)
+        present = frozenset(self._kernel.find(new))
+        taken = foreign(new, present, owned)
         refused = {key: foreign_problem(key) for key in taken}
         for key in taken:
             self._absent.pop(key, None)
@@ -240,7 +241,10 @@ class Reconciler:
             refused |= unrecorded
         for key, problem in refused.items():
             self._retries.hold(key, now_ns + AUDIT_NS, problem)
-        return [key for key in ready if key not in refused]
+        # What is there and ours all the same: the file of it was lost. It is read before it is written.
+        adopted = present - refused.keys()
+        self._unsure |= dict.fromkeys(sorted(adopted))
+        return [key for key in ready if key not in refused and key not in adopted]
 
     def _write_some(self, ready: list[ServiceKey], now_ns: int) -> None:
         desired = self._desired or {}

@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 TCP, UDP, SCTP = 6, 17, 132
 ADDRESS_BITS = {4: 32, 6: 128}
+#: The bit of a firewall mark that is ours alone: a user's marks end below it (see forwarding/marks.py).
+OUR_MARKS = 0x8000_0000
 
 
 class Method(IntEnum):
@@ -133,6 +135,11 @@ def effective_destination(destination: Destination) -> Destination:
     if (kind, port, flags) == (destination.tunnel, destination.tunnel_port, destination.tunnel_flags):
         return destination
     return replace(destination, tunnel=kind, tunnel_port=port, tunnel_flags=flags)
+
+
+def is_surely_ours(key: ServiceKey) -> bool:
+    """Whether no other program can have set it: a mark with our bit. Any other key may be anybody's."""
+    return bool(key.mark & OUR_MARKS)
 
 
 def spelled(key: ServiceKey) -> str:

@@ -23,6 +23,7 @@ def test_somebody_elses_service_is_named_with_the_remedy(key: ServiceKey, name: 
     problem = foreign_problem(key)
     assert problem.service == key
     assert f"another program balances {name}" in problem.message
+    assert "its state folder was lost" in problem.message
     assert f"`{command}`" in problem.message
 
 

@@ -17,7 +17,7 @@ from mooring_node.ipvs.findings import Trouble
 from mooring_node.ipvs.kernel import IpvsMissingError
 from mooring_node.ipvs.owned import Owned
 from mooring_node.ipvs.reconcile import AUDIT_NS, WRITES_A_TURN, Reconciler
-from mooring_node.ipvs.table import Balanced, Destination, Service, ServiceKey, Table
+from mooring_node.ipvs.table import OUR_MARKS, Balanced, Destination, Service, ServiceKey, Table
 
 SECOND = 1_000_000_000
 
@@ -181,6 +181,27 @@ def test_somebody_elses_service_is_told_of_and_taken_when_it_goes(process: Proce
     process.run(seconds=31)
     assert kernel.table == BOTH
     assert process.reconciler.problems == ()
+
+
+def test_a_lost_file_costs_only_what_may_be_anybodys(process: Process, kernel: FakeKernel) -> None:
+    """A mark with our bit is adopted, and changed in place: connections go on. The rest waits for the command."""
+    ours = ServiceKey(4, mark=OUR_MARKS | 9)
+    process.want({WEB: balanced(ONE), MARK: balanced(ONE), ours: balanced(ONE, TWO)})
+    kernel.applied.clear()
+    process.path.unlink()
+    process.start()
+    process.want({WEB: balanced(TWO), MARK: balanced(TWO), ours: balanced(TWO, THREE)})
+    assert [(each.action, each.service, each.destination) for each in kernel.messages] == [
+        (Action.NEW_DESTINATION, ours, THREE),
+        (Action.DELETE_DESTINATION, ours, ONE),
+    ]
+    assert {each.service: each.trouble for each in process.reconciler.problems} == {
+        WEB: Trouble.FOREIGN,
+        MARK: Trouble.FOREIGN,
+    }
+    assert process.on_disk == {ours}
+    assert process.reconciler.release() == ()
+    assert kernel.table.keys() == {WEB, MARK}
 
 
 def test_somebody_who_is_faster_by_a_moment_keeps_it(process: Process, kernel: FakeKernel) -> None:

@@ -180,7 +180,7 @@ def run_vrrp(
     priority: int,
 ) -> None:
     """The VRRP process, from its rights to its end."""
-    process = Process(board, int(ChildNumber.VRRP), supervisor, agent, checks, state.accepted)
+    process = Process(board, int(ChildNumber.VRRP), supervisor, agent, checks, state.accepted, state.balance)
     signal.signal(signal.SIGTERM, lambda *_: process.ask_to_stop())
     process.maintenance = state.maintenance.exists()
     scheduling = real_time(priority) if priority else Scheduling.NORMAL

@@ -7,13 +7,14 @@ import signal
 from mooring_node.balance.answer import parts
 from mooring_node.balance.balancer import Balancer
 from mooring_node.balance.config import BalanceConfig, ServerConfig
-from mooring_node.balance.desired import keys
+from mooring_node.balance.desired import following, keys
 from mooring_node.balance.notify import Notifier
 from mooring_node.balance.parts import Parts, Remark, without_consequences
 from mooring_node.balance.pools import Finding
 from mooring_node.balance.results import Results
 from mooring_node.balance.store import Kept
 from mooring_node.balance.teller import Teller
+from mooring_node.balance.wishes import Wishes
 from mooring_node.board import Board
 from mooring_node.channel import Channel
 from mooring_node.checks.config import Target
@@ -70,13 +71,20 @@ class Process:
         self._begun = False
         self._wanted: Table | None = None
         """The table that the kernel is to have, as it was handed over last."""
+        self._held: Table | None = None
+        self._arranged: Table = {}
+        """While rules are waited for: what the kernel had when the configuration came, and what that one wants."""
+        self._seen: tuple[bool, Table] | None = None
+        """Of what `_wanted` was made."""
         self._answers: set[asyncio.Task[None]] = set()
         self._remarks: tuple[Remark, ...] = ()
         self._rules: asyncio.Task[None] | None = None
         self._rules_wanted: BalanceConfig | None = None
         self._rules_at_ns = 0
-        self._table_waits_until_ns = 0
+        self._wishes = Wishes()
         self._tables_due_ns = 0
+        self._settled = False
+        """The VRRP process was told that the first table stands, or can't."""
         self._look_at_ns = 0
         self._track_at_ns = 0
         self._tracked: dict[str, bool | str] = {}
@@ -158,6 +166,9 @@ class Process:
             return
         if config is None:
             return
+        if self._begun:
+            # What was found before does not wait for what the configuration needs.
+            self._hand_over(now)
         marks = self._parts.marks(config)
         self._balancer.configure(config, marks, now)
         self._servers = {server.name: server for server in config.servers}
@@ -172,9 +183,13 @@ class Process:
         self._teller.configured(config.generation)
 
     def _arrange(self, config: BalanceConfig, now: int) -> None:
-        """What packets need comes before the table that lets them through."""
+        """What packets need comes before the table that lets them through.
+
+        Not for ever, and what is found of backends meanwhile does not wait: see `following`.
+        """
         self._rules_wanted = config
-        self._table_waits_until_ns = now + RULES_PATIENCE_NS
+        self._wishes.wish(now)
+        self._held, self._arranged = self._wanted, self._balancer.table
         self._look_after_rules()
 
     def _look_after_rules(self) -> None:
@@ -191,8 +206,10 @@ class Process:
                 self._remarks = await packets.turn()
             while self._rules_wanted is not None:
                 config, self._rules_wanted = self._rules_wanted, None
+                self._wishes.begin()
                 self._remarks = await packets.configure(config)
-            self._table_waits_until_ns = 0
+                self._wishes.met()
+            self._wishes.met()
         except Exception as error:  # noqa: BLE001 - whatever forwarding stumbles over, backends are checked on
             self._remarks = (Remark("", "", f"forwarding is not as it should be: {type(error).__name__}: {error}"),)
         self._rules = None
@@ -210,12 +227,33 @@ class Process:
         if now >= self._rules_at_ns:
             self._look_after_rules()
         self._balancer.pass_time(now)
-        self._take_news()
+        self._hand_over(now)
         self._board.vouch(now)
-        news = self._balancer.table is not self._wanted
-        if now >= self._table_waits_until_ns and (now >= self._tables_due_ns or news):
-            self._set_tables(now)
         self._tell(now)
+
+    def _hand_over(self, now: int) -> None:
+        self._take_news()
+        waits = now < self._waits_until_ns
+        if waits and self._held is None:
+            # The kernel may have more than we know of: nothing is told to it before the whole.
+            return
+        seen = (waits, self._balancer.table)
+        news = self._seen is None or self._seen[0] is not waits or self._seen[1] is not seen[1]
+        if news:
+            self._seen = seen
+            table = following(self._held or {}, self._arranged, seen[1]) if waits else seen[1]
+            news = table is not self._wanted
+            if news:
+                self._wanted = table
+                self._parts.tables.want(table, self._balancer.config.sync)
+        if news or now >= self._tables_due_ns:
+            self._set_tables(now)
+
+    @property
+    def _waits_until_ns(self) -> int:
+        """When the table goes to the kernel, whatever has become of the rules; 0: they are there."""
+        since_ns = self._wishes.since_ns
+        return 0 if since_ns is None else since_ns + RULES_PATIENCE_NS
 
     def _take_news(self) -> None:
         """On disk first, then to the kernel, then to everybody else."""
@@ -235,10 +273,10 @@ class Process:
         self._teller.changed({key: self._balancer.pools.get(key) for key in news.pools})
 
     def _set_tables(self, now: int) -> None:
-        if self._balancer.table is not self._wanted:
-            self._wanted = self._balancer.table
-            self._parts.tables.want(self._wanted, self._balancer.config.sync)
         self._tables_due_ns = self._parts.tables.turn(now)
+        if self._tables_due_ns > now and not self._settled:
+            # All that can be set is set: from now on addresses may come.
+            self._settled = self._vrrp.send({"settled": True})
         lacking = self._parts.tables.lacking(self._owners) if self._balancer.config.tracked else {}
         lacking = {name: why[:LONGEST_WHY] for name, why in lacking.items()}
         if lacking != self._lacking:
@@ -261,8 +299,11 @@ class Process:
     def _next_ns(self, now: int) -> int:
         rules = self._rules_at_ns if self._rules is None else None
         waits_for = (now + LONGEST_SLEEP_NS, rules, self._balancer.deadline_ns, self._teller.due_ns)
-        tables = max(self._tables_due_ns, self._table_waits_until_ns)
-        return min(tables, *(each for each in waits_for if each is not None))
+        waits = self._waits_until_ns
+        tables = (max(self._tables_due_ns, waits),) if self._wanted is None else (self._tables_due_ns,)
+        if waits > now:
+            tables += (waits,)
+        return min(*tables, *(each for each in waits_for if each is not None))
 
     def _answer(self, channel: Channel, number: object) -> None:
         task = asyncio.get_running_loop().create_task(self._tell_about(channel, number))

@@ -11,6 +11,7 @@ from mooring_node.channel import Channel
 from mooring_node.kernel.process import now_ns
 from mooring_node.kernel.rtnetlink import AddressGone, Monitor, Rtnetlink
 from mooring_node.vrrp import snapshot
+from mooring_node.vrrp.beginning import Beginning
 from mooring_node.vrrp.config import GroupConfig, NodeRuntime, from_json
 from mooring_node.vrrp.foreign import ForeignRouter, ForeignRouters
 from mooring_node.vrrp.group import Group, Services
@@ -47,7 +48,7 @@ class Process:
 
     `supervisor` and `agent` carry requests: configure, maintenance, snapshot, stop. `checks` brings the state of
     the virtual servers that are tracked. `accepted` is the last good configuration on disk, read when a request says
-    that it has changed.
+    that it has changed; the first one waits for the tables of what is balanced, where `balance` is there.
     """
 
     def __init__(
@@ -58,11 +59,14 @@ class Process:
         agent: Channel,
         checks: Channel,
         accepted: Path,
+        balance: Path,
     ) -> None:
         self._board = board
         self._child = child
         self._channels = tuple((each, Outbox(each)) for each in (supervisor, agent, checks))
         self._accepted = accepted
+        self._balance = balance
+        self._beginning = Beginning()
         self._reports = Reports(self._channels[AGENT][1])
         self._rtnetlink = Rtnetlink()
         self._monitor = Monitor()
@@ -79,7 +83,6 @@ class Process:
         self._stopping = False
         self._stop_asked = False
         self._blocked_at_ns = now_ns()
-        self._configure_by_ns: int | None = None
         self._timers: Timers[Group] = Timers()
         self._words = Words()
         self._bad: Bad = {}
@@ -95,7 +98,7 @@ class Process:
 
     def wait_for_agent(self, patience_ns: int) -> None:
         """Give the agent a chance to bring a configuration before the last good one is run."""
-        self._configure_by_ns = now_ns() + patience_ns
+        self._beginning.wait(now_ns() + patience_ns)
 
     def run(self) -> None:
         """Until a stop has been asked for and every group has handed over."""
@@ -152,8 +155,8 @@ class Process:
                     self._answer(outbox, request, now)
         if self._stop_asked and not self._stopping:
             self.stop(now)
-        if self._configure_by_ns is not None and now >= self._configure_by_ns:
-            self.configure(now)
+        if self._beginning.due(now):
+            self._run_what_is_asked(now)
 
     def _all(self) -> list[Group]:
         return [*self.groups.values(), *self._leaving]
@@ -242,10 +245,12 @@ class Process:
     def _answer(self, outbox: Outbox, request: dict[str, Any], now: int) -> None:
         if isinstance(said := request.get("tracked"), dict):
             self._words.hear(said, now)
+        if "settled" in request and self._beginning.settled():
+            self._run_what_is_asked(now)
         match request.get("do"):
             case "configure":
-                self.configure(now)
-                self._tell_what_runs()
+                if self._beginning.asked(now, balances=self._balance.exists()):
+                    self._run_what_is_asked(now)
             case "maintenance":
                 self._set_maintenance(bool(request.get("on")), now)
             case "snapshot":
@@ -253,6 +258,10 @@ class Process:
                     outbox.put(part | {"id": request.get("id")})
             case "stop":
                 self.stop(now)
+
+    def _run_what_is_asked(self, now: int) -> None:
+        self.configure(now)
+        self._tell_what_runs()
 
     def _track(self, now: int) -> None:
         """What is tracked may have changed, or have been silent for too long."""
@@ -282,7 +291,7 @@ class Process:
 
     def configure(self, now: int) -> None:
         """Run the last good configuration: what it leaves alone is not touched, what it lacks is handed over."""
-        self._configure_by_ns = None
+        self._beginning.over()
         if self._stopping:
             return
         try:

@@ -64,6 +64,8 @@ class FakeTables:
     complaints: tuple[Remark, ...] = ()
     lacks: dict[str, str] = field(default_factory=dict)
     released: bool = False
+    turns_left: int = 0
+    """So many turns it takes until all is in the kernel."""
     on_want: Callable[[], None] = lambda: None
 
     def want(self, table: Table, sync: SyncConfig | None) -> None:
@@ -72,6 +74,9 @@ class FakeTables:
         self.sync = sync
 
     def turn(self, now_ns: int) -> int:
+        if self.turns_left:
+            self.turns_left -= 1
+            return now_ns
         return now_ns + 10**9
 
     def remarks(self, _owners: Owners) -> tuple[Remark, ...]:
@@ -238,6 +243,26 @@ def story(tmp_path: Path) -> Iterator[Callable[[Callable[[Bench], Coroutine[Any,
 
 
 Story = Callable[[Callable[[Bench], Coroutine[Any, Any, None]]], None]
+
+
+def test_the_first_table_is_announced_when_all_of_it_stands_and_once(story: Story, server_of: Make) -> None:
+    async def tell(bench: Bench) -> None:
+        bench.put(server_of(2))
+        bench.begin()
+        bench.packets.let.clear()
+        bench.tables.turns_left = 3
+        await bench.until(lambda: bench.said("agent", "configured") == [1])
+        assert bench.said("vrrp", "settled") == []
+        bench.packets.let.set()
+        await bench.until(lambda: bench.said("vrrp", "settled"))
+        assert bench.tables.turns_left == 0
+        bench.put(server_of(1))
+        bench.agent.send({"do": "configure"})
+        await bench.until(lambda: bench.tables.weights() == {"1": 1})
+        assert bench.said("vrrp", "settled") == [True]
+        await bench.stop()
+
+    story(tell)
 
 
 def test_a_configuration_runs_and_a_finding_moves_the_table(story: Story, server_of: Make) -> None:
@@ -417,6 +442,51 @@ def test_the_table_waits_for_its_rules_and_not_for_ever(story: Story, server_of:
         bench.put(server_of(1))
         await bench.until(lambda: bench.tables.weights() == {"1": 1})
         bench.packets.let.set()
+
+    story(tell)
+
+
+def test_rules_that_hang_hold_up_no_table_for_ever_however_often_the_configuration_changes(
+    story: Story, server_of: Make, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("mooring_node.balance.process.RULES_PATIENCE_NS", 3 * 10**8)
+
+    async def tell(bench: Bench) -> None:
+        bench.put(server_of(2))
+        bench.begin()
+        bench.packets.let.clear()
+        for count in range(1000):
+            bench.put(server_of(2 + count % 2))
+            bench.agent.send({"do": "configure"})
+            await bench.until(lambda: bench.said("agent", "configured")[-1:] == [bench.generation])
+            if bench.tables.wants:
+                break
+            await asyncio.sleep(0.01)
+        assert bench.tables.wants
+        bench.checker.told(bench.checker.wanted[0], REFUSED)
+        await bench.until(lambda: "1" not in (bench.tables.weights() or {}))
+        bench.packets.let.set()
+
+    story(tell)
+
+
+def test_what_is_found_does_not_wait_for_rules(story: Story, server_of: Make, monkeypatch: Any) -> None:
+    monkeypatch.setattr("mooring_node.balance.process.RULES_PATIENCE_NS", 10**15)
+
+    async def tell(bench: Bench) -> None:
+        bench.put(server_of(3))
+        bench.begin()
+        await bench.until(lambda: bench.tables.weights() == {"1": 1, "2": 1, "3": 1})
+        bench.packets.let.clear()
+        # One is found just before the configuration, and one while that waits.
+        bench.checker.told(bench.checker.wanted[0], REFUSED)
+        bench.put(server_of(4))
+        bench.agent.send({"do": "configure"})
+        await bench.until(lambda: len(bench.checker.wanted) == 4)
+        bench.checker.told(bench.checker.wanted[1], REFUSED)
+        await bench.until(lambda: bench.tables.weights() == {"3": 1})
+        bench.packets.let.set()
+        await bench.until(lambda: bench.tables.weights() == {"3": 1, "4": 1})
 
     story(tell)
 

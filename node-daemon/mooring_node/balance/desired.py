@@ -1,6 +1,7 @@
 """From pools to the table that the kernel is to have. Pure; what has not changed stays the same object."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from mooring_node.balance.config import BackendConfig, ServerConfig, SorryConfig
 from mooring_node.balance.pools import Pool
@@ -21,6 +22,24 @@ def changed(table: Table, pools: Iterable[Pool], marks: Mapping[tuple[str, int],
         for key in keys(pool.config, pool.family, marks):
             after[key] = _same(balanced, after.get(key))
     return after
+
+
+def following(held: Table, before: Table, after: Table) -> Table:
+    """What the kernel holds, with what has become of its destinations between two wanted tables: weights and losses.
+
+    For the time in which nothing new may be set. What has not changed stays the same object.
+    """
+    found = dict(held)
+    for key in held.keys() & before.keys() & after.keys():
+        had, has = before[key].destinations, after[key].destinations
+        if had is not has:
+            left = {
+                each: replace(one, weight=has[each].weight) if each in had and had[each] != has[each] else one
+                for each, one in held[key].destinations.items()
+                if each in has or each not in had
+            }
+            found[key] = _same(Balanced(held[key].service, left), held[key])
+    return held if all(found[key] is held[key] for key in held) else found
 
 
 def _same(new: Balanced, old: Balanced | None) -> Balanced:

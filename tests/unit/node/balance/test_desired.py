@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mooring_node.balance.config import BackendConfig, ServerConfig, SorryConfig, Way
-from mooring_node.balance.desired import changed, desired, destinations, keys, service
+from mooring_node.balance.desired import changed, desired, destinations, following, keys, service
 from mooring_node.ipvs.table import (
     Destination,
     DestinationKey,
@@ -143,3 +143,34 @@ def test_what_has_not_changed_is_the_same_object(course: Any, server_of: Make, a
     after = again([each.pool for each in pools], {}, table)
     assert after is not table
     assert [key.port for key in table if after[key] is not table[key]] == [3]
+
+
+def test_while_nothing_new_may_be_set_the_kernel_s_destinations_follow_what_is_found(
+    course: Any, server_of: Make
+) -> None:
+    pool = course(server_of(3))
+    held = desired([pool.pool], {})
+    (key,) = held
+    pool.change(backends=(BackendConfig("10.0.0.1", 80), BackendConfig("10.0.0.2", 80), BackendConfig("10.0.0.4", 80)))
+    before = desired([pool.pool], {})
+    assert following(held, before, before) is held
+    pool.down(1)
+    pool.down(4)
+    follows = following(held, before, desired([pool.pool], {}))
+    # 10.0.0.3 is no longer listed and 10.0.0.4 is new: both wait.
+    assert {each.address[-1] for each in follows[key].destinations} == {"2", "3"}
+    pool.up(1)
+    assert following(held, before, desired([pool.pool], {})) is held
+
+
+def test_a_weight_is_followed_too_and_services_that_come_or_go_wait(course: Any, server_of: Make) -> None:
+    backends = (BackendConfig("10.0.0.1", 80, weight=2, inhibit=True),)
+    pool = course(server_of(backends=backends))
+    other = course(server_of(1, name="other", port=81))
+    held = desired([pool.pool], {})
+    before = desired([pool.pool, other.pool], {})
+    pool.down(1)
+    follows = following(held, before, desired([pool.pool, other.pool], {}))
+    ((_, one),) = follows.items()
+    assert one.destinations == {ONE: Destination(0)}
+    assert following(before, held, desired([pool.pool], {})).keys() == before.keys()

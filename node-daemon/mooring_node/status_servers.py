@@ -27,7 +27,7 @@ def table(balance: Mapping[str, Any]) -> list[str]:
         return ["Virtual servers are configured; nothing is known of them yet."]
     more = balance["servers"] - len(shown)
     if more > 0:
-        well = balance["well"] - sum(_is_well(report) for report in shown)
+        well = max(0, balance["well"] - sum(_is_well(report) for report in shown))
         lines.append(f"and {more} more, {well} of them well")
     return lines
 
@@ -38,6 +38,10 @@ def wrong(balance: Mapping[str, Any]) -> Iterator[str]:
         yield f"! {problem}"
     if balance.get("moreProblems"):
         yield f"! and {balance['moreProblems']} more of what is balanced; the log has them"
+    for report in filter(_unreachable, balance.get("listed", ())):
+        weights = report["weights"]
+        words = out_of_reach(weights["needed"], weights["backends"], weights["all"])
+        yield f"! {report['name']} {report['family']}: {words}"
     proxy = balance.get("kubeProxy") or {}
     if proxy.get("removesServices"):
         yield (
@@ -46,6 +50,11 @@ def wrong(balance: Mapping[str, Any]) -> Iterator[str]:
         )
     if proxy.get("answersArp"):
         yield "! kube-proxy lets every interface answer ARP for its addresses; set its ipvs.strictARP: true"
+
+
+def out_of_reach(needed: int, backends: int, weight: int) -> str:
+    """A quorum that there never is, in words."""
+    return f"quorum.up needs {needed}, all {backends} backends together have {weight}: lower quorum.up"
 
 
 def summary(balance: Mapping[str, Any]) -> list[str]:
@@ -64,11 +73,23 @@ def _is_well(report: Mapping[str, Any]) -> bool:
     return bool(report["quorum"]) and not report["down"] and not report["sorry"]
 
 
+def _quorum(report: Mapping[str, Any]) -> str:
+    if report["quorum"]:
+        return "yes"
+    weights = report.get("weights")
+    return f"NO ({weights['up']} of {weights['needed']})" if weights else "NO"
+
+
+def _unreachable(report: Mapping[str, Any]) -> bool:
+    weights = report.get("weights") or {"all": 0, "needed": 0}
+    return not report["quorum"] and bool(0 < weights["all"] < weights["needed"])
+
+
 def _row(report: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         report["name"],
         report["family"],
-        "yes" if report["quorum"] else "NO",
+        _quorum(report),
         str(report["up"]),
         str(report["down"]),
         str(report["draining"]),

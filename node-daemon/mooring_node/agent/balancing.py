@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from mooring_api.nodeconfig_status import BALANCING
 from mooring_api.problems import Problem
-from mooring_node.agent.balance_problems import ProblemLog, merged
+from mooring_node.agent.balance_problems import IPVS, ProblemLog, merged
 from mooring_node.agent.server_report import Told, bounded, is_well, worst_first
 from mooring_node.balance.config import BalanceConfig
 from mooring_node.channel import Channel
@@ -95,12 +95,19 @@ class Balancing:
             "generation": self._config.generation,
             "runs": self._taken_up,
             "servers": len(self.report.servers),
-            "well": sum(is_well(each) for each in self.report.servers),
+            "well": sum(is_well(each) and not self._unserved(each["name"]) for each in self.report.servers),
             "listed": list(told.reports),
             "problems": problems[:MOST_TOLD],
             "moreProblems": max(0, len(problems) - MOST_TOLD),
             "kubeProxy": self.report.kube_proxy,
         }
+
+    def _unserved(self, server: str) -> bool:
+        """Whether the kernel has not all of it, however its backends are."""
+        return any(
+            each.get("module") == IPVS or (each.get("server") == server and not each.get("path"))
+            for each in self.report.problems
+        )
 
     def _lines(self) -> list[str]:
         lines = list(merged(self.report.problems).values())

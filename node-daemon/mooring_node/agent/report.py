@@ -100,11 +100,16 @@ def _servers(told: Iterable[Mapping[str, Any]]) -> Iterator[VirtualServerReport]
     """As the checks process tells of them; its words are its own, and what does not fit is left out."""
     for each in told:
         try:
-            report = VirtualServerReport.model_validate(each, by_alias=True, by_name=False)
+            report = VirtualServerReport.model_validate(_of_status(each), by_alias=True, by_name=False)
         except ValidationError:
             continue
         short = (b.model_copy(update={"reason": _short(b.reason)}) if b.reason else b for b in report.backends)
         yield report.model_copy(update={"backends": tuple(short)})
+
+
+def _of_status(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Weights change with each backend, and are for who asks on the node."""
+    return {name: value for name, value in told.items() if name != "weights"}
 
 
 def _kube_proxy(told: Mapping[str, Any] | None) -> KubeProxyReport | None:

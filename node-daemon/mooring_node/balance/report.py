@@ -25,7 +25,21 @@ def server_report(pool: Pool, timestamp: Callable[[int], str]) -> dict[str, Any]
         "up": states.count(State.UP),
         "down": states.count(State.DOWN),
         "draining": states.count(State.DRAINING),
+        "weights": _weights(pool),
         "backends": [_backend(key, each, timestamp) for key, each in worst_first[:MOST_LISTED]],
+    }
+
+
+def _weights(pool: Pool) -> dict[str, int]:
+    """`up`: of all that are up; `needed`: to gain or keep the quorum; `all`: of all; 0 where scripts say it."""
+    hysteresis = -pool.config.quorum_hysteresis if pool.quorum else pool.config.quorum_hysteresis
+    listed = [each for each in pool.backends.values() if each.leaves_ns is None]
+    scripted = any(getattr(check.probe, "dynamic_weight", False) for _, check in pool.config.checks)
+    return {
+        "up": pool.weight,
+        "needed": pool.config.quorum_up + hysteresis,
+        "all": 0 if scripted else sum(each.config.weight for each in listed),
+        "backends": len(listed),
     }
 
 

@@ -54,10 +54,10 @@ def test_a_node_that_holds_nothing_balances(bench, backend):
     lines = bench.run(bench.a, "status", "--state-dir", str(bench.a.state_dir)).stdout.splitlines()
     assert lines[0] == "No groups are configured."
     assert lines[2].split() == ["VIRTUAL", "SERVER", "FAMILY", "QUORUM", "UP", "DOWN", "DRAINING"]
-    assert lines[3].split() == ["lost", "IPv4", "NO", "0", "1", "0"]
+    assert lines[3].split() == ["lost", "IPv4", "NO", "(0", "of", "1)", "0", "1", "0"]
     assert lines[4].strip().startswith(f"10.0.255.254:{PORT + 1} down since ")
     assert lines[5].split() == ["web", "IPv4", "yes", "1", "0", "0"]
-    bench.wait_log(bench.a, f"lost: BackendDown 10.0.255.254:{PORT + 1}")
+    bench.wait_log(bench.a, f"lost IPv4: BackendDown 10.0.255.254:{PORT + 1}")
 
 
 def test_one_bad_server_keeps_its_last_good_form_and_the_others_change(bench, backend):

@@ -50,6 +50,17 @@ def test_what_is_down_and_why_and_since_when() -> None:
     ]
 
 
+def test_a_quorum_is_told_with_its_weights_and_one_out_of_reach_in_words() -> None:
+    said = balance(
+        LOST | {"weights": {"up": 3, "needed": 4, "all": 5, "backends": 5}},
+        LOST | {"weights": {"up": 3, "needed": 4, "all": 3, "backends": 3}},
+        LOST | {"weights": {"up": 0, "needed": 1, "all": 0, "backends": 0}},
+    )
+    assert "  NO (3 of 4)  " in table(said)[1]
+    out_of_reach = "! shop/db:sql IPv4: quorum.up needs 4, all 3 backends together have 3: lower quorum.up"
+    assert list(wrong(said)) == [out_of_reach]
+
+
 def test_two_hundred_servers_are_a_page() -> None:
     many = LOST | {"down": 60, "draining": 0, "backends": [LOST["backends"][0]] * 60}
     lines = table(balance(many, *[WELL] * 99, servers=200, well=190))

@@ -198,6 +198,21 @@ def test_a_person_is_told_the_worst_first_and_no_more_than_a_message_holds(runni
     assert about["listed"][0]["name"] == "x"
 
 
+def test_what_the_kernel_does_not_have_is_not_well(running: Bench) -> None:
+    other = SERVER | {"name": "other"}
+    of_service = {"server": "web", "path": "", "message": "adding 10.0.0.1:80/TCP: refused"}
+    running.report({"servers": [SERVER, other], "problems": [of_service]})
+    assert running.balancing.about()["well"] == 1
+    running.report({"servers": [SERVER, other], "problems": [{"message": "missing", "module": "ip_vs"}]})
+    assert running.balancing.about()["well"] == 0
+
+
+def test_weights_are_for_who_asks_on_the_node(running: Bench) -> None:
+    running.report({"servers": [SERVER | {"weights": {"up": 1, "needed": 1, "all": 1, "backends": 1}}]})
+    (reported,) = build(Facts("1", servers=running.balancing.told())).virtual_servers
+    assert reported.name == "web"
+
+
 def test_a_problem_of_balancing_never_seems_to_be_one_of_the_addresses(running: Bench) -> None:
     said = [
         {"server": "web", "path": "", "message": "a", "module": "ip_vs_mh"},

@@ -44,6 +44,7 @@ def test_a_report_is_what_the_api_has_a_place_for(course: Any, server_of: Make) 
     pool.down(2)
     pool.change(backends=backends[:2])
     told = server_report(pool.pool, lambda ns: f"at {ns}")
+    assert told.pop("weights") == {"up": 1, "needed": 2, "all": 2, "backends": 2}
     report = parse_object(VirtualServerReport, told, "told")
     assert (report.up, report.down, report.draining, report.quorum, report.sorry) == (1, 1, 1, False, True)
     assert [(each.address, str(each.state)) for each in report.backends] == [

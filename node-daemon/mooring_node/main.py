@@ -9,12 +9,17 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mooring_node.files import StateFolder
 
+if TYPE_CHECKING:
+    from mooring_node.balance.config import BalanceConfig, ServerConfig
+
 DEFAULT_STATE = Path("/var/lib/mooring")
+DEFAULT_SCRIPTS = Path("/etc/mooring/scripts")
 DEFAULT_METRICS = "127.0.0.1:9650"
 DEFAULT_NAMESPACE = "mooring-system"
 NODE_VARIABLE, NAMESPACE_VARIABLE = "MOORING_NODE_NAME", "MOORING_NAMESPACE"
@@ -38,6 +43,13 @@ def parser() -> argparse.ArgumentParser:
         "--checks-only",
         action="store_true",
         help="balance and check alone: no VRRP is spoken and no address held, whatever instances there are",
+    )
+    run.add_argument(
+        "--scripts-dir",
+        type=Path,
+        default=DEFAULT_SCRIPTS,
+        metavar="DIR",
+        help=f"programs of checks and notifications ({DEFAULT_SCRIPTS})",
     )
     check = commands.add_parser("check", help="say what is wrong with a configuration; nothing is changed")
     check.add_argument("--config", type=Path, required=True, metavar="FILE")
@@ -146,6 +158,7 @@ def _run(options: argparse.Namespace) -> int:
             log,
             priority=options.real_time_priority,
             checks_only=options.checks_only,
+            scripts=options.scripts_dir,
         )
     except daemon.AlreadyRunning as error:
         return _complain(str(error), ALREADY_RUNNING)
@@ -217,10 +230,35 @@ def _check(options: argparse.Namespace) -> int:
         print(in_file(options.config, problem), file=sys.stderr)
     named = [instance for instance in config.spec.instances if instance.interface]
     groups, _ = compile_groups(named, NodeFacts(), config.metadata.name)
-    print(f"{options.config}: {len(config.spec.instances)} instances are good, in {len(groups)} groups")
+    for warning in _out_of_reach(balance):
+        print(f"{options.config}: warning: {warning}", file=sys.stderr)
+    good = _counted(len(config.spec.instances), "instance", "is good", "are good")
+    print(f"{options.config}: {good}, in {_counted(len(groups), 'group')}")
     if config.spec.virtual_servers:
-        print(f"{options.config}: {len(balance.servers)} virtual servers are good")
+        print(f"{options.config}: {_counted(len(balance.servers), 'virtual server', 'is good', 'are good')}")
     return UNUSABLE if problems else 0
+
+
+def _counted(count: int, what: str, one: str = "", many: str = "") -> str:
+    return f"{count} {what}{'' if count == 1 else 's'} {one if count == 1 else many}".rstrip()
+
+
+def _out_of_reach(balance: "BalanceConfig") -> Iterator[str]:
+    """Quorums that all backends together do not make up; one whose checks set the weights may."""
+    from mooring_node.balance.pools import families, listed
+    from mooring_node.status_servers import out_of_reach
+
+    for server in balance.servers:
+        for family in families(server):
+            backends = listed(server, family).values()
+            weight = sum(each.weight for each in backends)
+            needed = server.quorum_up + server.quorum_hysteresis
+            if 0 < weight < needed and not _sets_weights(server):
+                yield f"{server.name} IPv{family}: {out_of_reach(needed, len(backends), weight)}"
+
+
+def _sets_weights(server: "ServerConfig") -> bool:
+    return any(getattr(check.probe, "dynamic_weight", False) for _, check in server.checks)
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -249,7 +287,8 @@ def _maintenance(options: argparse.Namespace) -> int:
         return _complain(f"no daemon answers at {state.control}: {error}", NO_DAEMON)
     if "error" in reply:
         return _complain(reply["error"], 1)
-    print(f"maintenance is {options.switch}")
+    remark = f"; {reply['remark']}" if "remark" in reply else ""
+    print(f"maintenance is {options.switch}{remark}")
     return 0
 
 

@@ -219,8 +219,9 @@ class Supervisor:
         except OSError as error:
             return {"error": f"nothing has changed: {self._state.maintenance}: {error}"}
         self._log.write("info", f"maintenance is {'on' if on else 'off'}")
-        if ChildNumber.VRRP in self._children:
-            self._channels[ChildNumber.VRRP].send({"do": "maintenance", "on": on})
+        if ChildNumber.VRRP not in self._children:
+            return {"maintenance": on, "remark": "it has no effect while no VRRP is spoken (--checks-only)"}
+        self._channels[ChildNumber.VRRP].send({"do": "maintenance", "on": on})
         return {"maintenance": on}
 
     def _inquire(self, now: int, done: Callable[[dict[str, Any]], None]) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from mooring_node import main as module
-from mooring_node.main import main
+from mooring_node.checks.scripts import DEFAULT_FOLDER
+from mooring_node.main import main, parser
 
 GOOD = """\
 apiVersion: mooring.dev/v1alpha1
@@ -189,8 +190,23 @@ def test_check_names_file_field_and_remedy(config: Path, capsys: pytest.CaptureF
     config.write_text(GOOD.replace("virtualRouterID: 2", "virtualRouterID: 2, priority: banana"))
     assert main(["check", "--config", str(config)]) == 3
     out, err = capsys.readouterr()
-    assert "1 instances are good" in out
+    assert "1 instance is good, in 1 group\n" in out
     assert err.startswith(f"{config}: NodeConfig lb-1: spec.instances[1].priority (instance b): ")
+
+
+def test_the_programs_folder_is_of_choice() -> None:
+    assert parser().parse_args(["run", "--config", "x"]).scripts_dir == DEFAULT_FOLDER
+    assert parser().parse_args(["run", "--config", "x", "--scripts-dir", "/srv"]).scripts_dir == Path("/srv")
+
+
+def test_check_warns_of_a_quorum_that_there_never_is(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    server = "{name: web, addresses: [10.0.0.1], port: 80, backends: [{address: 10.9.0.1}, {address: 10.9.0.2}]"
+    config.write_text(f"{GOOD}\n  virtualServers:\n    - {server}, quorum: {{up: 4}}}}\n")
+    assert main(["check", "--config", str(config)]) == 0, "it runs, and its sorry server may be what is wanted"
+    out, err = capsys.readouterr()
+    said = "web IPv4: quorum.up needs 4, all 2 backends together have 2: lower quorum.up"
+    assert err == f"{config}: warning: {said}\n"
+    assert f"{config}: 1 virtual server is good\n" in out
 
 
 SERVERS = """
@@ -204,7 +220,7 @@ def test_check_covers_what_is_balanced(config: Path, capsys: pytest.CaptureFixtu
     config.write_text(GOOD.rstrip() + SERVERS)
     assert main(["check", "--config", str(config)]) == 3
     out, err = capsys.readouterr()
-    assert out.endswith(f"{config}: 1 virtual servers are good\n")
+    assert out.endswith(f"{config}: 1 virtual server is good\n")
     assert "spec.virtualServers[1].healthChecks[0].connectPort (virtual server mark): " in err
     config.write_text((GOOD.rstrip() + SERVERS).replace("tcp: {}", "ping: {}") + "  connectionSync: {}\n")
     assert main(["check", "--config", str(config)]) == 0

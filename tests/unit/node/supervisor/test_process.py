@@ -260,7 +260,10 @@ def test_without_a_vrrp_process_nobody_asks_it(live_without_vrrp: Bench) -> None
     assert reply["silent"] == ["agent"]
     assert reply["checks"] == {"generation": 3}
     client.close()
-    assert bench.supervisor._set_maintenance(True) == {"maintenance": True}
+    assert bench.supervisor._set_maintenance(True) == {
+        "maintenance": True,
+        "remark": "it has no effect while no VRRP is spoken (--checks-only)",
+    }
     assert list(bench.vrrp.receive()) == []
     bench.supervisor.stop(now_ns())
     wait_for_end(bench, ChildNumber.CHECKS)

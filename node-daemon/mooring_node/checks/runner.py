@@ -18,7 +18,7 @@ from mooring_node.checks.probes import Probes
 from mooring_node.checks.schedule import Deadlines, Spread, first_ns, next_ns, resumed_ns
 from mooring_node.checks.thresholds import forgotten, tried
 from mooring_node.checks.verdict import Outcome, Verdict
-from mooring_node.checks.watched import Lane, Watched
+from mooring_node.checks.watched import Lanes, Watched
 
 #: A try under way costs a file descriptor and a few KiB; a dead rack must not delay the checks of all others.
 MOST_AT_ONCE = 4096
@@ -53,13 +53,14 @@ class Runner:
         self._told = told
         self._troubled = troubled
         self._probes = probes or Probes()
-        self._light = Lane(most_at_once or _affordable())
-        self._scripts = Lane(MOST_SCRIPTS)
+        self._light = Lanes(most_at_once or _affordable())
+        self._scripts = Lanes(MOST_SCRIPTS)
         self._spread = Spread(time.time() if start is None else start)
         self._watched: dict[Target, Watched] = {}
         self._driver = Driver()
         self._deadlines: Deadlines[Watched] = Deadlines()
         self._complained_ns = -_COMPLAINT_NS
+        self._look_at_ns = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -74,9 +75,12 @@ class Runner:
         now = time.monotonic_ns()
         for target in [each for each in self._watched if each not in wanted]:
             self._silence(self._watched.pop(target))
+            self._lanes(target).exit(target.check)
         for target in wanted:
             if target not in self._watched:
-                watched = self._watched[target] = Watched(target, self._lane(target), starts_up(target))
+                watched = self._watched[target] = Watched(
+                    target, self._lanes(target).enter(target.check), starts_up(target)
+                )
                 self._plan(watched, first_ns(target.check, now, self._spread.next()))
         self._arm()
 
@@ -121,14 +125,16 @@ class Runner:
         self._stopped.set()
 
     def to_wire(self) -> dict[str, Any]:
-        """Counters and gauges as JSON values."""
+        """Counters and gauges as JSON values. `overdue`: those that have waited for longer than their interval."""
+        now = time.monotonic_ns()
         return self.counters.to_wire() | {
             "targets": len(self._watched),
             "running": self._light.running + self._scripts.running,
-            "waiting": len(self._light.ready) + len(self._scripts.ready),
+            "waiting": self._light.waiting + self._scripts.waiting,
+            "overdue": sum(lanes.late(now)[0] for lanes in (self._light, self._scripts)),
         }
 
-    def _lane(self, target: Target) -> Lane:
+    def _lanes(self, target: Target) -> Lanes:
         return self._scripts if isinstance(target.check.probe, ScriptProbe) else self._light
 
     # The turns of the loop.
@@ -138,6 +144,7 @@ class Runner:
             self._driver.turn()
             self._pass_deadlines(time.monotonic_ns())
             self._begin_some()
+            self._look_for_late(time.monotonic_ns())
         finally:
             self._arm()
 
@@ -152,6 +159,8 @@ class Runner:
         at = self._deadlines.soonest_ns()
         if self._driver.busy or self._light.free or self._scripts.free:
             at = now
+        elif self._light.crowded or self._scripts.crowded:
+            at = self._look_at_ns if at is None else min(at, self._look_at_ns)
         if at is None:
             return
         when = max(0, at - now - _EARLY_NS) / 1e9 + self._loop.time()
@@ -165,8 +174,7 @@ class Runner:
         for watched, at in self._deadlines.due(now + _EARLY_NS):
             if watched.attempt is None:
                 watched.began_ns = at
-                watched.queued = True
-                watched.lane.ready.append(watched)
+                watched.lane.wait(watched)
             else:
                 self._expire(watched, watched.attempt, at, now)
 
@@ -184,21 +192,18 @@ class Runner:
             attempt.expire()
 
     def _begin_some(self) -> None:
-        for lane, most in ((self._light, _STARTS_EACH_TURN), (self._scripts, _SCRIPTS_EACH_TURN)):
+        for lanes, most in ((self._light, _STARTS_EACH_TURN), (self._scripts, _SCRIPTS_EACH_TURN)):
             for _ in range(most):
-                if not lane.free:
+                watched = lanes.next()
+                if watched is None:
                     break
-                watched = lane.ready.popleft()
-                if watched.queued:
-                    watched.queued = False
-                    self._begin(watched)
+                self._begin(watched)
 
     def _begin(self, watched: Watched) -> None:
         now = time.monotonic_ns()
         self.counters.lateness.record(max(0, now - watched.began_ns))
         watched.began_ns = now
         watched.extended = False
-        watched.lane.running += 1
         self._deadlines.set(watched, now + watched.target.check.timeout_ns)
         attempt = watched.attempt = Attempt(
             self._driver, lambda attempt, outcome: self._ended(watched, attempt, outcome)
@@ -207,7 +212,7 @@ class Runner:
 
     def _ended(self, watched: Watched, attempt: Attempt, outcome: Outcome | None) -> None:
         now = time.monotonic_ns()
-        watched.lane.running -= 1
+        watched.lane.leave()
         watched.attempt = None
         duration = now - watched.began_ns
         check = watched.target.check
@@ -236,6 +241,20 @@ class Runner:
             context = {"message": f"what was told of {watched.target.address} was not taken", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
 
+    def _look_for_late(self, now: int) -> None:
+        """At most every 10 s: tries that wait too long for a place."""
+        if now < self._look_at_ns:
+            return
+        self._look_at_ns = now + _COMPLAINT_NS
+        for lanes in (self._light, self._scripts):
+            late, longest = lanes.late(now)
+            if late:
+                self._complain(
+                    now,
+                    f"{late} checks are late by more than their interval, one of them by {longest // 10**9} s: "
+                    f"{lanes.running} others are under way, there is no place for more; shorten their timeouts",
+                )
+
     def _complain(self, now: int, words: str) -> None:
         if now - self._complained_ns >= _COMPLAINT_NS:
             self._complained_ns = now
@@ -248,11 +267,11 @@ class Runner:
 
     def _silence(self, watched: Watched) -> None:
         self._deadlines.drop(watched)
-        watched.queued = False
+        watched.lane.call_off(watched)
         if watched.attempt is not None:
             watched.attempt.cancel()
             watched.attempt = None
-            watched.lane.running -= 1
+            watched.lane.leave()
 
 
 def allow_descriptors() -> None:

@@ -347,9 +347,60 @@ def test_only_so_many_at_once_first_come_first_served() -> None:
         while len(begun) < 300:
             await asyncio.sleep(0.01)
 
-    running(test, probes=probe, most_at_once=5)
-    assert most == 5
+    running(test, probes=probe, most_at_once=10)
+    assert most == 5, "half of the places are left for other checks"
     assert {begun.count(port) for port in range(1, 101)} <= {2, 3, 4}, "nobody waits longer than the others"
+
+
+@pytest.mark.parametrize(("others", "places"), [(1, 8), (2, 11)])
+def test_silent_backends_of_one_check_do_not_delay_another(server: socket.socket, others: int, places: int) -> None:
+    """Each of them would take a place for an hour."""
+    silent = [replace(QUICK, warmup_ns=0, timeout_ns=3600_000 * MS, fall=each + 1) for each in range(others)]
+    dead = Target(replace(QUICK, warmup_ns=20 * MS), "127.0.0.1", closed_port())
+
+    async def probe(scope: Scope, target: Target) -> Outcome:
+        if target == dead:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+        sock = scope.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.connect_ex(("127.0.0.1", port_of(server)))
+        await readable(sock.fileno())
+        return GOOD
+
+    async def test(runner: Runner, ear: Ear) -> None:
+        targets = [Target(check, "127.0.0.1", port) for check in silent for port in range(1, 33)]
+        runner.set_targets(targets)
+        while runner.to_wire()["running"] < places:
+            await asyncio.sleep(0.01)
+        runner.set_targets([*targets, dead])
+        found, verdict = await ear.next()
+        assert (found, verdict.reason) == (dead, Reason.REFUSED)
+        assert runner.to_wire()["running"] == places
+        runner.set_targets([dead])
+        assert runner.to_wire()["waiting"] == 0
+
+    running(test, probes=probe, most_at_once=16)
+
+
+def test_checks_that_wait_for_a_place_too_long_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mooring_node.checks.runner._COMPLAINT_NS", 50 * MS)
+    pipe, write = os.pipe()
+
+    async def probe(_scope: Scope, _target: Target) -> Outcome:
+        await readable(pipe)
+        return GOOD
+
+    async def test(runner: Runner, ear: Ear) -> None:
+        runner.set_targets([replace(TARGET, port=port) for port in range(1, 4)])
+        while not ear.troubles:
+            await asyncio.sleep(0.01)
+        assert "checks are late by more than their interval" in ear.troubles[0]
+        assert runner.to_wire()["overdue"] == 2
+
+    try:
+        running(test, probes=probe, most_at_once=1)
+    finally:
+        os.close(pipe)
+        os.close(write)
 
 
 def test_no_descriptors_is_no_failure_of_any_backend(server: socket.socket) -> None:

@@ -37,13 +37,15 @@ class Runner:
 
     `told(target, verdict)` hears the first verdict, each change of good, weight or reason, and nothing of a target
     that was taken out. `troubled(words)` hears what keeps this host from checking, at most every 10 s; verdicts
-    stay as they are meanwhile.
+    stay as they are meanwhile. `withheld(target, words)` hears of each target what keeps this host from checking it,
+    once, and "" when that is over.
     """
 
     def __init__(
         self,
         told: Callable[[Target, Verdict], None],
         troubled: Callable[[str], None] = lambda _: None,
+        withheld: Callable[[Target, str], None] = lambda *_: None,
         *,
         most_at_once: int | None = None,
         start: float | None = None,
@@ -52,6 +54,7 @@ class Runner:
         self.counters = Counters()
         self._told = told
         self._troubled = troubled
+        self._withheld = withheld
         self._probes = probes or Probes()
         self._light = Lanes(most_at_once or _affordable())
         self._scripts = Lanes(MOST_SCRIPTS)
@@ -224,6 +227,7 @@ class Runner:
             self.counters.tried(watched.kind, outcome.reason, duration)
             watched.standing = tried(watched.standing, check, outcome.good)
         self._plan(watched, next_ns(check, watched.standing, watched.planned_ns, now))
+        self._tell_withheld(watched, "" if outcome is not None else str(attempt.error))
         if outcome is not None:
             self._tell(watched, outcome, duration)
 
@@ -235,10 +239,18 @@ class Runner:
             return
         verdict = Verdict(standing.up, outcome.reason, outcome.words, outcome.weight, duration_ns, time.time_ns())
         watched.verdict = verdict
+        self._say(watched.target, lambda target: self._told(target, verdict))
+
+    def _tell_withheld(self, watched: Watched, words: str) -> None:
+        if words != watched.withheld:
+            watched.withheld = words
+            self._say(watched.target, lambda target: self._withheld(target, words))
+
+    def _say(self, target: Target, say: Callable[[Target], None]) -> None:
         try:
-            self._told(watched.target, verdict)
+            say(target)
         except Exception as error:  # noqa: BLE001  (a bug of the caller's ends no check)
-            context = {"message": f"what was told of {watched.target.address} was not taken", "exception": error}
+            context = {"message": f"what was told of {target.address} was not taken", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
 
     def _look_for_late(self, now: int) -> None:

@@ -134,7 +134,7 @@ class Scripts:
         if all(held >> number & 1 for number in (_CAP_KILL, _CAP_SETGID, _CAP_SETUID)):
             return self._user, self._group
         if os.geteuid() == 0:
-            raise ScriptError("scripts are not run as root, and another user needs SETUID, SETGID and KILL; add them")
+            raise Withheld("scripts are not run as root, and another user needs SETUID, SETGID and KILL; add them")
         return None, None
 
     def _end(self, process: subprocess.Popen[bytes]) -> int:

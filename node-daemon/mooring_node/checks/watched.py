@@ -23,6 +23,7 @@ class Watched:
         "standing",
         "target",
         "verdict",
+        "withheld",
     )
 
     def __init__(self, target: Target, lane: "Lane", up: bool) -> None:
@@ -31,6 +32,7 @@ class Watched:
         self.kind = kind_of(target.check.probe)
         self.standing = Standing(up)
         self.verdict: Verdict | None = None
+        self.withheld = ""
         self.attempt: Attempt | None = None
         self.planned_ns = 0
         self.began_ns = 0

@@ -152,6 +152,29 @@ def test_what_this_host_lacks_is_no_verdict(error: Exception) -> None:
     assert len(running(test, probes=probe).troubles) == 1
 
 
+def test_what_keeps_this_host_from_checking_is_told_of_each_target_and_when_it_is_over() -> None:
+    no_port = Withheld("connections cannot come from port 7")
+    script: list[Exception | Outcome] = [no_port, no_port, Withheld("no memory"), GOOD, no_port]
+    heard: list[tuple[int, str]] = []
+
+    async def probe(_scope: Scope, target: Target) -> Outcome:
+        if target.port == 2:
+            return BAD
+        step = script.pop(0) if len(script) > 1 else script[0]
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    async def test(runner: Runner, ear: Ear) -> None:
+        runner.set_targets([replace(TARGET, port=1), replace(TARGET, port=2)])
+        while len(heard) < 4:
+            await asyncio.sleep(0.01)
+        assert {(target.port, verdict.good) for target, verdict in ear.heard} == {(1, True), (2, False)}
+
+    running(test, probes=probe, withheld=lambda target, words: heard.append((target.port, words)))
+    assert heard == [(1, str(no_port)), (1, "no memory"), (1, ""), (1, str(no_port))]
+
+
 def test_a_removed_target_is_cancelled_and_never_tells(server: socket.socket) -> None:
     opened: list[socket.socket] = []
 

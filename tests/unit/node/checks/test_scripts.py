@@ -10,6 +10,7 @@ import pytest
 
 from mooring_node.checks.attempt import Scope
 from mooring_node.checks.scripts import MOST_OUTPUT_BYTES, NOBODY, Ended, ScriptError, Scripts, run
+from mooring_node.checks.verdict import Withheld
 
 Writes = Callable[..., str]
 
@@ -156,6 +157,15 @@ def test_what_is_no_program_is_refused(folder: Path, write: Writes) -> None:
     (folder / "bad").chmod(0o755)
     with pytest.raises(ScriptError, match="no such file"):
         ran(folder, "bad")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="lacks rights that root has, so needs root")
+def test_root_without_the_right_to_change_users_tells_nothing_of_a_backend(
+    folder: Path, write: Writes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mooring_node.checks.scripts._capabilities", lambda: 0)
+    with pytest.raises(Withheld, match="SETUID"):
+        ran(folder, write("exit 0"))
 
 
 def test_root_is_refused_as_the_user_of_scripts(folder: Path) -> None:

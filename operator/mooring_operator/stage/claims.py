@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from mooring_api.addresses import address_key
 from mooring_api.nodeconfig import Instance
+from mooring_api.vrrp import Family
 from mooring_operator.stage.seats import GroupKey
 from mooring_operator.stage.standing import DROPPED, Standing
 
@@ -34,6 +35,14 @@ def router(family: str, virtual_router_id: int) -> Claim:
 def key_of(instance: Instance) -> GroupKey:
     """The group that an instance belongs to."""
     return (instance.virtual_ip or "", instance.group_name)
+
+
+def lasting(stands: Mapping[Family, Instance], wanted: Mapping[Family, Instance]) -> Iterator[Instance]:
+    """The instances of a group on one node that are to keep their VRID and their interface."""
+    for family, instance in stands.items():
+        then = wanted.get(family)
+        if then and (then.interface, then.virtual_router_id) == (instance.interface, instance.virtual_router_id):
+            yield instance
 
 
 @dataclass(frozen=True, slots=True)

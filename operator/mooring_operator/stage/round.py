@@ -1,6 +1,6 @@
 """The next step of one group: who is a member, who may take the role, whom each hears and how."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -56,6 +56,19 @@ class Round:
 
     def _others(self, seat: Seat) -> Iterator[Seat]:
         return (other for other in self.standing if other is not seat)
+
+    def can_go_on(self, lasting: Mapping[str, Iterable[Instance]]) -> bool:
+        """Whether each member can be given its step beside what other groups have on its node for good.
+
+        An advert belongs to one group alone. So nobody can be told to listen for a VRID on an interface where it is
+        another group's for good: one that leaves there, or moves to another interface, may be in that place. One that
+        joins is not looked at: it can come after the others have gone on.
+        """
+        for seat in self.standing:
+            new = _routers(self.shares[seat.node]) - _routers(seat.stands)
+            if new and any((i.interface, i.family, i.virtual_router_id) in new for i in lasting[seat.node]):
+                return False
+        return True
 
     # Families: a group keeps an old one until every member has one that stays.
 
@@ -269,3 +282,10 @@ class Round:
             if instance := seat.stands.get(family):
                 found |= {form.virtual_router_id for form, _ in accepted_by(instance)}
         return frozenset(found)
+
+
+def _routers(share: Share) -> frozenset[tuple[str | None, Family, int]]:
+    """All that it speaks or accepts, and where."""
+    return frozenset(
+        (i.interface, i.family, form.virtual_router_id) for i in share.values() for form, _ in accepted_by(i)
+    )

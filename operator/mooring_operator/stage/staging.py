@@ -6,7 +6,7 @@ all before the first one says it, who joins listens until all know it, and who l
 All of that follows from what stands in the API. Nothing is remembered, so whoever comes next goes on alike.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import is_
 
@@ -15,7 +15,7 @@ from mooring_api.vrrp import Family
 from mooring_operator.plan.servers.plans import NOTHING, NodeServices
 from mooring_operator.plan.servers.services import Candidates, Services, without_strangers
 from mooring_operator.stage.aims import Aims, Target, aims_of, blocking, target_of
-from mooring_operator.stage.claims import Claims, claims_of, dropped_by, key_of, note_of, victims
+from mooring_operator.stage.claims import Claims, claims_of, dropped_by, key_of, lasting, note_of, victims
 from mooring_operator.stage.fitting import fit
 from mooring_operator.stage.round import Round
 from mooring_operator.stage.seats import GroupKey, Seat, Share, Waiting, seat_of
@@ -197,8 +197,18 @@ class Stager:
         claims = self._claims(targets.values())
         for key, (wanted, aims) in _aims(targets, claims).items():
             this = Round(wanted, aims, gone.get(key, frozenset()))
-            done = wanted is targets[key] and this.shares == wanted.final
+            if not this.can_go_on({node: self._lasting(node, key) for node in self._members[key]}):
+                # It would wait for good: so it goes, and comes again.
+                dropped = wanted.dropped
+                this = replace(this, target=dropped, aims=aims_of(dropped, claims, aims.blocked))
+            done = this.target is targets[key] and this.shares == this.target.final
             self._outcomes[key] = _Outcome(this.shares, False, done, waits_of(this))
+
+    def _lasting(self, node: str, group: GroupKey) -> Iterator[Instance]:
+        parts = self._parts[node]
+        return (
+            i for key in parts.stands if key != group for i in lasting(parts.stands[key], parts.wanted.get(key, {}))
+        )
 
     def _seat(self, node: str, key: GroupKey) -> Seat:
         parts = self._parts[node]

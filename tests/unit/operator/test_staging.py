@@ -724,3 +724,36 @@ def test_another_family_on_another_node(fleet):
     fleet.rounds_to_target()
     assert share(fleet, "n1") is None
     assert share(fleet, "n2").eligible
+
+
+HERE = {"n1": (250, True)}
+STAYS = replace(OTHER, vrid=1, members=HERE)
+
+
+@pytest.mark.parametrize(
+    ("members", "wish"),
+    [
+        pytest.param(HERE, replace(WEB, vrid=1, members={"n2": (240, True)}), id="leaves the node"),
+        pytest.param(BOTH, replace(WEB, vrid=1, lines={"n1": 1, "n2": 1}), id="leaves the interface"),
+    ],
+)
+def test_a_vrid_that_is_anothers_for_good_where_a_member_leaves(fleet, members, wish):
+    """It can't listen for the new VRID there, so nobody can speak it beside: the group goes first."""
+    running(fleet, replace(WEB, members=members), STAYS)
+    fleet.aim([wish, STAYS])
+    fleet.rounds_to_target()
+    assert vrids(fleet, "n2") == (1, [])
+    assert share(fleet, "n1", "other-0").virtual_router_id == 1
+
+
+def test_who_takes_a_vrid_that_a_leaver_listens_for_waits_and_the_leaver_does_not(fleet):
+    running(fleet, replace(WEB, members=HERE))
+    wish = replace(WEB, vrid=1, members={"n2": (240, True)})
+    fleet.aim([wish])
+    step(fleet)
+    assert vrids(fleet, "n1") == (1, [7])
+    fleet.aim([wish, STAYS])
+    staged = step(fleet)
+    assert share(fleet, "n1", "other-0") is None
+    assert [nodes for nodes, _ in why(staged, "other-0")] == [("n1",)]
+    fleet.rounds_to_target()

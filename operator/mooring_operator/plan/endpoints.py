@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from enum import IntEnum
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from mooring_api.balancing import Protocol
@@ -87,12 +89,21 @@ def _endpoint(endpoint: Mapping[str, Any]) -> Endpoint | None:
         return None
     node, zone, host = endpoint.get("nodeName"), endpoint.get("zone"), _mapping(endpoint.get("targetRef")).get("name")
     return Endpoint(
-        str(addresses[0]),
+        _canonical(str(addresses[0])),
         _state(_mapping(endpoint.get("conditions"))),
         str(node) if node else None,
         str(zone) if zone else None,
         str(host) if host else None,
     )
+
+
+@lru_cache(maxsize=65536)
+def _canonical(address: str) -> str:
+    """As everybody else writes it, so that equal addresses are equal texts; what is no address stays as it is."""
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return address
 
 
 def _state(conditions: Mapping[str, Any]) -> EndpointState:

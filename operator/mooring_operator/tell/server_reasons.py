@@ -77,7 +77,7 @@ class ServerReason(StrEnum):
         _ACCEPTED,
         _FALSE,
         "it uses what reaches beyond its own Services, and the VirtualIP does not allow that; nothing of it is"
-        " programmed",
+        " programmed. Of endpoints that are a node's own address without naming it, those alone are left out",
         "remove the field that is named, or whoever owns the VirtualIP adds the feature to its `spec.tenantFeatures`",
     )
     ADDRESS_NOT_FOUND = (

@@ -13,8 +13,8 @@ from mooring_api.node_server import MAX_BACKENDS, NodeBackend
 from mooring_api.virtualserver import StaticServer, VirtualServer
 from mooring_api.vrrp import Family
 from mooring_operator.plan.endpoints import Endpoint, EndpointSlice, EndpointState
-from mooring_operator.plan.servers.hosts import Hosts
 from mooring_operator.plan.servers.plans import LeftOut, ServerReason
+from mooring_operator.plan.servers.reach import Reach
 
 
 class Wanted(NamedTuple):
@@ -57,12 +57,12 @@ def family_of(address: str) -> Family:
     return Family.IPV6 if ":" in address else Family.IPV4
 
 
-def find(server: VirtualServer, wanted: Wanted, slices: Sequence[EndpointSlice], hosts: Hosts) -> Found:
+def find(server: VirtualServer, wanted: Wanted, slices: Sequence[EndpointSlice], reach: Reach) -> Found:
     """The backends of a port; `slices` are those of its Service, in any order."""
     candidates: dict[tuple[str, int | None], Candidate] = {}
     left_out: list[LeftOut] = []
     for index, static in enumerate(server.spec.backends.servers):
-        made = _static(server, static, index, wanted, hosts)
+        made = _static(server, static, index, wanted, reach)
         if isinstance(made, Candidate) and (key := _key(made.backend, wanted)) in candidates:
             made = LeftOut(static.address, f"stands twice with port {key[1]}", ServerReason.BACKENDS_LEFT_OUT)
         if isinstance(made, LeftOut):
@@ -70,7 +70,7 @@ def find(server: VirtualServer, wanted: Wanted, slices: Sequence[EndpointSlice],
         else:
             candidates[_key(made.backend, wanted)] = made
     for endpoint, port in _endpoints(wanted, slices):
-        made = _endpoint(server, endpoint, port, wanted, hosts)
+        made = _endpoint(server, endpoint, port, wanted, reach)
         if isinstance(made, Candidate) and _key(made.backend, wanted) in candidates:
             made = LeftOut(endpoint.address, "is a static server already, which counts", None)
         if isinstance(made, LeftOut):
@@ -122,7 +122,7 @@ def _order(address: str) -> tuple[int, int, str]:
 
 
 def _static(
-    server: VirtualServer, static: StaticServer, index: int, wanted: Wanted, hosts: Hosts
+    server: VirtualServer, static: StaticServer, index: int, wanted: Wanted, reach: Reach
 ) -> Candidate | LeftOut:
     backends, forwarding = server.spec.backends, static.forwarding or server.spec.forwarding
     port = None if wanted.port is None else static.port or wanted.target_port or wanted.port
@@ -134,6 +134,8 @@ def _static(
         return LeftOut(static.address, why, ServerReason.BACKENDS_LEFT_OUT)
     if static.address in wanted.addresses:
         return LeftOut(static.address, "is the virtual address itself", ServerReason.BACKENDS_LEFT_OUT)
+    if refused := reach.of(static.address):
+        return refused
     if wanted.port is None and static.port is not None:
         why = f"a firewall mark leaves ports as they are; remove spec.backends.servers[{index}].port"
         return LeftOut(static.address, why, ServerReason.BACKENDS_LEFT_OUT)
@@ -148,7 +150,7 @@ def _static(
         static.forwarding,
         None,
     )
-    home = None if forwarding is Forwarding.NAT else hosts.of_address.get(static.address)
+    home = None if forwarding is Forwarding.NAT else reach.hosts.of_address.get(static.address)
     return Candidate(backend, home=home)
 
 
@@ -156,7 +158,7 @@ _NEAR = "use pods with hostNetwork: true, or forwarding: NAT"
 
 
 def _endpoint(
-    server: VirtualServer, endpoint: Endpoint, port: int | None, wanted: Wanted, hosts: Hosts
+    server: VirtualServer, endpoint: Endpoint, port: int | None, wanted: Wanted, reach: Reach
 ) -> Candidate | LeftOut:
     backends, forwarding = server.spec.backends, server.spec.forwarding
     address, service = endpoint.address, server.spec.backends.service
@@ -167,9 +169,11 @@ def _endpoint(
         return LeftOut(address, "is not ready", None)
     if address in wanted.addresses:
         return LeftOut(address, "is the virtual address itself", ServerReason.BACKENDS_LEFT_OUT)
+    if refused := reach.of_endpoint(address, endpoint.node):
+        return refused
     direct = forwarding is not Forwarding.NAT
     # Before the port: another port would not mend it.
-    if direct and endpoint.node is not None and not hosts.has(endpoint.node, address):
+    if direct and endpoint.node is not None and not reach.hosts.has(endpoint.node, address):
         why = f"is on the pod network of {endpoint.node}, where {forwarding} can't reach it: {_NEAR}"
         return LeftOut(
             address, why, ServerReason.FORWARDING_CONFLICT, f"endpoints are on the pod network ({{}}): {_NEAR}"
@@ -188,7 +192,7 @@ def _endpoint(
         )
     except ValidationError:
         return LeftOut(address, "is no address that packets can be sent to", ServerReason.BACKENDS_LEFT_OUT)
-    home = (endpoint.node or hosts.of_address.get(address)) if direct else None
+    home = (endpoint.node or reach.hosts.of_address.get(address)) if direct else None
     return Candidate(backend, endpoint.zone, True, home)
 
 
@@ -225,11 +229,13 @@ def _backend(
     )
 
 
-def sorry_of(server: VirtualServer, wanted: Wanted) -> SorryServer | LeftOut | None:
+def sorry_of(server: VirtualServer, wanted: Wanted, reach: Reach) -> SorryServer | LeftOut | None:
     """The sorry server as this port can use it, or why it can't."""
     sorry = server.spec.sorry_server
     if sorry is None:
         return None
+    if refused := reach.of(sorry.address):
+        return refused._replace(why=f"the sorry server {refused.why}")
     forwarding = sorry.forwarding or server.spec.forwarding
     if forwarding is not Forwarding.TUNNEL and (family := family_of(sorry.address)) not in wanted.families:
         if family in wanted.beside:

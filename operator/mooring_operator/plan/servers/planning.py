@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import is_
 
-from mooring_api.access import PortGuardMode
+from mooring_api.access import PortGuardMode, TenantFeature
 from mooring_api.balancing import Forwarding
 from mooring_api.node_server import BackendAddress
 from mooring_api.nodeconfig import HeldAddress
@@ -17,9 +17,10 @@ from mooring_operator.plan.servers.bearers import Bearer, Bearers
 from mooring_operator.plan.servers.claims import Claimed, claims
 from mooring_operator.plan.servers.entries import Entry
 from mooring_operator.plan.servers.hosting import Homes, addresses_of, homes_of
-from mooring_operator.plan.servers.hosts import Hosts, hosts_of
+from mooring_operator.plan.servers.hosts import hosts_of
 from mooring_operator.plan.servers.plans import ServerFinding, ServerPlan, ServerReason
 from mooring_operator.plan.servers.ports import entries_of
+from mooring_operator.plan.servers.reach import Reach
 from mooring_operator.plan.servers.services import Candidates, Kept, Services
 from mooring_operator.plan.snapshot import Node, Snapshot, named_service, server_age, virtual_server_name
 
@@ -38,7 +39,11 @@ class _Memory:
     grant: Grant
     claimed: Claimed = field(default_factory=Claimed)
     slices: Sequence[EndpointSlice] | None = ()
-    hosts: Hosts | None = None
+    asked: frozenset[str] = frozenset()
+    """The addresses that it may have as backends."""
+    world: Reach | None = None
+    """Of all addresses: what `reach` was cut out of."""
+    reach: Reach = field(default_factory=Reach)
     entries: tuple[Entry, ...] = ()
     findings: tuple[ServerFinding, ...] = ()
     homes: Homes = field(default_factory=dict)
@@ -47,8 +52,6 @@ class _Memory:
 
 #: A VirtualServer's key, itself, and the Service that it names.
 _Named = tuple[str, VirtualServer, str | None]
-#: Where it does not matter whose an address is.
-_ANY = Hosts()
 
 
 class ServerPlanner:
@@ -61,7 +64,7 @@ class ServerPlanner:
         self._claimants: tuple[_Named, ...] = ()
         self._given: tuple[Grant, ...] = ()
         self._claimed: dict[str, Claimed] = {}
-        self._hosts = Hosts()
+        self._world = Reach()
         self._homes: tuple[Homes, ...] = ()
         self._kept_bearers = Bearers()
         self._bearers: Mapping[str, Bearer] = {}
@@ -90,9 +93,10 @@ class ServerPlanner:
 
         `services` has then what the nodes run.
         """
-        if changed:
-            found = hosts_of(nodes.values())
-            self._hosts = self._hosts if self._hosts == found else found
+        hosts = hosts_of(nodes.values()) if changed else self._world.hosts
+        virtual = {address: name for name, bearer in bearers.items() for address in bearer.addresses}
+        if (world := Reach(hosts, virtual)) != self._world:
+            self._world = world
         in_order = self._sorted(snapshot.virtual_servers)
         before = self._memories
         self._memories = {}
@@ -133,12 +137,20 @@ class ServerPlanner:
             self._claimed = {k: b if (b := last.get(k)) == claimed else claimed for k, claimed in found.items()}
 
     def _find(self, memory: _Memory, claimed: Claimed, slices: Sequence[EndpointSlice] | None) -> None:
-        """Its backends. Where nothing but NAT is asked for, whose an address is does not matter."""
-        hosts = self._hosts if memory.direct else _ANY
-        if memory.claimed is claimed and memory.slices is slices and memory.hosts is hosts:
+        """Its backends; of nodes and VirtualIPs those matter whose addresses it has."""
+        same = memory.claimed is claimed and memory.slices is slices
+        free = (
+            memory.bearer is not None and TenantFeature.STATIC_SERVERS in memory.bearer.virtual_ip.spec.tenant_features
+        )
+        if same and memory.world is self._world and memory.reach.free is free:
             return
-        memory.claimed, memory.slices, memory.hosts = claimed, slices, hosts
-        entries, memory.findings = ((), ()) if slices is None else entries_of(memory.server, claimed, slices, hosts)
+        if memory.world is None or memory.slices is not slices:
+            memory.asked = _asked(memory.server, slices or ())
+        memory.world, reach = self._world, self._world.among(memory.asked, free)
+        if same and memory.reach == reach:
+            return
+        memory.claimed, memory.slices, memory.reach = claimed, slices, reach
+        entries, memory.findings = ((), ()) if slices is None else entries_of(memory.server, claimed, slices, reach)
         known = {entry.plan.entry: entry for entry in memory.entries}
         memory.entries = tuple(k if (k := known.get(entry.plan.entry)) == entry else entry for entry in entries)
         memory.plan = None
@@ -227,6 +239,13 @@ def _grant(server: VirtualServer, bearer: Bearer | None, labels: Mapping[str, st
     if bearer is None:
         return without_virtual_ip(server, unreadable=unknown)
     return grant(server, bearer.virtual_ip, bearer.addresses, labels)
+
+
+def _asked(server: VirtualServer, slices: Iterable[EndpointSlice]) -> frozenset[str]:
+    spec = server.spec
+    own = [each.address for each in spec.backends.servers]
+    own += [spec.sorry_server.address] if spec.sorry_server else []
+    return frozenset((*own, *(endpoint.address for each in slices for endpoint in each.endpoints)))
 
 
 def _direct(server: VirtualServer) -> bool:

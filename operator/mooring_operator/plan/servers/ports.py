@@ -12,9 +12,9 @@ from mooring_operator.plan.endpoints import EndpointSlice
 from mooring_operator.plan.servers.backends import Wanted, beyond, family_of, find, sorry_of
 from mooring_operator.plan.servers.claims import Claimed
 from mooring_operator.plan.servers.entries import Entry
-from mooring_operator.plan.servers.hosts import Hosts
 from mooring_operator.plan.servers.plans import LeftOut, PortPlan, ServerFinding, ServerReason
 from mooring_operator.plan.servers.quorums import out_of_reach
+from mooring_operator.plan.servers.reach import Reach
 from mooring_operator.plan.snapshot import virtual_server_name
 
 #: So many backends that are left out are named for one reason.
@@ -32,7 +32,7 @@ class _Part:
 
 
 def entries_of(
-    server: VirtualServer, claimed: Claimed, slices: Sequence[EndpointSlice], hosts: Hosts
+    server: VirtualServer, claimed: Claimed, slices: Sequence[EndpointSlice], reach: Reach
 ) -> tuple[tuple[Entry, ...], tuple[ServerFinding, ...]]:
     """What nodes are to run of it. `slices` are those of its Service: none, where it has none yet."""
     entries: list[Entry] = []
@@ -49,7 +49,7 @@ def entries_of(
         addresses = tuple(a for a in part.wanted.addresses if family_of(a) in served)
         bare = [LeftOut(a, _NO_FAMILY, ServerReason.BACKENDS_LEFT_OUT) for a in part.wanted.addresses]
         left_out = [each for each in bare if each.address not in addresses]
-        entry = _entry(server, part, part.wanted._replace(addresses=addresses), slices, hosts, left_out)
+        entry = _entry(server, part, part.wanted._replace(addresses=addresses), slices, reach, left_out)
         if addresses:
             entries.append(entry)
         findings += _told(server, part, entry)
@@ -136,11 +136,11 @@ def _entry(
     part: _Part,
     wanted: Wanted,
     slices: Sequence[EndpointSlice],
-    hosts: Hosts,
+    reach: Reach,
     left_out: Sequence[LeftOut],
 ) -> Entry:
-    found = find(server, wanted, slices, hosts)
-    sorry = sorry_of(server, wanted)
+    found = find(server, wanted, slices, reach)
+    sorry = sorry_of(server, wanted, reach)
     refused = [sorry] if isinstance(sorry, LeftOut) else []
     plan = PortPlan(
         part.name,
@@ -155,7 +155,7 @@ def _entry(
     if isinstance(sorry, LeftOut) or sorry is None:
         return Entry(plan, server, found.candidates)
     direct = (sorry.forwarding or server.spec.forwarding) is not Forwarding.NAT
-    return Entry(plan, server, found.candidates, sorry, hosts.of_address.get(sorry.address) if direct else None)
+    return Entry(plan, server, found.candidates, sorry, reach.hosts.of_address.get(sorry.address) if direct else None)
 
 
 def _told(server: VirtualServer, part: _Part, entry: Entry) -> Iterator[ServerFinding]:

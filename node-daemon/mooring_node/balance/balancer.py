@@ -57,6 +57,7 @@ class Balancer:
         self._results = results
         self._vouched_ns = vouched_ns
         self._unsure: dict[Target, Recalled] = {}
+        self._withheld: dict[Target, str] = {}
         self._users: dict[Target, list[tuple[PoolKey, DestinationKey]]] = {}
         self._uses: dict[PoolKey, tuple[ServerConfig, Uses]] = {}
         self._deadlines: dict[PoolKey, int] = {}
@@ -102,6 +103,14 @@ class Balancer:
         for key, backend in self._users.get(target, ()):
             self._step(key, Found(target.check, backend, finding), now_ns)
 
+    def withheld(self, target: Target, words: str) -> None:
+        """This node cannot check it, and why; "": it can again. What is known of it stays."""
+        if words:
+            self._withheld[target] = words
+        else:
+            self._withheld.pop(target, None)
+        self.news.pools.update(key for key, _ in self._users.get(target, ()))
+
     def pass_time(self, now_ns: int) -> None:
         """What has drained goes."""
         for key in [key for key, at in self._deadlines.items() if at <= now_ns]:
@@ -130,6 +139,11 @@ class Balancer:
     def targets(self) -> tuple[Target, ...]:
         """All that is to be checked."""
         return tuple(self._users)
+
+    def unchecked(self, key: PoolKey) -> dict[DestinationKey, str]:
+        """Which backends of a pool this node cannot check, and why."""
+        uses = self._uses[key][1] if self._withheld and key in self._uses else ()
+        return {backend: self._withheld[target] for target, backend in uses if target in self._withheld}
 
     def starts_up(self, target: Target) -> bool:
         """What a target counts as until its check has spoken."""
@@ -222,6 +236,8 @@ class Balancer:
             del self.known[target]
             self._unsure.pop(target, None)
             self.news.learned[memory.target_key(target)] = None
+        for target in self._withheld.keys() - self._users.keys():
+            del self._withheld[target]
 
 
 def _uses(pool: Pool) -> Uses:

@@ -1,7 +1,8 @@
 """What the agent and a person are told of pools: VirtualServerReport as wire values. Pure."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from mooring_node.balance.pools import Backend, Pool, State
@@ -13,8 +14,10 @@ MOST_LISTED = 64
 PART_BYTES = 128 * 1024
 
 
-def server_report(pool: Pool, timestamp: Callable[[int], str]) -> dict[str, Any]:
-    """One server and family. `timestamp` makes RFC 3339 of nanoseconds of CLOCK_BOOTTIME."""
+def server_report(
+    pool: Pool, timestamp: Callable[[int], str], unchecked: Mapping[DestinationKey, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    """One server and family. `timestamp` makes RFC 3339 of nanoseconds of CLOCK_BOOTTIME; `unchecked`: why some are."""
     states = [each.state for each in pool.backends.values()]
     worst_first = sorted(pool.backends.items(), key=lambda entry: (entry[1].state is State.UP, entry[0]))
     return {
@@ -26,7 +29,7 @@ def server_report(pool: Pool, timestamp: Callable[[int], str]) -> dict[str, Any]
         "down": states.count(State.DOWN),
         "draining": states.count(State.DRAINING),
         "weights": _weights(pool),
-        "backends": [_backend(key, each, timestamp) for key, each in worst_first[:MOST_LISTED]],
+        "backends": [_backend(key, each, timestamp, unchecked.get(key)) for key, each in worst_first[:MOST_LISTED]],
     }
 
 
@@ -74,10 +77,15 @@ def _batches(servers: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]
         yield batch
 
 
-def _backend(key: DestinationKey, backend: Backend, timestamp: Callable[[int], str]) -> dict[str, Any]:
+def _backend(
+    key: DestinationKey, backend: Backend, timestamp: Callable[[int], str], unchecked: str | None
+) -> dict[str, Any]:
     told: dict[str, Any] = {"address": key.address, "port": key.port, "state": str(backend.state)}
     if backend.config.host is not None:
         told["host"] = backend.config.host
-    if backend.reason:
-        told["reason"] = backend.reason
+    reasons = [backend.reason] if backend.reason else []
+    if unchecked is not None:
+        reasons.append(f"not checked: {unchecked}")
+    if reasons:
+        told["reason"] = "; ".join(reasons)
     return told | {"sinceTime": timestamp(backend.since_ns)}

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mooring_node.balance.outbox import Outbox
@@ -10,6 +10,7 @@ from mooring_node.balance.parts import Remark
 from mooring_node.balance.pools import Happening, Pool
 from mooring_node.balance.report import PART_BYTES, parts, server_report
 from mooring_node.channel import Channel
+from mooring_node.ipvs.table import DestinationKey
 from mooring_node.kernel.process import now_ns
 from mooring_node.log import timestamp
 
@@ -62,14 +63,18 @@ class Teller:
         if more > 0:
             self.log("error", f"and {more} more changes of backends and quorums at the same moment")
 
-    def changed(self, pools: Mapping[tuple[str, int], Pool | None]) -> None:
-        """These are as follows now; None: it is gone."""
+    def changed(
+        self,
+        pools: Mapping[tuple[str, int], Pool | None],
+        unchecked: Callable[[tuple[str, int]], Mapping[DestinationKey, str]] = lambda _: {},
+    ) -> None:
+        """These are as follows now; None: it is gone. `unchecked`: whom of a pool this node cannot check, and why."""
         for key, pool in pools.items():
             self._changed = True
             if pool is None:
                 self._reports.pop(key, None)
             else:
-                self._reports[key] = server_report(pool, _time_of)
+                self._reports[key] = server_report(pool, _time_of, unchecked(key))
 
     def report(self, now: int, remarks: Sequence[Remark], kube_proxy: dict[str, Any] | None) -> None:
         """The whole report, if anything in it is new and the last one is long enough ago and was taken."""

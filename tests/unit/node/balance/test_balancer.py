@@ -10,7 +10,7 @@ from mooring_node.balance.balancer import Balancer, News
 from mooring_node.balance.config import BackendConfig, BalanceConfig, ServerConfig
 from mooring_node.balance.pools import Finding
 from mooring_node.checks.config import SECOND_NS, CheckConfig, Target, TCPProbe
-from mooring_node.ipvs.table import ServiceKey
+from mooring_node.ipvs.table import DestinationKey, ServiceKey
 
 Make = Callable[..., ServerConfig]
 CHECK = CheckConfig(TCPProbe(), interval_ns=SECOND_NS, interval_down_ns=SECOND_NS, retries=0)
@@ -62,6 +62,23 @@ def test_a_target_of_two_servers_is_one_and_tells_both(server_of: Make) -> None:
     life.found(ONE, BAD)
     assert life.weights() == {}
     assert life.weights(ServiceKey(4, 6, "192.0.2.1", 81)) == {"2": 1}
+
+
+def test_a_target_that_cannot_be_checked_is_told_of_in_all_pools_and_changes_nothing(server_of: Make) -> None:
+    life = Life(server_of(2), server_of(2, name="other", port=81))
+    balancer = life.balancer
+    before = balancer.table
+    life.take()
+    balancer.withheld(ONE, "its port is in use")
+    assert balancer.news.pools == {("web", 4), ("other", 4)}
+    assert balancer.unchecked(("web", 4)) == {DestinationKey("10.0.0.1", 80): "its port is in use"}
+    assert (balancer.table, balancer.known) == (before, {})
+    balancer.withheld(ONE, "")
+    assert balancer.unchecked(("other", 4)) == {}
+    balancer.withheld(TWO, "its port is in use")
+    life.configure(server_of(1))
+    life.configure(server_of(2))
+    assert balancer.unchecked(("web", 4)) == {}
 
 
 def test_a_server_that_comes_later_knows_what_is_known_of_its_targets(server_of: Make) -> None:

@@ -57,6 +57,18 @@ def test_a_report_is_what_the_api_has_a_place_for(course: Any, server_of: Make) 
     assert report.backends[0].since_time == f"at {pool.now - 1}"
 
 
+def test_a_backend_that_cannot_be_checked_says_so_whatever_its_state(course: Any, server_of: Make) -> None:
+    pool = course(server_of(3))
+    pool.down(2)
+    why = {DestinationKey(f"10.0.0.{number}", 80): "its port is in use" for number in (1, 2)}
+    told = server_report(pool.pool, str, why)
+    assert [(each["address"], each["state"], each.get("reason")) for each in told["backends"]] == [
+        ("10.0.0.2", "Down", "tcp: refused; not checked: its port is in use"),
+        ("10.0.0.1", "Up", "not checked: its port is in use"),
+        ("10.0.0.3", "Up", None),
+    ]
+
+
 def test_of_many_backends_those_that_are_not_up_come_first(course: Any, server_of: Make) -> None:
     pool = course(server_of(MOST_LISTED + 20))
     for number in (3, 70):

@@ -21,6 +21,8 @@ class Channel:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MESSAGE_BYTES)
         self._end = end
         self.dropped = 0
+        self.ended = False
+        """Whether the other end is closed in all processes; known when `receive` has come to it."""
 
     @classmethod
     def pair(cls) -> tuple["Channel", "Channel"]:
@@ -53,9 +55,14 @@ class Channel:
         for _ in range(_READ_AT_ONCE):
             try:
                 data = self._end.recv(MESSAGE_BYTES)
-            except (BlockingIOError, ConnectionError):
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                # It was closed with messages unread; nothing more comes.
+                self.ended = True
                 return
             if not data:
+                self.ended = True
                 return
             message = json.loads(data)
             if isinstance(message, dict):

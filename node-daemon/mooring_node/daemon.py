@@ -149,12 +149,15 @@ def _plan(
         run_vrrp(state, board, vrrp_supervisor, vrrp_agent, vrrp_checks, restarted=restarted, priority=priority)
 
     def agent(_restarted: bool) -> None:
+        vrrp_checks.close()
         agent_run(state, board, int(ChildNumber.AGENT), agent_vrrp, agent_supervisor, agent_checks)
 
     def checks(_restarted: bool) -> None:
         # Only here: the other processes must not carry what it imports.
         from mooring_node.balance.assembly import run_checks
 
+        # When the supervisor has died this channel ends with the VRRP process, and our tables after it.
+        vrrp_checks.close()
         run_checks(state, board, int(ChildNumber.CHECKS), (checks_supervisor, checks_agent, checks_vrrp), scripts)
 
     def balances() -> bool:

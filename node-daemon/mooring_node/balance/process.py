@@ -35,6 +35,8 @@ RULES_PATIENCE_NS = 2 * SECOND_NS
 RULES_NS = SECOND_NS
 #: The programs that are told of the end may take so long in all.
 END_PATIENCE_S = 10.0
+#: A hand-over takes no longer: the supervisor waits so long for the VRRP process.
+HAND_OVER_NS = 150 * SECOND_NS
 #: Of a kind, where a person is told.
 MOST_NAMED = 100
 HOLDING = "holding"
@@ -68,6 +70,8 @@ class Process:
         self._checker = parts.checker(self._found, lambda words: self._teller.log("error", words))
         self._wake = asyncio.Event()
         self._stopping = False
+        self._stop_by_ns: int | None = None
+        """Asked to end by a signal; until then others may be handing over what our tables serve."""
         self._begun = False
         self._wanted: Table | None = None
         """The table that the kernel is to have, as it was handed over last."""
@@ -90,9 +94,14 @@ class Process:
         self._tracked: dict[str, bool | str] = {}
 
     async def run(self) -> None:
-        """Until it is told to stop, or there is nothing left to run; what it has set is gone then."""
+        """Until it is told to stop, or there is nothing left to run; what it has set is gone then.
+
+        The supervisor says stop when everything is handed over. A SIGTERM is somebody else's: of the kernel when the
+        supervisor has died, or of a service manager that sends it to all processes. The VRRP process hands over then,
+        and what is still sent here is balanced until it has ended.
+        """
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._stop)
+        loop.add_signal_handler(signal.SIGTERM, self._terminated)
         for channel in (self._supervisor, self._agent, self._vrrp):
             loop.add_reader(channel.fileno(), self._hear, channel)
         loop.add_reader(self._parts.packets.fileno(), self._look_after_rules)
@@ -102,6 +111,8 @@ class Process:
         self._configure(now_ns())
         while not self._stopping and not (self._kept.gone and not self._rules):
             now = now_ns()
+            if self._handed_over(now):
+                break
             self._turn(now)
             if checks.done():
                 await checks
@@ -112,6 +123,8 @@ class Process:
             self._wake.clear()
         self._checker.stop()
         await checks
+        # Readable for ever, when the other end is closed.
+        loop.remove_reader(self._vrrp.fileno())
         await self._end()
 
     # What others say.
@@ -119,6 +132,15 @@ class Process:
     def _stop(self) -> None:
         self._stopping = True
         self._wake.set()
+
+    def _terminated(self) -> None:
+        if self._stop_by_ns is None:
+            self._stop_by_ns = now_ns() + HAND_OVER_NS
+            self._wake.set()
+
+    def _handed_over(self, now: int) -> bool:
+        """After a signal: whether the VRRP process has ended, or has had its time."""
+        return self._stop_by_ns is not None and (self._vrrp.ended or now >= self._stop_by_ns)
 
     def _hear(self, channel: Channel) -> None:
         for message in channel.receive():
@@ -135,6 +157,8 @@ class Process:
                     self._track_at_ns = 0
                 case "stop":
                     self._stop()
+        if channel.ended:
+            asyncio.get_running_loop().remove_reader(channel.fileno())
         self._wake.set()
 
     def _found(self, target: Target, verdict: Verdict) -> None:
@@ -300,10 +324,8 @@ class Process:
         rules = self._rules_at_ns if self._rules is None else None
         waits_for = (now + LONGEST_SLEEP_NS, rules, self._balancer.deadline_ns, self._teller.due_ns)
         waits = self._waits_until_ns
-        tables = (max(self._tables_due_ns, waits),) if self._wanted is None else (self._tables_due_ns,)
-        if waits > now:
-            tables += (waits,)
-        return min(*tables, *(each for each in waits_for if each is not None))
+        tables = max(self._tables_due_ns, waits) if self._wanted is None else self._tables_due_ns
+        return min(tables, waits if waits > now else tables, *(each for each in waits_for if each is not None))
 
     def _answer(self, channel: Channel, number: object) -> None:
         task = asyncio.get_running_loop().create_task(self._tell_about(channel, number))

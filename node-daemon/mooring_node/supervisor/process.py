@@ -137,7 +137,8 @@ class Supervisor:
             return
         self._ending = running[0]
         self._end_by_ns = now + LONGEST_END_NS[self._ending]
-        if self._ending is ChildNumber.VRRP:
+        if self._ending is not ChildNumber.AGENT:
+            # Not by a signal: to the checks process that means that something may still be handed over.
             self._channels[self._ending].send({"do": "stop"})
         else:
             self._children[self._ending].terminate()

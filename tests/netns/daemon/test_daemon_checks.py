@@ -1,6 +1,7 @@
 """The daemon's checks process beside the others; on a kernel that takes every table, see balancing_kernel.py."""
 
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -69,6 +70,24 @@ def test_a_checks_process_that_dies_takes_nothing_with_it(bench: Any, instance_o
     assert bench.state(bench.a) == "Active"
     bench.wait(lambda: len(bench.status(bench.a)["transitions"]) > 1, "both transitions to be written down")
     assert [each["after"] for each in bench.status(bench.a)["transitions"]] == ["Backup", "Active"]
+
+
+def test_without_the_supervisor_it_ends_when_the_vrrp_process_has_handed_over(bench: Any, instance_of: Any) -> None:
+    """It is asked to end at once, with the others; were it not told of the hand-over's end it would wait for long."""
+    start(bench, instance_of, site(bench.lab.servers))
+    bench.wait_state(bench.a, "Active")
+    bench.wait(lambda: report(bench).get("servers") == 1, "the server to be checked")
+    vrrp, checks = (os.pidfd_open(bench.pid(bench.a, name)) for name in ("vrrp", "checks"))
+    try:
+        bench.kill(bench.a, "vrrp", signal.SIGSTOP)
+        bench.kill(bench.a, "supervisor")
+        assert not select.select([checks], [], [], 1)[0]
+        signal.pidfd_send_signal(vrrp, signal.SIGCONT)
+        assert select.select([checks], [], [], 20)[0]
+        assert select.select([vrrp], [], [], 0)[0]
+    finally:
+        os.close(vrrp)
+        os.close(checks)
 
 
 def test_it_is_there_while_there_is_something_to_run(bench: Any, instance_of: Any) -> None:

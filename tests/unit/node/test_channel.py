@@ -57,6 +57,23 @@ def test_a_closed_end_is_no_error() -> None:
     one.close()
 
 
+def test_the_end_of_the_other_side_is_known_when_it_is_come_to(pair: tuple[Channel, Channel]) -> None:
+    ours, theirs = pair
+    theirs.send({"number": 1})
+    theirs.close()
+    assert not ours.ended
+    assert list(ours.receive()) == [{"number": 1}]
+    assert ours.ended
+
+
+def test_the_end_of_a_side_that_left_something_unread_is_known(pair: tuple[Channel, Channel]) -> None:
+    ours, theirs = pair
+    ours.send({"number": 1})
+    theirs.close()
+    assert list(ours.receive()) == []
+    assert ours.ended
+
+
 def test_what_is_no_object_is_not_told(pair: tuple[Channel, Channel]) -> None:
     one, other = pair
     raw = socket.socket(fileno=one.fileno())

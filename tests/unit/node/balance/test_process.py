@@ -568,9 +568,35 @@ def test_checks_that_end_by_themselves_end_the_process(story: Story, server_of: 
     story(tell)
 
 
-def test_sigterm_is_a_planned_stop(story: Story, server_of: Make) -> None:
+def test_after_a_sigterm_it_balances_until_the_vrrp_process_has_ended(story: Story, server_of: Make) -> None:
     async def tell(bench: Bench) -> None:
         bench.put(server_of(2))
+        bench.begin()
+        await bench.until(lambda: bench.tables.wants)
+        os.kill(os.getpid(), signal.SIGTERM)
+        bench.checker.told(bench.checker.wanted[0], REFUSED)
+        await bench.until(lambda: bench.tables.weights() == {"2": 1})
+        bench.checker.told(bench.checker.wanted[1], REFUSED)
+        await bench.until(lambda: bench.tables.weights() == {})
+        assert not bench.tables.released
+        bench.vrrp.close()
+        await asyncio.wait_for(bench.running, PATIENCE_S)
+        assert bench.tables.released
+
+    story(tell)
+
+
+def test_after_a_sigterm_it_ends_when_the_supervisor_says_so_or_its_time_is_over(
+    story: Story, server_of: Make, monkeypatch: Any
+) -> None:
+    async def tell(bench: Bench) -> None:
+        bench.put(server_of(2))
+        bench.begin()
+        await bench.until(lambda: bench.tables.wants)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await bench.stop()
+        bench.packets.close()
+        monkeypatch.setattr("mooring_node.balance.process.HAND_OVER_NS", 0)
         bench.begin()
         await bench.until(lambda: bench.tables.wants)
         os.kill(os.getpid(), signal.SIGTERM)

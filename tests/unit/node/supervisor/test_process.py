@@ -223,6 +223,9 @@ def test_they_end_in_order_each_in_its_time(live: Bench) -> None:
     live.supervisor._children[ChildNumber.VRRP].terminate()
     wait_for_end(live, ChildNumber.VRRP)
     assert live.supervisor._ending is ChildNumber.CHECKS
+    # No signal: it would wait for a hand-over.
+    assert list(live.checks.receive()) == [{"do": "stop"}]
+    live.supervisor._children[ChildNumber.CHECKS].terminate()
     wait_for_end(live, ChildNumber.CHECKS)
     wait_for_end(live, ChildNumber.AGENT)
     assert running(live) == []
@@ -266,6 +269,8 @@ def test_without_a_vrrp_process_nobody_asks_it(live_without_vrrp: Bench) -> None
     }
     assert list(bench.vrrp.receive()) == []
     bench.supervisor.stop(now_ns())
+    assert list(bench.checks.receive()) == [{"do": "stop"}]
+    bench.supervisor._children[ChildNumber.CHECKS].terminate()
     wait_for_end(bench, ChildNumber.CHECKS)
     wait_for_end(bench, ChildNumber.AGENT)
     assert running(bench) == []

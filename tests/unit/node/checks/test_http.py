@@ -243,6 +243,18 @@ def test_any_certificate_is_good_where_none_is_verified(authority: trustme.CA) -
         assert asked(port, RequestConfig(digest=digest), tls=TLSConfig()).good
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
+def test_a_server_of_tls_1_0_alone_is_good_where_nothing_is_verified(authority: trustme.CA) -> None:
+    """What it signs with, SHA-1, is below each level of security but 0."""
+    context = of_server(authority, "old.example.com")
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with serving(answering(whole(BODY)), tls=context) as port:
+        assert asked(port, tls=TLSConfig()).good
+        trusting = TLSConfig("old.example.com", True, authority.cert_pem.bytes().decode())
+        assert asked(port, tls=trusting).reason is Reason.TLS_FAILED
+
+
 def test_the_name_is_sent(authority: trustme.CA) -> None:
     names: list[str | None] = []
     context = of_server(authority, "shop.example.com")

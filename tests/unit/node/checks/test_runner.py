@@ -479,6 +479,40 @@ def test_a_stall_of_ours_is_not_the_backends_fault(server: socket.socket) -> Non
         os.close(write)
 
 
+def test_the_time_that_we_slept_is_given_back(server: socket.socket) -> None:
+    """The answer lies there a few turns of the loop after we awake beyond the deadline."""
+    pipe, write = os.pipe()
+    slept = False
+
+    async def probe(_scope: Scope, _target: Target) -> Outcome:
+        nonlocal slept
+        if not slept:
+            slept = True
+            asyncio.get_running_loop().call_soon(stall)
+        await readable(pipe)
+        return GOOD
+
+    def stall() -> None:
+        time.sleep(0.5)
+        answer(10)
+
+    def answer(after: int) -> None:
+        if after:
+            asyncio.get_running_loop().call_soon(answer, after - 1)
+        else:
+            os.write(write, b"x")
+
+    async def test(runner: Runner, ear: Ear) -> None:
+        runner.set_targets([Target(replace(QUICK, timeout_ns=200 * MS), "127.0.0.1", port_of(server))])
+        assert (await ear.next())[1].good
+
+    try:
+        running(test, probes=probe)
+    finally:
+        os.close(pipe)
+        os.close(write)
+
+
 def test_what_hears_may_fail_and_the_runner_goes_on(server: socket.socket) -> None:
     heard = []
 

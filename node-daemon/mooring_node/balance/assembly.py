@@ -194,8 +194,12 @@ async def _run(
         rules = Rules(Forwarding(state.forwarding, log))
         known = Known(tables, rules)
 
-        def checker(told: Callable[[Target, Verdict], None], troubled: Callable[[str], None]) -> Runner:
-            known.runner = Runner(told, troubled, probes=Probes(scripts))
+        def checker(
+            told: Callable[[Target, Verdict], None],
+            troubled: Callable[[str], None],
+            withheld: Callable[[Target, str], None],
+        ) -> Runner:
+            known.runner = Runner(told, troubled, withheld, probes=Probes(scripts))
             return known.runner
 
         parts = Parts(checker, tables, rules, ScriptPrograms(scripts), marks, known)

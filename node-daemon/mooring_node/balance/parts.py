@@ -80,9 +80,13 @@ class Facts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`checker` makes one that tells the first function its verdicts, and the second what keeps it from checking."""
+    """`checker` makes one that tells the first function its verdicts, the second what keeps it from checking, and the
+    third what keeps it from checking this target ("": nothing any more).
+    """
 
-    checker: Callable[[Callable[[Target, Verdict], None], Callable[[str], None]], Checker]
+    checker: Callable[
+        [Callable[[Target, Verdict], None], Callable[[str], None], Callable[[Target, str], None]], Checker
+    ]
     tables: Tables
     packets: Packets
     programs: Programs

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+from typing import Any
 
 from mooring_node.balance.answer import parts
 from mooring_node.balance.balancer import Balancer
@@ -59,6 +60,7 @@ class Process:
         self._results = Results(state.results, lambda words: self._teller.log("error", words))
         results = self._results.read()
         self._holding = frozenset(map(str, results.get(HOLDING, ())))
+        self._holding_parts: list[str] = []
         self._lacking: dict[str, str] = dict(said) if isinstance(said := results.get(LACKING), dict) else {}
         """Servers that the kernel does not have; until it was tried, those of the predecessor."""
         self._balancer = Balancer(results, board.vouched_ns())
@@ -67,7 +69,7 @@ class Process:
         self._resting: frozenset[Target] = frozenset()
         self._teller = Teller(self._agent)
         self._notifier = Notifier(parts.programs, self._teller.log)
-        self._checker = parts.checker(self._found, lambda words: self._teller.log("error", words))
+        self._checker = parts.checker(self._found, lambda words: self._teller.log("error", words), self._withheld)
         self._wake = asyncio.Event()
         self._stopping = False
         self._stop_by_ns: int | None = None
@@ -144,12 +146,12 @@ class Process:
 
     def _hear(self, channel: Channel) -> None:
         for message in channel.receive():
+            if isinstance(held := message.get("holding"), list):
+                self._hear_of_holding(held, more=message.get("more") is True)
             match message.get("do"):
                 case "configure":
                     self._look_at_ns = 0
                     self._kept.forget()
-                case "holding":
-                    self._hold(frozenset(map(str, message.get("addresses", ()))))
                 case "snapshot":
                     self._answer(channel, message.get("id"))
                 case "tracked":
@@ -165,6 +167,16 @@ class Process:
         reason = "" if verdict.good else verdict.words or str(verdict.reason)
         self._balancer.found(target, Finding(verdict.good, reason, verdict.weight), now_ns())
         self._wake.set()
+
+    def _withheld(self, target: Target, words: str) -> None:
+        self._balancer.withheld(target, words)
+        self._wake.set()
+
+    def _hear_of_holding(self, addresses: list[Any], *, more: bool) -> None:
+        self._holding_parts += map(str, addresses)
+        if not more:
+            held, self._holding_parts = frozenset(self._holding_parts), []
+            self._hold(held)
 
     def _hold(self, addresses: frozenset[str]) -> None:
         if addresses != self._holding:
@@ -294,7 +306,7 @@ class Process:
             if server is not None:
                 self._notifier.tell(server, happening)
         self._teller.happened(news.happenings)
-        self._teller.changed({key: self._balancer.pools.get(key) for key in news.pools})
+        self._teller.changed({key: self._balancer.pools.get(key) for key in news.pools}, self._balancer.unchecked)
 
     def _set_tables(self, now: int) -> None:
         self._tables_due_ns = self._parts.tables.turn(now)
@@ -313,6 +325,8 @@ class Process:
             self._tracked, self._track_at_ns = tracked, now + TRACKED_NS
             for part in Teller.tracked_parts(tracked):
                 self._vrrp.send(part)
+            if any(server.checks_on_holder for server in self._balancer.config.servers):
+                self._vrrp.send({"do": "holding"})
         refused = [Remark(name, "", f"not taken up: {why}") for name, why in self._balancer.refused.items()]
         self._teller.report(
             now,

@@ -34,6 +34,7 @@ REFUSED = Verdict(False, Reason.REFUSED, "connection refused", None, 1, 1)
 @dataclass
 class FakeChecker:
     told: Callable[[Target, Verdict], None]
+    withheld: Callable[[Target, str], None]
     wanted: tuple[Target, ...] = ()
     starts: dict[Target, bool] = field(default_factory=dict)
     resting: frozenset[Target] = frozenset()
@@ -164,8 +165,12 @@ class Bench:
         """A process with new parts; the state stays as it is."""
         self.tables, self.packets = FakeTables(), FakePackets()
 
-        def checker(told: Callable[[Target, Verdict], None], _: Callable[[str], None]) -> FakeChecker:
-            self.checker = FakeChecker(told)
+        def checker(
+            told: Callable[[Target, Verdict], None],
+            _: Callable[[str], None],
+            withheld: Callable[[Target, str], None],
+        ) -> FakeChecker:
+            self.checker = FakeChecker(told, withheld)
             return self.checker
 
         async def programs(file: str, arguments: tuple[str, ...], _timeout_s: float) -> str:
@@ -284,6 +289,26 @@ def test_a_configuration_runs_and_a_finding_moves_the_table(story: Story, server
         events = [each["event"] for each in bench.said("agent", "happened")]
         assert events == ["QuorumUp", "BackendDown", "BackendDown", "QuorumDown"]
         assert bench.said("agent", "happened")[1]["reason"] == "tcp: connection refused"
+        await bench.stop()
+
+    story(tell)
+
+
+def test_what_this_node_cannot_check_is_reported_and_stays_as_it_is(story: Story, server_of: Make) -> None:
+    async def tell(bench: Bench) -> None:
+        bench.put(server_of(2))
+        bench.begin()
+        await bench.until(lambda: bench.tables.weights() == {"1": 1, "2": 1})
+        bench.checker.withheld(bench.checker.wanted[0], "port 7 is in use")
+
+        def reasons() -> list[str | None]:
+            reports = bench.said("agent", "report")
+            return [each.get("reason") for each in reports[-1]["servers"][0]["backends"]] if reports else []
+
+        await bench.until(lambda: reasons() == ["not checked: port 7 is in use", None])
+        assert bench.tables.weights() == {"1": 1, "2": 1}
+        bench.checker.withheld(bench.checker.wanted[0], "")
+        await bench.until(lambda: reasons() == [None, None])
         await bench.stop()
 
     story(tell)
@@ -522,14 +547,16 @@ def test_where_only_the_holder_checks_others_rest_also_in_a_successor(story: Sto
         bench.put(server_of(2, checks_on_holder=True))
         bench.begin()
         await bench.until(lambda: len(bench.checker.resting) == 2)
-        bench.agent.send({"do": "holding", "addresses": ["192.0.2.1"]})
+        await bench.until(lambda: "holding" in bench.said("vrrp", "do"))
+        bench.vrrp.send({"holding": ["192.0.2.7"], "more": True})
+        bench.vrrp.send({"holding": ["192.0.2.1"]})
         await bench.until(lambda: not bench.checker.resting)
         await bench.until(lambda: "192.0.2.1" in bench.state.results.read_text())
         await bench.die()
         bench.begin()
         await bench.until(lambda: bench.tables.wants)
         assert bench.checker.resting == frozenset()
-        bench.agent.send({"do": "holding", "addresses": []})
+        bench.vrrp.send({"holding": []})
         await bench.until(lambda: len(bench.checker.resting) == 2)
 
     story(tell)

@@ -11,6 +11,8 @@ ADDRESS = "10.0.0.120"
 DOWNLOADS = 12
 #: The kernel's sync daemon tells of a connection after some packets, and sends what it has each second.
 SYNC_SECONDS = 3.0
+#: One of three servers is on the node that goes, and turns are taken: two of three downloads are served elsewhere.
+ELSEWHERE = DOWNLOADS // 2
 WAYS = [pytest.param("DirectRoute", id="DirectRoute"), pytest.param("Tunnel", id="Tunnel")]
 
 
@@ -22,7 +24,9 @@ def _downloads(bench: Any, seconds: float) -> list[Any]:
 
 
 @pytest.mark.parametrize("forwarding", WAYS)
-def test_none_is_lost_at_a_graceful_move(bench: Any, plan: Any, forwarding: str) -> None:
+def test_none_is_lost_at_a_graceful_move(
+    bench: Any, plan: Any, forwarding: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     bench.start(plan(forwarding, Place.NODE, (ADDRESS,), sync=True))
     downloads = _downloads(bench, 20)
     holder, other, *_ = bench.lab.nodes
@@ -30,11 +34,14 @@ def test_none_is_lost_at_a_graceful_move(bench: Any, plan: Any, forwarding: str)
     bench.wait_held(other, (ADDRESS,))
     assert [each.wait(60) for each in downloads] == [True] * DOWNLOADS, [each.error for each in downloads]
     silence = max(each.longest_silence for each in downloads)
-    print(f"{forwarding}: {DOWNLOADS} of {DOWNLOADS} whole, silent for {silence:.3f} s at most")
+    with capsys.disabled():
+        print(f"\n{forwarding}: {DOWNLOADS} of {DOWNLOADS} whole, silent for {silence:.3f} s at most")
 
 
 @pytest.mark.parametrize("forwarding", WAYS)
-def test_those_that_the_next_director_knows_outlive_their_director(bench: Any, plan: Any, forwarding: str) -> None:
+def test_those_that_the_next_director_knows_outlive_their_director(
+    bench: Any, plan: Any, forwarding: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     bench.start(plan(forwarding, Place.NODE, (ADDRESS,), sync=True))
     downloads = _downloads(bench, 20)
     holder, other, *_ = bench.lab.nodes
@@ -44,8 +51,10 @@ def test_those_that_the_next_director_knows_outlive_their_director(bench: Any, p
     served_elsewhere = [
         ok for each, ok in zip(downloads, whole, strict=True) if bench.lab.server(each.server).node != holder.name
     ]
-    print(f"{forwarding}: {whole.count(True)} of {DOWNLOADS} outlived the node that directed them,")
-    print(f"  {served_elsewhere.count(True)} of the {len(served_elsewhere)} that other nodes served")
+    with capsys.disabled():
+        print(f"\n{forwarding}: {whole.count(True)} of {DOWNLOADS} outlived the node that directed them,")
+        print(f"  {served_elsewhere.count(True)} of the {len(served_elsewhere)} that other nodes served")
+    assert len(served_elsewhere) >= ELSEWHERE
     assert all(served_elsewhere)
 
 

@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     names = [node.name for node in snapshot.nodes]
     if options.node is not None and options.node not in names:
         return _usage(f"there is no node {options.node}; {options.nodes} has {', '.join(names) or 'none'}")
-    result = plan(snapshot, adopt(snapshot.virtual_ips, snapshot.configured))
+    result = plan(snapshot, adopt(snapshot.virtual_ips, snapshot.configured, documents))
     shown = names if options.node is None else [options.node]
     complaints = [str(problem) for problem in result.problems]
     refused = any(problem.severity is Severity.ERROR for problem in result.problems)

@@ -81,7 +81,7 @@ class Reconciler:
         known = {selection: nodes for selection, nodes in pods.items() if nodes is not None}
         snapshot = self._reading.snapshot(self._documents(view), known, endpoints.slices)
         if self._allocations is None:
-            self._allocations = adopt(snapshot.virtual_ips, snapshot.configured)
+            self._allocations = adopt(snapshot.virtual_ips, snapshot.configured, self._documents(view))
         plan = self._planner.plan(snapshot, self._allocations)
         self._allocations = plan.allocations
         paused = frozenset(v.metadata.name for v in snapshot.virtual_ips if v.paused)

@@ -1,13 +1,18 @@
-"""What was decided once and is kept: groups, which address is in which, their VRIDs and their homes."""
+"""What was decided once and is kept: groups, which address is in which, their VRIDs and homes, and whose ports are."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from mooring_api.nodeconfig import HeldAddress, Instance
 from mooring_api.virtualip import Distribution, VirtualIP
 
 #: As many as virtualRouterIDs may name.
 MAX_GROUPS = 64
+
+
+#: (address, protocol, port) of a port of VirtualServers, or a mark_key().
+PortKey = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +36,10 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class Allocations:
-    """All lasting decisions, by the VirtualIP's name."""
+    """All lasting decisions, by the VirtualIP's name, and whose ports are: VirtualServers as `namespace/name`."""
 
     virtual_ips: Mapping[str, Allocation] = field(default_factory=dict)
+    ports: Mapping[PortKey, str] = field(default_factory=dict)
 
     @property
     def virtual_router_ids(self) -> dict[str, int]:
@@ -118,17 +124,47 @@ def _joined(addresses: Sequence[str], count: int, prior: Mapping[str, int]) -> d
     return assignment
 
 
-def adopt(virtual_ips: Iterable[VirtualIP], configured: Mapping[str, Sequence[Instance]]) -> Allocations:
+def mark_key(mark: int) -> PortKey:
+    return "", "mark", mark
+
+
+def adopt(
+    virtual_ips: Iterable[VirtualIP],
+    configured: Mapping[str, Sequence[Instance]],
+    documents: Iterable[Mapping[str, Any]] = (),
+) -> Allocations:
     """Rebuild what was allocated from the VirtualIPs' statuses, else from what the NodeConfigs hold.
 
-    `configured` is each node's instances. Groups of neither are allocated anew by the next plan.
+    `configured` is each node's instances. Groups of neither are allocated anew by the next plan. Ports are whose the
+    NodeConfigs among `documents` say; of one that two VirtualServers have there nothing is known.
     """
     from_nodes = _adopt_from_nodes(configured)
     found = dict(from_nodes)
     for virtual_ip in virtual_ips:
         if adopted := _adopt_from_status(virtual_ip):
             found[virtual_ip.metadata.name] = adopted
-    return Allocations(found)
+    return Allocations(found, _adopt_ports(documents))
+
+
+def _adopt_ports(documents: Iterable[Mapping[str, Any]]) -> dict[PortKey, str]:
+    """Written by us, but not only: what is not as expected is passed over."""
+    found: dict[PortKey, set[str]] = {}
+    for document in documents:
+        spec = document.get("spec") if document.get("kind") == "NodeConfig" else None
+        servers = spec.get("virtualServers") if isinstance(spec, Mapping) else None
+        for server in servers if isinstance(servers, list) else ():
+            for key, owner in _ports_of(server) if isinstance(server, Mapping) else ():
+                found.setdefault(key, set()).add(owner)
+    return {key: owner for key, (owner, *others) in found.items() if not others}
+
+
+def _ports_of(server: Mapping[str, Any]) -> Iterable[tuple[PortKey, str]]:
+    owner, mark, port = server.get("virtualServer"), server.get("firewallMark"), server.get("port")
+    addresses = server.get("addresses") or ()
+    if isinstance(owner, str) and isinstance(mark, int):
+        yield mark_key(mark), owner
+    if isinstance(owner, str) and isinstance(port, int) and isinstance(addresses, list):
+        yield from (((str(address), str(server.get("protocol") or "TCP"), port), owner) for address in addresses)
 
 
 def _index(virtual_ip: str, group: str) -> int | None:

@@ -97,7 +97,7 @@ class Planner:
         for group in (group for name, _ in full for group in memories[name].placed.groups):
             vrids.pop(group.name, None)
         bearers = self._servers.bearers({name: (m.placed, m.addresses) for name, m in memories.items()}, vrids)
-        servers, dirty = self._servers.plan(snapshot, bearers, self._nodes, changed)
+        servers, dirty = self._servers.plan(snapshot, bearers, self._nodes, changed, allocations.ports)
         for name, finding in not_tracked(bearers, servers):
             findings.setdefault(name, []).append(finding)
         dirty |= set(self._nodes) - set(self._configs)
@@ -260,7 +260,7 @@ class Planner:
             MappingProxyType(self._configs),
             MappingProxyType(dict(sorted(statuses.items()))),
             tuple(sorted(dict.fromkeys(problems))),
-            Allocations(MappingProxyType(kept)),
+            Allocations(MappingProxyType(kept), MappingProxyType(self._servers.owners)),
             MappingProxyType(reasons),
             MappingProxyType({n: m.placed.remark for n, m in sorted(self._memories.items()) if m.placed.remark}),
             MappingProxyType(servers),

@@ -3,6 +3,9 @@
 import pytest
 from tests.unit.operator.serving import ALL, endpoint_slice, namespace, virtual_server
 
+from mooring_operator.plan.allocations import Allocations, adopt
+from mooring_operator.plan.planner import plan
+
 STATIC = {"servers": [{"address": "10.9.0.1"}]}
 
 
@@ -164,7 +167,7 @@ def test_the_older_one_has_the_port_and_the_younger_its_others(servers):
     }
     (finding,) = [f for f in plan.servers["shop/other"].findings if f.reason == "PortConflict"]
     assert finding.problem.path == "spec.ports[0].port"
-    assert "443/TCP of 10.0.5.1 is in use by VirtualServer shop/shop, which is older" in finding.problem.message
+    assert "443/TCP of 10.0.5.1 is in use by VirtualServer shop/shop, which has it already" in finding.problem.message
     assert told(plan, "shop/shop") == []
 
 
@@ -209,3 +212,57 @@ def test_a_mark_that_is_refused_is_free_for_others(servers):
     plan = servers(refused, virtual_server("shop/shop", created=1, firewallMark=7), web=web)
     assert entries(plan).keys() == {"shop/shop:7"}
     assert told(plan, "shop/shop") == []
+
+
+def conflicts(result, key):
+    return [f.problem.path for f in result.servers[key].findings if f.reason == "PortConflict"]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_who_has_a_port_keeps_it_from_an_older_one_that_comes_to_want_it(cluster, restart):
+    features = ["FirewallMark"]
+    rest = [
+        cluster.virtual_ip("web", ["10.0.5.1/16", "10.0.5.2/16"], allowedNamespaces=ALL, tenantFeatures=features),
+        *cluster.nodes(2),
+        *(endpoint_slice(f"shop/{name}", ["10.244.0.1"]) for name in ("shop", "other", "third")),
+    ]
+    http = {"ports": [{"name": "http", "port": 80}]}
+
+    def planned(*documents, after=None):
+        snapshot = cluster.snapshot([*rest, *documents])
+        if after is None:
+            return plan(snapshot, Allocations())
+        standing = [config.to_wire() for config in after.node_configs.values()]
+        adopted = adopt(snapshot.virtual_ips, snapshot.configured, standing)
+        return plan(snapshot, adopted if restart else after.allocations)
+
+    marked = virtual_server("shop/third", created=3, firewallMark=7)
+    first = planned(virtual_server("shop/shop", created=1, **http), virtual_server("shop/other", created=2), marked)
+    younger = virtual_server("shop/other", created=2)
+    second = planned(virtual_server("shop/shop", created=1), younger, marked, after=first)
+    assert entries(second) == {"shop/other:https": BOTH, "shop/third:7": ()}
+    assert conflicts(second, "shop/shop") == ["spec.ports[0].port"]
+    assert planned(virtual_server("shop/shop", created=1), younger, marked, after=second) == second
+    older = virtual_server("shop/shop", created=1, firewallMark=7)
+    assert entries(planned(older, younger, marked, after=second)) == entries(second)
+    # What can't be read at present keeps its port, and what is let go of is free.
+    bad = virtual_server("shop/other", created=2, scheduler="best")
+    unread = planned(virtual_server("shop/shop", created=1), bad, marked, after=second)
+    assert entries(unread) == {"shop/third:7": ()}
+    other = virtual_server("shop/other", created=2, addresses=["10.0.5.2"])
+    last = planned(virtual_server("shop/shop", created=1), other, marked, after=second)
+    assert entries(last) == {"shop/shop:https": ("10.0.5.1",), "shop/other:https": ("10.0.5.2",), "shop/third:7": ()}
+
+
+@pytest.mark.parametrize("spec", [None, [], {"virtualServers": 1}, {"virtualServers": [1, {}, {"addresses": 1}]}])
+def test_a_node_config_that_is_not_as_expected_says_nothing_of_ports(spec):
+    assert adopt([], {}, [{"kind": "NodeConfig", "spec": spec}]).ports == {}
+
+
+def test_a_port_that_two_have_on_the_nodes_is_nobodys():
+    def config(owner):
+        server = {"virtualServer": owner, "addresses": ["10.0.5.1"], "port": 443}
+        return {"kind": "NodeConfig", "spec": {"virtualServers": [server]}}
+
+    assert adopt([], {}, [config("shop/a"), config("shop/b")]).ports == {}
+    assert adopt([], {}, [config("shop/a"), config("shop/a")]).ports == {("10.0.5.1", "TCP", 443): "shop/a"}

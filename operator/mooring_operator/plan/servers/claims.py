@@ -1,17 +1,18 @@
-"""Which VirtualServer has which port of which address, and which firewall mark: the older one has it."""
+"""Which VirtualServer has which port of which address, and which firewall mark.
 
-from collections.abc import Iterable, Mapping
+Who has one keeps it while it wants it: else an older VirtualServer that is given another port would take a live one
+away. Of those who want a free one the oldest has it.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mooring_api.balancing import Protocol
 from mooring_api.problems import Problem
 from mooring_api.virtualserver import ServerPort, VirtualServer
+from mooring_operator.plan.allocations import PortKey, mark_key
 from mooring_operator.plan.servers.access import Grant
 from mooring_operator.plan.servers.plans import ServerFinding, ServerReason
 from mooring_operator.plan.snapshot import virtual_server_name
-
-#: (address, protocol, port) of a port.
-_Key = tuple[str, Protocol, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,25 +25,36 @@ class Claimed:
     findings: tuple[ServerFinding, ...] = ()
 
 
-def claims(servers: Iterable[tuple[VirtualServer, Grant]]) -> dict[str, Claimed]:
-    """`namespace/name` to what each has; oldest first. What is refused has nothing, and takes nothing from others.
+def claims(
+    servers: Sequence[tuple[VirtualServer, Grant]], before: Mapping[PortKey, str], unknown: Collection[str] = ()
+) -> tuple[dict[str, Claimed], dict[PortKey, str]]:
+    """`namespace/name`, oldest first, to what each has, and whose everything is now; `before` is whose it was.
 
-    A mark is one in all the cluster: which nodes two VirtualServers share may change at any time.
+    What is refused has nothing, and takes nothing from others. Of `unknown` nobody can say what they want, so they
+    keep what they had. A mark is one in all the cluster: which nodes two VirtualServers share may change at any time.
     """
-    owners: dict[_Key, str] = {}
-    marks: dict[int, str] = {}
-    return {server.key: _claim(server, given, owners, marks) for server, given in servers}
+    wanted = {server.key: frozenset(_wanted(server, given)) for server, given in servers} if before else {}
+    owners = {key: who for key, who in before.items() if who in unknown or key in wanted.get(who, ())}
+    return {server.key: _claim(server, given, owners) for server, given in servers}, owners
 
 
-def _claim(server: VirtualServer, given: Grant, owners: dict[_Key, str], marks: dict[int, str]) -> Claimed:
+def _wanted(server: VirtualServer, given: Grant) -> Iterator[PortKey]:
+    mark = server.spec.firewall_mark
+    if mark is not None and given.addresses:
+        yield mark_key(mark)
+    for port in server.spec.ports:
+        yield from ((address, port.protocol, port.port) for address in given.addresses)
+
+
+def _claim(server: VirtualServer, given: Grant, owners: dict[PortKey, str]) -> Claimed:
     mark = server.spec.firewall_mark
     if not given.addresses:
         return Claimed()
     if mark is not None:
-        owner = marks.setdefault(mark, server.key)
+        owner = owners.setdefault(mark_key(mark), server.key)
         if owner == server.key:
             return Claimed(mark=given.addresses)
-        message = f"firewall mark {mark} is in use by VirtualServer {owner}, which is older; take another one"
+        message = f"firewall mark {mark} is in use by VirtualServer {owner}, which has it already; take another one"
         return Claimed(findings=(_conflict(server, "spec.firewallMark", message),))
     won: dict[str, tuple[str, ...]] = {}
     findings: list[ServerFinding] = []
@@ -64,8 +76,8 @@ def _claim(server: VirtualServer, given: Grant, owners: dict[_Key, str], marks: 
 def _lost(server: VirtualServer, index: int, port: ServerPort, owner: str, addresses: list[str]) -> ServerFinding:
     shown = ", ".join(addresses[:3]) + (f" and {len(addresses) - 3} more" if len(addresses) > 3 else "")
     message = (
-        f"{port.port}/{port.protocol} of {shown} is in use by VirtualServer {owner}, which is older; take another port"
-        " or address, or remove one of the two"
+        f"{port.port}/{port.protocol} of {shown} is in use by VirtualServer {owner}, which has it already; take another"
+        " port or address, or remove one of the two"
     )
     return _conflict(server, f"spec.ports[{index}].port", message)
 

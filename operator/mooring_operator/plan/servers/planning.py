@@ -10,6 +10,7 @@ from mooring_api.node_server import BackendAddress
 from mooring_api.nodeconfig import HeldAddress
 from mooring_api.problems import Problem
 from mooring_api.virtualserver import VirtualServer
+from mooring_operator.plan.allocations import PortKey
 from mooring_operator.plan.endpoints import EndpointSlice
 from mooring_operator.plan.placement import Placed
 from mooring_operator.plan.servers.access import Grant, grant, without_virtual_ip
@@ -64,6 +65,10 @@ class ServerPlanner:
         self._claimants: tuple[_Named, ...] = ()
         self._given: tuple[Grant, ...] = ()
         self._claimed: dict[str, Claimed] = {}
+        self._had: Mapping[PortKey, str] = {}
+        self._unknown: frozenset[str] = frozenset()
+        self.owners: dict[PortKey, str] = {}
+        """Whose each port is, after the last plan."""
         self._world = Reach()
         self._homes: tuple[Homes, ...] = ()
         self._kept_bearers = Bearers()
@@ -87,11 +92,16 @@ class ServerPlanner:
         return bearer.candidates if bearer else {}
 
     def plan(
-        self, snapshot: Snapshot, bearers: Mapping[str, Bearer], nodes: Mapping[str, Node], changed: set[str]
+        self,
+        snapshot: Snapshot,
+        bearers: Mapping[str, Bearer],
+        nodes: Mapping[str, Node],
+        changed: set[str],
+        had: Mapping[PortKey, str],
     ) -> tuple[dict[str, ServerPlan], set[str]]:
         """The plan of each VirtualServer, and the nodes whose services may have changed; `changed` nodes may differ.
 
-        `services` has then what the nodes run.
+        `had` is whose each port was; `services` has then what the nodes run.
         """
         hosts = hosts_of(nodes.values()) if changed else self._world.hosts
         virtual = {address: name for name, bearer in bearers.items() for address in bearer.addresses}
@@ -109,7 +119,7 @@ class ServerPlanner:
                 # While they are being listed it would seem to have none.
                 unknown = service is not None and service not in snapshot.endpoints
             self._memories[key] = _granted(server, bearer, labels, unknown, before.get(key))
-        self._claim()
+        self._claim(snapshot.unreadable_servers, had)
         plans: dict[str, ServerPlan] = {}
         for key, _, service in in_order:
             memory = self._memories[key]
@@ -128,12 +138,16 @@ class ServerPlanner:
             self._in_order = tuple((s.key, s, named_service(s)) for s in sorted(servers, key=server_age))
         return self._in_order
 
-    def _claim(self) -> None:
+    def _claim(self, unreadable: frozenset[str], had: Mapping[PortKey, str]) -> None:
         memories = self._memories.values()
         given = tuple(memory.grant for memory in memories)
-        if not (self._claimants is self._in_order and _same(given, self._given)):
+        unknown = unreadable.union(key for key, m in self._memories.items() if m.unknown and not m.grant.addresses)
+        same = self._claimants is self._in_order and _same(given, self._given) and unknown == self._unknown
+        # Whoever has a port keeps it, so from what came out the same comes out again.
+        if not (same and had in (self._had, self.owners)):
             self._claimants, self._given, last = self._in_order, given, self._claimed
-            found = claims((memory.server, memory.grant) for memory in memories)
+            self._unknown, self._had = unknown, had
+            found, self.owners = claims([(memory.server, memory.grant) for memory in memories], had, unknown)
             self._claimed = {k: b if (b := last.get(k)) == claimed else claimed for k, claimed in found.items()}
 
     def _find(self, memory: _Memory, claimed: Claimed, slices: Sequence[EndpointSlice] | None) -> None:

@@ -13,7 +13,7 @@ from mooring_node.channel import Channel
 from mooring_node.log import Log
 
 SECOND_NS = 1_000_000_000
-#: What was not taken up is told again, and the addresses that are held here all the same.
+#: What was not taken up is told again.
 AGAIN_NS = 5 * SECOND_NS
 #: So long it is waited for. A process that died is back within this; one that is not must not hold up the others.
 PATIENCE_NS = 3 * SECOND_NS
@@ -50,8 +50,6 @@ class Balancing:
         """When the configuration was told that is not taken up yet."""
         self._told_at_ns = 0
         self._silent = False
-        self._held: tuple[str, ...] = ()
-        self._held_told_at_ns = -AGAIN_NS
         self._parts: dict[int, Message] = {}
         self._bounded: tuple[Report, Told] | None = None
         self._problem_log = ProblemLog(log)
@@ -125,16 +123,8 @@ class Balancing:
             self._told_at_ns = now
             self._checks.send({"do": "configure"})
 
-    def hold(self, addresses: tuple[str, ...], now: int) -> None:
-        """This node holds these addresses now."""
-        if addresses != self._held or now - self._held_told_at_ns >= AGAIN_NS:
-            self._held, self._held_told_at_ns = addresses, now
-            if self.wanted:
-                self._checks.send({"do": "holding", "addresses": list(addresses)})
-
     def turn(self, now: int) -> None:
         """To be called now and then."""
-        self.hold(self._held, now)
         self._problem_log.turn(self.report.problems, now)
         if not self.wanted or self._taken_up == self._config.generation:
             return
@@ -162,8 +152,6 @@ class Balancing:
 
     def _configured(self, generation: int) -> None:
         before, self._taken_up = self._taken_up, generation
-        # It may be a successor, which knows nothing of what is held here.
-        self._held_told_at_ns = -AGAIN_NS
         news = generation == self._config.generation and (before != generation or self._silent)
         if news:
             self._silent = False

@@ -13,7 +13,6 @@ from mooring_node.kernel.rtnetlink import Rtnetlink
 from mooring_node.vrrp.config import NodeRuntime
 from mooring_node.vrrp.frames import Claim, arp_claim, neighbour_claim
 from mooring_node.vrrp.prepared import packed
-from mooring_node.vrrp.text import address_text
 
 FRAMES_AT_ONCE = 128
 _FRAME_BYTES = 2048
@@ -117,10 +116,6 @@ class ClaimWatch:
         self._states[group] = after
         if before == "Active":
             self.conflicts.let_go(self._addresses.get(group, frozenset()))
-
-    def held_addresses(self) -> tuple[str, ...]:
-        """What this node holds now, as text."""
-        return tuple(sorted(address_text(each) for each in self._held()))
 
     def confirm(self) -> tuple[Conflict, ...]:
         """The conflicts to log now."""

@@ -215,7 +215,6 @@ class Agent:
 
     def _transition(self, told: dict[str, Any]) -> None:
         self._running.claims.state_changed(told["group"], told["from"], told["to"])
-        self._balancing.hold(self._running.claims.held_addresses(), now_ns())
         entry = Transition(timestamp(told["time"]), told["group"], told["from"], told["to"], told["reason"])
         self._transitions.add(entry)
         level = "error" if told["to"] == "Fault" else "info"
@@ -264,7 +263,6 @@ class Agent:
         now = now_ns()
         self._hear_vrrp()
         self._questions.expire()
-        self._balancing.hold(self._running.claims.held_addresses(), now)
         self._running.turn(now)
         if self._observer is not None and self._upstream is not None:
             self._observer.turn(now)

@@ -15,6 +15,7 @@ from mooring_node.vrrp.beginning import Beginning
 from mooring_node.vrrp.config import GroupConfig, NodeRuntime, from_json
 from mooring_node.vrrp.foreign import ForeignRouter, ForeignRouters
 from mooring_node.vrrp.group import Group, Services
+from mooring_node.vrrp.held import Held
 from mooring_node.vrrp.lateness import Lateness
 from mooring_node.vrrp.matching import continued, router_of, routers_of
 from mooring_node.vrrp.member import Member
@@ -85,6 +86,7 @@ class Process:
         self._blocked_at_ns = now_ns()
         self._timers: Timers[Group] = Timers()
         self._words = Words()
+        self._held = Held()
         self._bad: Bad = {}
         self.facts: dict[str, Any] = {}
 
@@ -144,6 +146,9 @@ class Process:
         self._listen(ready, now)
         self._track(now)
         self._fire(now)
+        for part in self._held.due(tuple(group.holdings.held for group in self._all()), now):
+            # One that is lost is asked for again.
+            self._channels[CHECKS][0].send(part)
         for _, outbox in self._channels:
             outbox.flush()
 
@@ -256,6 +261,8 @@ class Process:
             case "snapshot":
                 for part in snapshot.parts(self.groups.values(), self._about(), now):
                     outbox.put(part | {"id": request.get("id")})
+            case "holding":
+                self._held.ask(now)
             case "stop":
                 self.stop(now)
 

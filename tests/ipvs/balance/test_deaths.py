@@ -259,16 +259,16 @@ def test_where_only_the_holder_checks_nobody_else_does(director: Any, servers: A
     director.start(web_of(2, checks_on_holder=True))
     director.wait_weights({"1": 1, "2": 1})
     director.stays({"1": 1, "2": 1}, 4)
-    director.tell({"do": "holding", "addresses": ["192.0.2.1"]})
+    director.tell({"holding": ["192.0.2.1"]})
     assert director.time_to({"1": 1}) <= 2.3
-    director.tell({"do": "holding", "addresses": []})
+    director.tell({"holding": []})
     time.sleep(1)
     servers.revive(2)
     # What was known last stays, also in a successor.
     director.stays({"1": 1}, 3)
     director.kill_checks()
     director.stays({"1": 1}, 3)
-    director.tell({"do": "holding", "addresses": ["192.0.2.1"]})
+    director.tell({"holding": ["192.0.2.1"]})
     director.wait_weights({"1": 1, "2": 1})
 
 

@@ -126,22 +126,6 @@ def test_nothing_to_run_is_told_once_and_waits_for_nothing(running: Bench) -> No
     assert running.told() == []
 
 
-def test_what_is_held_is_told_at_each_change_and_now_and_then(running: Bench) -> None:
-    running.balancing.hold(("10.0.0.1",), NOW)
-    holding = {"do": "holding", "addresses": ["10.0.0.1"]}
-    assert running.told() == [holding]
-    running.balancing.hold(("10.0.0.1",), NOW + S)
-    assert running.told() == []
-    running.balancing.turn(NOW + AGAIN_NS)
-    assert running.told() == [holding]
-    # Its successor knows nothing.
-    running.balancing.hear({"configured": 4})
-    running.balancing.turn(NOW + AGAIN_NS + 1)
-    assert running.told() == [holding]
-    running.balancing.hold((), NOW + AGAIN_NS + 2)
-    assert running.told() == [{"do": "holding", "addresses": []}]
-
-
 def test_a_report_counts_when_it_is_whole(running: Bench) -> None:
     other = SERVER | {"name": "api"}
     problem = {"server": "web", "path": "spec.virtualServers[]", "message": "ip_vs_mh is missing"}

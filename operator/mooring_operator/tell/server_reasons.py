@@ -91,7 +91,7 @@ class ServerReason(StrEnum):
         "PortConflict",
         _ACCEPTED,
         _FALSE,
-        "an older VirtualServer has a port of an address, or the firewall mark; the rest is planned",
+        "another VirtualServer has a port of an address, or the firewall mark; the rest is planned",
         "take another port or address, or remove one of the two VirtualServers",
     )
     PORT_NOT_FOUND = (

@@ -41,6 +41,17 @@ def test_an_operator_with_an_empty_memory_writes_nothing(shop: Balanced) -> None
     assert [str(write) for write in shop.api.log[written:]] == []
 
 
+def test_a_port_stays_whose_it_is_while_the_operator_begins_anew(shop: Balanced) -> None:
+    """Of one age the name would decide for the other one, if nobody had the port."""
+    shop.api.add(namespace("mail"))
+    shop.api.add(virtual_server("mail/imap"))
+    anew = Running(shop.api)
+    anew.endpoints = Endpoints({KEY: shop.running.endpoints.slices[KEY], "mail/imap": ()})
+    anew.settle()
+    assert [entry["name"] for entry in shop.entries("n1")] == [ENTRY]
+    assert shop.reason("Accepted", "mail/imap") == "PortConflict"
+
+
 def test_the_services_that_are_named_are_asked_for(shop: Balanced) -> None:
     shop.api.add(virtual_server("mail/imap", backends={"service": {"name": "dovecot"}}))
     shop.api.add(virtual_server("mail/smtp", backends={"servers": [{"address": "10.0.0.28"}]}))

@@ -6,6 +6,7 @@ import pytest
 from tests.ipvs.forwarding.conftest import Wire
 from tests.ipvs.forwarding.wiring import BIG, Member
 
+from mooring_lab import namespace
 from mooring_node.balance.config import BackendAddressConfig, BackendConfig, BalanceConfig, ServerConfig, Way
 from mooring_node.ipvs.table import Method, TunnelFlag, TunnelKind
 
@@ -33,11 +34,11 @@ def address(family: int, way: Way) -> BackendAddressConfig:
 
 
 def state(node: Member) -> str:
-    links = "\n".join(line for line in node.tool("ip", "-br", "link").splitlines() if "eth0" not in line)
-    settings = [node.read(f"net/ipv4/conf/{name}/rp_filter") for name in ("tunl0", "gre0")]
-    return "\n".join(
-        [links, *settings, node.tool("ip", "fou", "show"), node.tool("ip", "-br", "address", "show", "lo")]
-    )
+    """Links, ports, addresses and settings that unwrapping changes."""
+    asked = "link show\nfou show\naddress show lo\n"
+    shown = namespace.run(["ip", "-n", node.namespace, "-br", "-batch", "-"], asked)
+    lines = [line for line in shown.splitlines() if "eth0" not in line]
+    return "\n".join([*lines, *(node.read(f"net/ipv4/conf/{name}/rp_filter") for name in ("tunl0", "gre0"))])
 
 
 @pytest.mark.parametrize("family", [4, 6])

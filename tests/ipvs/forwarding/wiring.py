@@ -8,7 +8,7 @@ import contextlib
 import selectors
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -303,25 +303,18 @@ def segment(folder: Path, members: Mapping[str, int]) -> Iterator[dict[str, Memb
     nodes = {name: Member(name, number, folder) for name, number in members.items()}
     servers = Servers()
     try:
-        namespace.add(SWITCH)
-        namespace.batch(SWITCH, ["link add br0 type bridge forward_delay 0", "link set br0 up"])
+        _connect_all(nodes.values())
         for node in nodes.values():
             node.servers = servers
-            namespace.add(node.namespace)
-            commands = [
-                f"link add eth0 address {node.mac} type veth peer name {node.name} netns {SWITCH}",
-                "link set lo up",
-            ]
-            node.ip(*commands)
             node.set(net__ipv6__conf__eth0__accept_dad="0", net__ipv4__conf__all__send_redirects="0")
             # A router that sends back where a packet came from says so, and IPv6 cannot be told not to.
             node.set(net__ipv6__conf__eth0__accept_redirects="0")
             node.ip(
+                "link set lo up",
                 "link set eth0 up",
                 f"address add {node.address(4)}/24 dev eth0",
                 f"address add {node.address(6)}/64 dev eth0 nodad",
             )
-            namespace.batch(SWITCH, [f"link set {node.name} master br0", f"link set {node.name} up"])
         yield nodes
     finally:
         try:
@@ -329,6 +322,28 @@ def segment(folder: Path, members: Mapping[str, int]) -> Iterator[dict[str, Memb
                 node.stop()
         finally:
             servers.close()
-            for node in nodes.values():
-                namespace.remove(node.namespace)
-            namespace.remove(SWITCH)
+            _remove(SWITCH, *(node.namespace for node in nodes.values()))
+
+
+def _connect_all(nodes: Iterable[Member]) -> None:
+    """Few processes for all: to start one is what takes time in the guest."""
+    commands = [f"netns add {SWITCH}"]
+    ports = ["link add br0 type bridge forward_delay 0", "link set br0 up"]
+    for node in nodes:
+        peer = f"peer name {node.name} netns {SWITCH}"
+        commands.append(f"netns add {node.namespace}")
+        commands.append(f"link add eth0 netns {node.namespace} address {node.mac} type veth {peer}")
+        ports += [f"link set {node.name} master br0", f"link set {node.name} up"]
+    _ip(commands)
+    namespace.batch(SWITCH, ports)
+
+
+def _remove(*namespaces: str) -> None:
+    there = [each for each in namespaces if namespace.exists(each)]
+    for each in there:
+        namespace.kill_all(each)
+    _ip([f"netns del {each}" for each in there])
+
+
+def _ip(commands: Iterable[str]) -> None:
+    namespace.run(["ip", "-batch", "-"], "".join(f"{command}\n" for command in commands))

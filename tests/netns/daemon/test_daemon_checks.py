@@ -90,6 +90,14 @@ def test_without_the_supervisor_it_ends_when_the_vrrp_process_has_handed_over(be
         os.close(checks)
 
 
+def test_where_only_the_holder_checks_it_learns_that_it_holds(bench: Any, instance_of: Any) -> None:
+    one, two = bench.lab.servers
+    start(bench, instance_of, site((one, two), checksOn="Holder"))
+    bench.wait_state(bench.a, "Active")
+    one.kill()
+    bench.wait_log(bench.a, f"BackendDown {one.address}")
+
+
 def test_it_is_there_while_there_is_something_to_run(bench: Any, instance_of: Any) -> None:
     start(bench, instance_of)
     bench.wait_state(bench.a, "Active")

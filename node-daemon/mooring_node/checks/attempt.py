@@ -130,11 +130,8 @@ class Attempt(Scope):
                 self._failed(error)
 
     def hear_out(self) -> None:
-        """One step more, if what it waits for has come."""
-        if self._descriptor < 0:
-            self._driver.drop(self)
-            self.resume()
-        elif happened := self._driver.happened(self._descriptor, self._mask):
+        """One step more, if what it waits for has come. One that breathes has more than a step to go: it gets none."""
+        if self._descriptor >= 0 and (happened := self._driver.happened(self._descriptor, self._mask)):
             self._driver.drop(self)
             self.resume(happened)
 

@@ -139,6 +139,28 @@ def test_a_turn_ends_although_all_want_to_compute(driver: Driver, ready: socket.
         attempt.cancel()
 
 
+def test_at_the_end_of_its_time_what_has_come_is_heard_and_nothing_is_computed(
+    driver: Driver, ready: socket.socket
+) -> None:
+    steps = 0
+
+    async def probe() -> Outcome:
+        nonlocal steps
+        await readable(ready.fileno())
+        while True:
+            await breathe()
+            steps += 1
+
+    attempt = Attempt(driver, lambda *_: None)
+    attempt.run(probe())
+    assert not attempt.breathing
+    attempt.hear_out()
+    assert attempt.breathing
+    attempt.hear_out()
+    assert steps == 0
+    attempt.cancel()
+
+
 def test_two_requests_with_large_bodies() -> None:
     with serving(serve_large) as port:
         probe = HTTPProbe((RequestConfig("/a"), RequestConfig("/b")))

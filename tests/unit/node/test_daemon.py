@@ -36,7 +36,14 @@ def test_nothing_is_to_be_heard_before_somebody_speaks(
             gc.collect()
             seen.append([duty.number for duty in self._duties])
             assert select.select([*self._channels.values()], [], [], 0)[0] == []
-            self._duties[-1].run(False)
+            # In a process of its own, as it is: it closes ends that others keep.
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    self._duties[-1].run(False)
+                finally:
+                    os._exit(0 if started else 1)
+            started.append(os.waitpid(pid, 0)[1] == 0)
             return 0
 
     def checks(_state: Any, _board: Any, _child: int, ends: tuple[Channel, ...], *_: Any) -> None:

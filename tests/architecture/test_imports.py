@@ -69,6 +69,7 @@ SHELLS = {
     "mooring_node.vrrp.prepared",
     "mooring_node.vrrp.process",
     "mooring_node.vrrp.reports",
+    "mooring_node.vrrp.services",
     "mooring_node.vrrp.snapshot",
 }
 

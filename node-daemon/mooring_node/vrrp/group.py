@@ -1,12 +1,10 @@
 """One group at work: feeds the machine, does what it says, and watches over the addresses."""
 
-from collections.abc import Callable
-from dataclasses import astuple, dataclass
-from typing import Protocol
+from dataclasses import astuple
 
 from mooring_node.board import Slot
 from mooring_node.kernel.addresses import LeasedAddress, delete_batch
-from mooring_node.kernel.rtnetlink import Rtnetlink, is_ours
+from mooring_node.kernel.rtnetlink import is_ours
 from mooring_node.vrrp import machine, timing
 from mooring_node.vrrp.config import GroupConfig
 from mooring_node.vrrp.faults import FaultReason, Faults
@@ -14,8 +12,8 @@ from mooring_node.vrrp.holdings import AddressInUse, Holdings, KernelRefused
 from mooring_node.vrrp.losses import Losses
 from mooring_node.vrrp.matching import members_continued
 from mooring_node.vrrp.member import Member
-from mooring_node.vrrp.network import Network
 from mooring_node.vrrp.receive import Datagram
+from mooring_node.vrrp.services import Services
 from mooring_node.vrrp.states import (
     HOLDING,
     Active,
@@ -48,26 +46,6 @@ SECOND_NS = 1_000_000_000
 RECHECK_NS = SECOND_NS
 #: As the time of the last advert: none yet, but the addresses may be there.
 _TAKING_NS = 1
-
-
-class Reporter(Protocol):
-    """Where a group tells what happened to it; must not block."""
-
-    def transition(self, group: str, before: str, after: str, reason: str) -> None: ...
-
-    def priority(self, group: str, priority: int | None) -> None: ...
-
-    def log(self, level: str, message: str, group: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What all groups of the process share."""
-
-    rtnetlink: Rtnetlink
-    network: Network
-    report: Reporter
-    clock: Callable[[], int]
 
 
 class Group:

@@ -14,7 +14,7 @@ from mooring_node.vrrp import snapshot
 from mooring_node.vrrp.beginning import Beginning
 from mooring_node.vrrp.config import GroupConfig, NodeRuntime, from_json
 from mooring_node.vrrp.foreign import ForeignRouter, ForeignRouters
-from mooring_node.vrrp.group import Group, Services
+from mooring_node.vrrp.group import Group
 from mooring_node.vrrp.held import Held
 from mooring_node.vrrp.lateness import Lateness
 from mooring_node.vrrp.matching import continued, router_of, routers_of
@@ -26,6 +26,7 @@ from mooring_node.vrrp.prepared import packed
 from mooring_node.vrrp.receive import Datagram
 from mooring_node.vrrp.refusals import Refusal, Refusals, Refused
 from mooring_node.vrrp.reports import Outbox, Reports
+from mooring_node.vrrp.services import Services
 from mooring_node.vrrp.text import address_text
 from mooring_node.vrrp.timers import Timers
 from mooring_node.vrrp.tracking import Bad, Words, tracked_names

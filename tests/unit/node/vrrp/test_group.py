@@ -22,11 +22,12 @@ from mooring_node.vrrp.config import (
     TrackerConfig,
 )
 from mooring_node.vrrp.faults import COOLING_NS, FaultReason
-from mooring_node.vrrp.group import Group, Services
+from mooring_node.vrrp.group import Group
 from mooring_node.vrrp.losses import INCIDENT_NS, LIMIT
 from mooring_node.vrrp.packet import Advert, decode, encode, ipv4_packet
 from mooring_node.vrrp.receive import parse_ipv4
 from mooring_node.vrrp.refusals import Refusal, Refused
+from mooring_node.vrrp.services import Services
 from mooring_node.vrrp.snapshot import parts
 from mooring_node.vrrp.states import Active, Backup, Doubting, Leaving, Observing, Pace
 from mooring_node.vrrp.timing import active_down_ns, deadline, skew_ns

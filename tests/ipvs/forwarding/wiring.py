@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mooring_lab import namespace
+from mooring_lab.wait import wait_until
 from mooring_node.balance.config import BalanceConfig
 from mooring_node.balance.desired import keys, service
 from mooring_node.forwarding.marks import families, marks
@@ -23,6 +24,7 @@ from mooring_node.forwarding.problem import Problem
 from mooring_node.ipvs.diff import diff
 from mooring_node.ipvs.kernel import Ipvs
 from mooring_node.ipvs.table import Balanced, Destination, DestinationKey, Table
+from mooring_node.kernel.rtnetlink import Rtnetlink
 
 SWITCH = "fw-switch"
 PATIENCE_S = 3.0
@@ -315,6 +317,8 @@ def segment(folder: Path, members: Mapping[str, int]) -> Iterator[dict[str, Memb
                 f"address add {node.address(4)}/24 dev eth0",
                 f"address add {node.address(6)}/64 dev eth0 nodad",
             )
+        for node in nodes.values():
+            wait_until(partial(node.call, _has_carrier), 10.0, f"{node.name}'s link to be up", every=0.01)
         yield nodes
     finally:
         try:
@@ -336,6 +340,11 @@ def _connect_all(nodes: Iterable[Member]) -> None:
         ports += [f"link set {node.name} master br0", f"link set {node.name} up"]
     _ip(commands)
     namespace.batch(SWITCH, ports)
+
+
+def _has_carrier() -> bool:
+    with Rtnetlink() as rtnetlink:
+        return any(link.name == "eth0" and link.up for link in rtnetlink.links())
 
 
 def _remove(*namespaces: str) -> None:

@@ -307,7 +307,7 @@ class Daemons:
         self._ask(node)
 
     def fail(self, **down: str) -> None:
-        """From now on these backends are down, by `a10_1_0_1="reason"`."""
+        """From now on these backends are down, by `a10_2_0_1="reason"`."""
         self.down = {name.removeprefix("a").replace("_", "."): reason for name, reason in down.items()}
         for node in self._addresses:
             self._ask(node)

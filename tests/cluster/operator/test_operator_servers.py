@@ -40,22 +40,22 @@ def test_one_virtual_server_the_whole_way(cluster: Cluster, kubectl: Kubectl) ->
     with Daemons(cluster.client, addresses_of(names)).running() as daemons:
         cluster.apply("web", "10.0.0.100/8", nodes={"preferred": [{"node": "n2"}]}, allowedNamespaces=ALL)
         cluster.balance("shop")
-        cluster.endpoints("shop", "10.1.0.1", "10.1.0.2")
+        cluster.endpoints("shop", "10.2.0.1", "10.2.0.2")
         wait_until(lambda: cluster.server_reasons("shop") == GOOD, SOON_S, "the VirtualServer to be ready")
-        assert all(cluster.backends(name) == ["10.1.0.1", "10.1.0.2"] for name in names)
+        assert all(cluster.backends(name) == ["10.2.0.1", "10.2.0.2"] for name in names)
         row = kubectl("get", "mvs", "shop", "-n", SHOP, "--no-headers").stdout.split()
         assert row[:8] == ["shop", "web", "443/TCP", "2/2", "n2", "True", "True", "True"]
 
-        daemons.fail(a10_1_0_2="connection refused")
+        daemons.fail(a10_2_0_2="connection refused")
         wait_until(lambda: cluster.server_reasons("shop")["Ready"] == "Degraded", SOON_S, "a backend to be down")
         (port,) = cluster.server_status("shop")["ports"]
         assert (port["node"], port["up"], port["down"]) == ("n2", 1, 1)
         assert port["backends"][0]["reason"] == "connection refused"
         wait_until(lambda: _events(cluster, "BackendDown"), SOON_S, "the event")
         described = kubectl("describe", "mvs", "shop", "-n", SHOP).stdout
-        assert "10.1.0.2:8443 (connection refused)" in described.split("Events:")[1]
+        assert "10.2.0.2:8443 (connection refused)" in described.split("Events:")[1]
 
-        daemons.fail(a10_1_0_1="no route", a10_1_0_2="connection refused")
+        daemons.fail(a10_2_0_1="no route", a10_2_0_2="connection refused")
         wait_until(lambda: cluster.server_reasons("shop")["Ready"] == "NoQuorum", SOON_S, "the quorum to be lost")
         daemons.fail()
         wait_until(lambda: cluster.server_reasons("shop") == GOOD, SOON_S, "all to be well again")
@@ -73,15 +73,15 @@ def test_a_slice_that_changes_is_on_the_nodes_soon(cluster: Cluster) -> None:
     with Daemons(cluster.client, addresses_of(names)).running():
         cluster.apply("web", "10.0.0.100/8", allowedNamespaces=ALL)
         cluster.balance("shop")
-        cluster.endpoints("shop", "10.1.0.1")
+        cluster.endpoints("shop", "10.2.0.1")
         wait_until(lambda: cluster.server_reasons("shop") == GOOD, SOON_S, "the VirtualServer to be ready")
         conditions = cluster.server_status("shop")["conditions"]
         took = []
         for number in range(2, 5):
             began = time.monotonic()
-            cluster.endpoints("shop", f"10.1.0.{number}")
+            cluster.endpoints("shop", f"10.2.0.{number}")
             wait_until(
-                partial(_all_have, cluster, names, f"10.1.0.{number}"),
+                partial(_all_have, cluster, names, f"10.2.0.{number}"),
                 SOON_S,
                 "the new endpoint to be on the nodes",
                 every=0.02,
@@ -98,13 +98,13 @@ def test_a_service_that_flaps_does_not_cost_a_write_each_time(cluster: Cluster) 
     with Daemons(cluster.client, addresses_of(names)).running():
         cluster.apply("web", "10.0.0.100/8", allowedNamespaces=ALL)
         cluster.balance("shop")
-        cluster.endpoints("shop", "10.1.0.1")
+        cluster.endpoints("shop", "10.2.0.1")
         wait_until(lambda: cluster.server_reasons("shop") == GOOD, SOON_S, "the VirtualServer to be ready")
         wait_until(operator.settled, SOON_S, "the operator to settle")
         before, began = operator.written(kind="NodeConfig"), time.monotonic()
         changes = 0
         while time.monotonic() - began < 5.0:
-            cluster.endpoints("shop", f"10.1.0.{changes % 200 + 1}")
+            cluster.endpoints("shop", f"10.2.0.{changes % 200 + 1}")
             changes += 1
         cluster.endpoints("shop", "10.1.1.1")
         wait_until(lambda: all(cluster.backends(name) == ["10.1.1.1"] for name in names), SOON_S, "the last change")
@@ -123,7 +123,7 @@ def test_killed_and_started_again_it_keeps_what_is_balanced(cluster: Cluster) ->
         cluster.apply("web", "10.0.0.100/8", allowedNamespaces=ALL)
         for name in ("shop", "mail"):
             cluster.balance(name, ports=[{"name": "https", "port": 443 if name == "shop" else 444}])
-            cluster.endpoints(name, "10.1.0.1", "10.1.0.2")
+            cluster.endpoints(name, "10.2.0.1", "10.2.0.2")
         for name in ("shop", "mail"):
             wait_until(partial(_is_good, cluster, name), SOON_S, f"{name} to be ready")
         wait_until(first.settled, SOON_S, "the operator to settle")
@@ -131,9 +131,9 @@ def test_killed_and_started_again_it_keeps_what_is_balanced(cluster: Cluster) ->
         before = cluster.versions()
         second = cluster.leader()
         wait_until(second.settled, SOON_S, "the second to have settled")
-        cluster.endpoints("shop", "10.1.0.1")
+        cluster.endpoints("shop", "10.2.0.1")
         for name in names:
-            wait_until(partial(_has_once, cluster, name, "10.1.0.2"), SOON_S, f"the change to be on {name}")
+            wait_until(partial(_has_once, cluster, name, "10.2.0.2"), SOON_S, f"the change to be on {name}")
         wait_until(second.settled, SOON_S, "the second to have settled again")
         # One for each node, and none before that.
         assert second.written(kind="NodeConfig") == len(before)
@@ -145,14 +145,14 @@ def test_of_other_services_the_operator_hears_nothing(cluster: Cluster) -> None:
     with Daemons(cluster.client, addresses_of(["n1"])).running():
         cluster.apply("web", "10.0.0.100/8", allowedNamespaces=ALL)
         cluster.balance("shop")
-        cluster.endpoints("shop", "10.1.0.1")
+        cluster.endpoints("shop", "10.2.0.1")
         wait_until(lambda: cluster.server_reasons("shop") == GOOD, SOON_S, "the VirtualServer to be ready")
         wait_until(operator.settled, SOON_S, "the operator to settle")
         turns = operator.metric("mooring_operator_reconcile_seconds_count")
         for number in range(20):
-            cluster.endpoints("other", f"10.1.0.{number + 1}")
-        cluster.endpoints("shop", "10.1.0.2")
-        wait_until(lambda: cluster.backends("n1") == ["10.1.0.2"], SOON_S, "the change of the Service that is named")
+            cluster.endpoints("other", f"10.2.0.{number + 1}")
+        cluster.endpoints("shop", "10.2.0.2")
+        wait_until(lambda: cluster.backends("n1") == ["10.2.0.2"], SOON_S, "the change of the Service that is named")
         wait_until(operator.settled, SOON_S, "the operator to settle")
         assert operator.metric("mooring_operator_reconcile_seconds_count") - turns < 15
         assert len(cluster.client.list(ENDPOINT_SLICES, SHOP).items) == 2

@@ -24,6 +24,7 @@ SHELLS = {
     "mooring_node.balance.parts",
     "mooring_node.balance.process",
     "mooring_node.balance.results",
+    "mooring_node.balance.rules",
     "mooring_node.balance.store",
     "mooring_node.balance.teller",
     "mooring_node.checks.attempt",

@@ -7,21 +7,22 @@ from typing import Any
 
 from mooring_node.balance.answer import parts
 from mooring_node.balance.balancer import Balancer
-from mooring_node.balance.config import BalanceConfig, ServerConfig
-from mooring_node.balance.desired import following, keys
+from mooring_node.balance.config import ServerConfig
+from mooring_node.balance.desired import keys
+from mooring_node.balance.handing import Handing
 from mooring_node.balance.notify import Notifier
 from mooring_node.balance.parts import Parts, Remark, without_consequences
 from mooring_node.balance.pools import Finding
 from mooring_node.balance.results import Results
+from mooring_node.balance.rules import RuleKeeper
 from mooring_node.balance.store import Kept
 from mooring_node.balance.teller import Teller
-from mooring_node.balance.wishes import Wishes
 from mooring_node.board import Board
 from mooring_node.channel import Channel
 from mooring_node.checks.config import Target
 from mooring_node.checks.verdict import Verdict
 from mooring_node.files import StateFolder, write_atomically
-from mooring_node.ipvs.table import ServiceKey, Table
+from mooring_node.ipvs.table import ServiceKey
 from mooring_node.kernel.process import now_ns
 
 SECOND_NS = 1_000_000_000
@@ -30,10 +31,6 @@ LONGEST_SLEEP_NS = SECOND_NS // 4
 #: The configuration on disk is looked at so often, should the word that it changed have been lost.
 LOOK_NS = SECOND_NS
 TRACKED_NS = SECOND_NS
-#: A new table waits so long for the rules that its packets need: a program of nftables may hang.
-RULES_PATIENCE_NS = 2 * SECOND_NS
-#: What packets need is looked after so often.
-RULES_NS = SECOND_NS
 #: The programs that are told of the end may take so long in all.
 END_PATIENCE_S = 10.0
 #: A hand-over takes no longer: the supervisor waits so long for the VRRP process.
@@ -75,19 +72,9 @@ class Process:
         self._stop_by_ns: int | None = None
         """Asked to end by a signal; until then others may be handing over what our tables serve."""
         self._begun = False
-        self._wanted: Table | None = None
-        """The table that the kernel is to have, as it was handed over last."""
-        self._held: Table | None = None
-        self._arranged: Table = {}
-        """While rules are waited for: what the kernel had when the configuration came, and what that one wants."""
-        self._seen: tuple[bool, Table] | None = None
-        """Of what `_wanted` was made."""
+        self._handing = Handing()
+        self._rules = RuleKeeper(parts.packets, self._handing.wishes, self._wake.set)
         self._answers: set[asyncio.Task[None]] = set()
-        self._remarks: tuple[Remark, ...] = ()
-        self._rules: asyncio.Task[None] | None = None
-        self._rules_wanted: BalanceConfig | None = None
-        self._rules_at_ns = 0
-        self._wishes = Wishes()
         self._tables_due_ns = 0
         self._settled = False
         """The VRRP process was told that the first table stands, or can't."""
@@ -106,12 +93,12 @@ class Process:
         loop.add_signal_handler(signal.SIGTERM, self._terminated)
         for channel in (self._supervisor, self._agent, self._vrrp):
             loop.add_reader(channel.fileno(), self._hear, channel)
-        loop.add_reader(self._parts.packets.fileno(), self._look_after_rules)
+        self._rules.listen()
         # On disk before anything is set: whoever comes after us, if we die, has something to clear away.
         write_atomically(self._state.balancing, "")
         checks = asyncio.create_task(self._checker.run())
         self._configure(now_ns())
-        while not self._stopping and not (self._kept.gone and not self._rules):
+        while not self._stopping and not (self._kept.gone and not self._rules.at_work):
             now = now_ns()
             if self._handed_over(now):
                 break
@@ -214,45 +201,10 @@ class Process:
         self._checker.set_targets(self._balancer.targets(), self._balancer.starts_up)
         self._resting = frozenset()
         self._rest()
-        self._arrange(config, now)
+        self._handing.configured(self._balancer.table, now)
+        self._rules.want(config)
         self._track_at_ns = 0
         self._teller.configured(config.generation)
-
-    def _arrange(self, config: BalanceConfig, now: int) -> None:
-        """What packets need comes before the table that lets them through.
-
-        Not for ever, and what is found of backends meanwhile does not wait: see `following`.
-        """
-        self._rules_wanted = config
-        self._wishes.wish(now)
-        self._held, self._arranged = self._wanted, self._balancer.table
-        self._look_after_rules()
-
-    def _look_after_rules(self) -> None:
-        if self._rules is None:
-            loop = asyncio.get_running_loop()
-            # Until it has read what it hears of, it need not be told of it again.
-            loop.remove_reader(self._parts.packets.fileno())
-            self._rules = loop.create_task(self._make_rules())
-
-    async def _make_rules(self) -> None:
-        packets = self._parts.packets
-        try:
-            if self._rules_wanted is None:
-                self._remarks = await packets.turn()
-            while self._rules_wanted is not None:
-                config, self._rules_wanted = self._rules_wanted, None
-                self._wishes.begin()
-                self._remarks = await packets.configure(config)
-                self._wishes.met()
-            self._wishes.met()
-        except Exception as error:  # noqa: BLE001 - whatever forwarding stumbles over, backends are checked on
-            self._remarks = (Remark("", "", f"forwarding is not as it should be: {type(error).__name__}: {error}"),)
-        self._rules = None
-        self._rules_at_ns = now_ns() + RULES_NS
-        if not self._stopping:
-            asyncio.get_running_loop().add_reader(packets.fileno(), self._look_after_rules)
-        self._wake.set()
 
     # The turn.
 
@@ -260,8 +212,8 @@ class Process:
         self._board.progress(self._child, now)
         if now >= self._look_at_ns:
             self._configure(now)
-        if now >= self._rules_at_ns:
-            self._look_after_rules()
+        if (due_ns := self._rules.due_ns) is not None and now >= due_ns:
+            self._rules.look()
         self._balancer.pass_time(now)
         self._hand_over(now)
         self._board.vouch(now)
@@ -269,27 +221,13 @@ class Process:
 
     def _hand_over(self, now: int) -> None:
         self._take_news()
-        waits = now < self._waits_until_ns
-        if waits and self._held is None:
-            # The kernel may have more than we know of: nothing is told to it before the whole.
+        if not self._handing.begun(now):
             return
-        seen = (waits, self._balancer.table)
-        news = self._seen is None or self._seen[0] is not waits or self._seen[1] is not seen[1]
-        if news:
-            self._seen = seen
-            table = following(self._held or {}, self._arranged, seen[1]) if waits else seen[1]
-            news = table is not self._wanted
-            if news:
-                self._wanted = table
-                self._parts.tables.want(table, self._balancer.config.sync)
-        if news or now >= self._tables_due_ns:
+        table = self._handing.next(self._balancer.table, now)
+        if table is not None:
+            self._parts.tables.want(table, self._balancer.config.sync)
+        if table is not None or now >= self._tables_due_ns:
             self._set_tables(now)
-
-    @property
-    def _waits_until_ns(self) -> int:
-        """When the table goes to the kernel, whatever has become of the rules; 0: they are there."""
-        since_ns = self._wishes.since_ns
-        return 0 if since_ns is None else since_ns + RULES_PATIENCE_NS
 
     def _take_news(self) -> None:
         """On disk first, then to the kernel, then to everybody else."""
@@ -330,16 +268,14 @@ class Process:
         refused = [Remark(name, "", f"not taken up: {why}") for name, why in self._balancer.refused.items()]
         self._teller.report(
             now,
-            without_consequences((*refused, *self._parts.tables.remarks(self._owners), *self._remarks)),
+            without_consequences((*refused, *self._parts.tables.remarks(self._owners), *self._rules.remarks)),
             self._parts.facts.kube_proxy(),
         )
 
     def _next_ns(self, now: int) -> int:
-        rules = self._rules_at_ns if self._rules is None else None
-        waits_for = (now + LONGEST_SLEEP_NS, rules, self._balancer.deadline_ns, self._teller.due_ns)
-        waits = self._waits_until_ns
-        tables = max(self._tables_due_ns, waits) if self._wanted is None else self._tables_due_ns
-        return min(tables, waits if waits > now else tables, *(each for each in waits_for if each is not None))
+        tables = self._handing.due_ns(self._tables_due_ns, now)
+        others = (self._rules.due_ns, self._balancer.deadline_ns, self._teller.due_ns)
+        return min(now + LONGEST_SLEEP_NS, tables, *(each for each in others if each is not None))
 
     def _answer(self, channel: Channel, number: object) -> None:
         task = asyncio.get_running_loop().create_task(self._tell_about(channel, number))
@@ -374,10 +310,8 @@ class Process:
             self._teller.log("error", f"programs were not told of the end: they took longer than {END_PATIENCE_S:g} s")
         self._board.progress(self._child, now_ns())
         left = list(self._parts.tables.release())
-        if self._rules is not None:
-            await self._rules
-        asyncio.get_running_loop().remove_reader(self._parts.packets.fileno())
-        left += await self._parts.packets.release()
+        await self._rules.end()
+        left += await self._rules.release()
         self._results.remove()
         for words in left:
             self._teller.log("error", f"left behind: {words}")

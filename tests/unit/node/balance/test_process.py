@@ -463,7 +463,7 @@ def test_the_table_waits_for_its_rules_and_not_for_ever(story: Story, server_of:
         bench.packets.let.set()
         await bench.until(lambda: bench.tables.wants)
         bench.packets.let.clear()
-        monkeypatch.setattr("mooring_node.balance.process.RULES_PATIENCE_NS", 1000)
+        monkeypatch.setattr("mooring_node.balance.handing.RULES_PATIENCE_NS", 1000)
         bench.put(server_of(1))
         await bench.until(lambda: bench.tables.weights() == {"1": 1})
         bench.packets.let.set()
@@ -474,7 +474,7 @@ def test_the_table_waits_for_its_rules_and_not_for_ever(story: Story, server_of:
 def test_rules_that_hang_hold_up_no_table_for_ever_however_often_the_configuration_changes(
     story: Story, server_of: Make, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("mooring_node.balance.process.RULES_PATIENCE_NS", 3 * 10**8)
+    monkeypatch.setattr("mooring_node.balance.handing.RULES_PATIENCE_NS", 3 * 10**8)
 
     async def tell(bench: Bench) -> None:
         bench.put(server_of(2))
@@ -496,7 +496,7 @@ def test_rules_that_hang_hold_up_no_table_for_ever_however_often_the_configurati
 
 
 def test_what_is_found_does_not_wait_for_rules(story: Story, server_of: Make, monkeypatch: Any) -> None:
-    monkeypatch.setattr("mooring_node.balance.process.RULES_PATIENCE_NS", 10**15)
+    monkeypatch.setattr("mooring_node.balance.handing.RULES_PATIENCE_NS", 10**15)
 
     async def tell(bench: Bench) -> None:
         bench.put(server_of(3))
@@ -518,7 +518,7 @@ def test_what_is_found_does_not_wait_for_rules(story: Story, server_of: Make, mo
 
 def test_rules_that_fail_keep_nobody_from_balancing(story: Story, server_of: Make, monkeypatch: Any) -> None:
     async def tell(bench: Bench) -> None:
-        monkeypatch.setattr("mooring_node.balance.process.RULES_PATIENCE_NS", 1000)
+        monkeypatch.setattr("mooring_node.balance.handing.RULES_PATIENCE_NS", 1000)
         bench.put(server_of(2))
         bench.begin()
         bench.packets.failure = RuntimeError("no such table")
@@ -530,7 +530,7 @@ def test_rules_that_fail_keep_nobody_from_balancing(story: Story, server_of: Mak
 
 def test_rules_are_looked_after_at_once_when_there_is_news(story: Story, server_of: Make, monkeypatch: Any) -> None:
     async def tell(bench: Bench) -> None:
-        monkeypatch.setattr("mooring_node.balance.process.RULES_NS", 10**15)
+        monkeypatch.setattr("mooring_node.balance.rules.EVERY_NS", 10**15)
         bench.put(server_of(2))
         bench.begin()
         await bench.until(lambda: bench.tables.wants)

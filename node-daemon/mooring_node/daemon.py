@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import gc
-import json
 import os
 import signal
 import socket
@@ -11,16 +10,16 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from mooring_node.board import Board, Standing
+from mooring_node.board import Board
 from mooring_node.channel import Channel
-from mooring_node.files import StateFolder, boot_id, read_json, write_atomically
+from mooring_node.files import StateFolder, read_json
+from mooring_node.keeping import adoptable, keeping, last_groups, write_kept
 from mooring_node.kernel.process import Scheduling, lock_memory, now_ns, real_time, set_name
 from mooring_node.kernel.rtnetlink import Rtnetlink
-from mooring_node.ledger import Entries, Ledger, LedgerAddress, addresses_of, undo_addresses, undo_settings
+from mooring_node.ledger import Entries, Ledger, addresses_of, undo_addresses, undo_settings
 from mooring_node.log import Log
 from mooring_node.supervisor.children import ChildNumber, Duty
 from mooring_node.supervisor.process import Supervisor
-from mooring_node.vrrp.config import GroupConfig, from_json
 from mooring_node.vrrp.process import Process
 
 SECOND_NS = 1_000_000_000
@@ -107,7 +106,8 @@ def run(
     gc.freeze()
     gc.disable()
     code = Supervisor(state, board, duties, channels, undo, log).run()
-    _clear_away(state, log)
+    if not keeping(state, board):
+        _clear_away(state, log)
     _finish(state, board, ledger)
     os.close(lock[0])
     lock[1].close()
@@ -123,12 +123,12 @@ def _undo_what_is_left(state: StateFolder, board: Board, ledger: Ledger, log: Lo
         if path.exists() and read_json(path) is None:
             log.write("error", f"{path} cannot be read: {loss}")
     with Rtnetlink() as rtnetlink:
-        kept = _adoptable(state, board)
+        kept = addresses_of(adoptable(state, board))
         undo_addresses(rtnetlink, ledger.read().addresses - kept)
         undo_settings(rtnetlink, ledger.read().settings)
     # The VRRP process may run the last good configuration before the agent has read any.
     entries = ledger.read()
-    ledger.write(Entries(entries.addresses | addresses_of(_groups(state)), entries.settings))
+    ledger.write(Entries(entries.addresses | addresses_of(last_groups(state)), entries.settings))
     state.kept.unlink(missing_ok=True)
     # Results outlive the checks process, not the daemon.
     state.results.unlink(missing_ok=True)
@@ -201,6 +201,9 @@ def run_vrrp(
     if restarted:
         process.configure(now_ns())
     else:
+        if keeping(state, board):
+            # Addresses that were kept have kept their tables, and are lost to those who wait.
+            process.tables_stand()
         process.wait_for_agent(AGENT_PATIENCE_NS)
     process.run()
 
@@ -214,47 +217,14 @@ def _clear_away(state: StateFolder, log: Log) -> None:
             log.write("error", f"left behind: {words}")
 
 
-def _groups(state: StateFolder) -> tuple[GroupConfig, ...]:
-    try:
-        return from_json(state.accepted.read_text()).groups
-    except (OSError, ValueError):
-        return ()
-
-
-def _adoptable(state: StateFolder, board: Board) -> frozenset[LedgerAddress]:
-    """Addresses that a planned stop left to us (onStop: Keep) and that are young enough; noted on the board."""
-    kept = read_json(state.kept)
-    if kept is None or kept.get("boot") != boot_id():
-        return frozenset()
-    young = []
-    for group in _groups(state):
-        values = kept.get("groups", {}).get(group.name)
-        if values is None:
-            continue
-        standing = Standing(int(values["lastAdvertNs"]), int(values["leaseEndNs"]))
-        if standing.last_advert_ns > now_ns() - 3 * group.interval_ns and standing.lease_end_ns > now_ns():
-            board.slot(group.name).write(standing.last_advert_ns, standing.lease_end_ns)
-            young.append(group)
-    return addresses_of(young)
-
-
 def _finish(state: StateFolder, board: Board, ledger: Ledger) -> None:
     """Nothing is left behind but what the configuration says to keep."""
-    keeping = [group for group in _groups(state) if group.keep_on_stop and board.slot(group.name).read() != Standing()]
-    kept = addresses_of(keeping)
+    groups = keeping(state, board)
+    kept = addresses_of(groups)
     entries = ledger.read()
     with Rtnetlink() as rtnetlink:
         undo_addresses(rtnetlink, entries.addresses - kept)
         undo_settings(rtnetlink, entries.settings)
     ledger.write(Entries(kept, frozenset()))
-    if keeping:
-        standings = {group.name: board.slot(group.name).read() for group in keeping}
-        write_kept(state.kept, standings)
-
-
-def write_kept(path: Path, standings: dict[str, Standing]) -> None:
-    """For the next start: when each kept group last spoke, and when its lease ends."""
-    groups = {
-        name: {"lastAdvertNs": each.last_advert_ns, "leaseEndNs": each.lease_end_ns} for name, each in standings.items()
-    }
-    write_atomically(path, json.dumps({"boot": boot_id(), "groups": groups}, indent=1))
+    if groups:
+        write_kept(state.kept, {group.name: board.slot(group.name).read() for group in groups})

@@ -30,6 +30,7 @@ from mooring_node.ipvs.owned import Owned
 from mooring_node.ipvs.reconcile import Reconciler
 from mooring_node.ipvs.sync import both_roles
 from mooring_node.ipvs.table import DestinationKey, Table, spelled
+from mooring_node.keeping import keeping
 from mooring_node.kernel.process import bound_memory
 
 SECOND_NS = 1_000_000_000
@@ -202,7 +203,10 @@ async def _run(
             known.runner = Runner(told, troubled, withheld, probes=Probes(scripts))
             return known.runner
 
-        parts = Parts(checker, tables, rules, ScriptPrograms(scripts), marks, known)
+        def keeps() -> bool:
+            return bool(keeping(state, board))
+
+        parts = Parts(checker, tables, rules, ScriptPrograms(scripts), marks, known, keeps)
         await Process(state, board, child, channels, parts).run()
 
 

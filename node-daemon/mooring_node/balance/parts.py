@@ -81,7 +81,8 @@ class Facts(Protocol):
 @dataclass(frozen=True, slots=True)
 class Parts:
     """`checker` makes one that tells the first function its verdicts, the second what keeps it from checking, and the
-    third what keeps it from checking this target ("": nothing any more).
+    third what keeps it from checking this target ("": nothing any more). `keeps`: at a planned end, whether addresses
+    stay here for the next start.
     """
 
     checker: Callable[
@@ -92,3 +93,4 @@ class Parts:
     programs: Programs
     marks: Callable[[BalanceConfig], Mapping[tuple[str, int], int]]
     facts: Facts
+    keeps: Callable[[], bool] = lambda: False

@@ -302,13 +302,20 @@ class Process:
     # The end.
 
     async def _end(self) -> None:
-        """Programs are told first, then tables go, then rules and addresses; the mark goes when nothing is left."""
+        """Programs are told first, then tables go, then rules and addresses; the mark goes when nothing is left.
+
+        Where addresses stay for the next start, so does all that answers on them, and the mark with it.
+        """
         if not self._kept.gone:
             self._balancer.end(now_ns())
         self._take_news()
         if not await self._notifier.idle(END_PATIENCE_S):
             self._teller.log("error", f"programs were not told of the end: they took longer than {END_PATIENCE_S:g} s")
         self._board.progress(self._child, now_ns())
+        if not self._kept.gone and self._parts.keeps():
+            self._teller.log("info", "addresses are kept for the next start: what is balanced stays with them")
+            await self._rules.end()
+            return
         left = list(self._parts.tables.release())
         await self._rules.end()
         left += await self._rules.release()

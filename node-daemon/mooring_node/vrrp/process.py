@@ -103,6 +103,10 @@ class Process:
         """Give the agent a chance to bring a configuration before the last good one is run."""
         self._beginning.wait(now_ns() + patience_ns)
 
+    def tables_stand(self) -> None:
+        """What answers on the addresses is there: nothing has to wait for it."""
+        self._beginning.settled()
+
     def run(self) -> None:
         """Until a stop has been asked for and every group has handed over."""
         while not (self._stopping and not self.groups and not self._leaving):

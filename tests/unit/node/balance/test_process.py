@@ -155,6 +155,7 @@ class Bench:
         self.heard: dict[str, list[dict[str, Any]]] = {"supervisor": [], "agent": [], "vrrp": []}
         self.programs: list[tuple[str, ...]] = []
         self.generation = 0
+        self.keeps = False
 
     def put(self, *servers: ServerConfig, **more: Any) -> None:
         self.generation += 1
@@ -179,7 +180,7 @@ class Bench:
         def marks(_: BalanceConfig) -> Mapping[tuple[str, int], int]:
             return {}
 
-        parts = Parts(checker, self.tables, self.packets, programs, marks, FakeFacts())
+        parts = Parts(checker, self.tables, self.packets, programs, marks, FakeFacts(), lambda: self.keeps)
         self.process = Process(self.state, self.board, 2, self._ends, parts)
         self.running = asyncio.create_task(self.process.run())
 
@@ -267,6 +268,25 @@ def test_the_first_table_is_announced_when_all_of_it_stands_and_once(story: Stor
         await bench.until(lambda: bench.tables.weights() == {"1": 1})
         assert bench.said("vrrp", "settled") == [True]
         await bench.stop()
+
+    story(tell)
+
+
+@pytest.mark.parametrize("balanced", [True, False], ids=["a restart", "nothing is left to balance"])
+def test_what_answers_on_addresses_stays_with_them(story: Story, server_of: Make, balanced: bool) -> None:
+    async def tell(bench: Bench) -> None:
+        bench.put(server_of(2))
+        bench.begin()
+        bench.keeps = True
+        await bench.until(lambda: bench.tables.weights() == {"1": 1, "2": 1})
+        if balanced:
+            await bench.stop()
+        else:
+            bench.state.balance.unlink()
+            bench.agent.send({"do": "configure"})
+            await asyncio.wait_for(bench.running, PATIENCE_S)
+        assert bench.tables.released is bench.packets.released is not balanced
+        assert bench.state.balancing.exists() is balanced
 
     story(tell)
 

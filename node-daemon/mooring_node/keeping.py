@@ -1,0 +1,49 @@
+"""`onStop: Keep`: a planned stop that is a restart leaves addresses, and what answers on them, to the next start."""
+
+import json
+from pathlib import Path
+
+from mooring_node.board import Board, Standing
+from mooring_node.files import StateFolder, boot_id, read_json, write_atomically
+from mooring_node.kernel.process import now_ns
+from mooring_node.vrrp.config import GroupConfig, from_json
+
+
+def last_groups(state: StateFolder) -> tuple[GroupConfig, ...]:
+    """Those of the last good configuration."""
+    try:
+        return from_json(state.accepted.read_text()).groups
+    except (OSError, ValueError):
+        return ()
+
+
+def keeping(state: StateFolder, board: Board) -> tuple[GroupConfig, ...]:
+    """The groups whose addresses stay here while no VRRP process runs."""
+    return tuple(
+        group for group in last_groups(state) if group.keep_on_stop and board.slot(group.name).read() != Standing()
+    )
+
+
+def adoptable(state: StateFolder, board: Board) -> tuple[GroupConfig, ...]:
+    """The groups that a planned stop left to us and that are young enough; noted on the board."""
+    kept = read_json(state.kept)
+    if kept is None or kept.get("boot") != boot_id():
+        return ()
+    young = []
+    for group in last_groups(state):
+        values = kept.get("groups", {}).get(group.name)
+        if values is None:
+            continue
+        standing = Standing(int(values["lastAdvertNs"]), int(values["leaseEndNs"]))
+        if standing.last_advert_ns > now_ns() - 3 * group.interval_ns and standing.lease_end_ns > now_ns():
+            board.slot(group.name).write(standing.last_advert_ns, standing.lease_end_ns)
+            young.append(group)
+    return tuple(young)
+
+
+def write_kept(path: Path, standings: dict[str, Standing]) -> None:
+    """For the next start: when each kept group last spoke, and when its lease ends."""
+    groups = {
+        name: {"lastAdvertNs": each.last_advert_ns, "leaseEndNs": each.lease_end_ns} for name, each in standings.items()
+    }
+    write_atomically(path, json.dumps({"boot": boot_id(), "groups": groups}, indent=1))

@@ -2,34 +2,25 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 
 from mooring_api.nodeconfig import NodeConfig
 from mooring_api.virtualip import VirtualIPStatus
 from mooring_operator.stage.standing import Standing
 from mooring_operator.tell.conditions import Told, status_of
+from mooring_operator.tell.memory import Memory
 from mooring_operator.tell.scene import Scene
 
 #: An instance's name begins with its VirtualIP's: `web-0`, `web-0-ipv6`.
 _INSTANCE = re.compile(r"(.+)-\d+(?:-ipv[46])?")
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What was judged, from what, and how long it holds by itself."""
-
-    told: Told
-    parts: tuple[object, ...]
-    at: datetime
-    until: datetime | None
-
-
 class Judge:
     """status_of for every VirtualIP, with a memory; the result is equal."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Known] = {}
+        self._memory = Memory[Told]()
         self._configs: Mapping[str, NodeConfig] = {}
         self._mentions: dict[str, frozenset[str]] = {}
 
@@ -46,17 +37,13 @@ class Judge:
         `touched` names the nodes whose Node or NodeConfig has changed since the last call.
         """
         affected = self._affected(scene, standings, touched)
-        found: dict[str, _Known] = {}
+        told = {}
         for name, before in stands.items():
             parts = (scene.plan.statuses[name], before, name in scene.paused, *_way(scene, name))
-            known = self._known.get(name)
-            if known is None or name in affected or not _same(known.parts, parts) or not _holds(known, now):
-                told = status_of(scene, name, before, now)
-                again = told.again_after_s
-                known = _Known(told, parts, now, None if again is None else now + timedelta(seconds=again))
-            found[name] = known
-        self._known = found
-        return {name: _since(known, now) for name, known in found.items()}
+            judge = partial(status_of, scene, name, before, now)
+            told[name] = self._memory.recall(name, parts, judge, now, anew=name in affected)
+        self._memory.forget_others()
+        return told
 
     def _affected(self, scene: Scene, standings: Mapping[str, Standing], touched: Iterable[str]) -> set[str]:
         """The VirtualIPs that a node runs, ran or is to run, for each node of which something has changed."""
@@ -87,18 +74,3 @@ def _mentioned(scene: Scene, node: str, standing: Standing | None) -> Iterator[s
 def _way(scene: Scene, name: str) -> tuple[object, ...]:
     """How far the change is that is under way."""
     return name in scene.staged.moving, scene.waiting.get(name, ())
-
-
-def _same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
-    return all(a is b or a == b for a, b in zip(one, other, strict=True))
-
-
-def _holds(known: _Known, now: datetime) -> bool:
-    """Whether time alone has not changed it; a clock that was set back says nothing."""
-    return known.until is None or known.at <= now < known.until
-
-
-def _since(known: _Known, now: datetime) -> Told:
-    if known.until is None or known.at == now:
-        return known.told
-    return Told(known.told.status, (known.until - now).total_seconds())

@@ -10,7 +10,13 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from mooring_api.duration import Duration
 from mooring_operator import settings
+
+#: The settings of `run` that `verify` has too.
+VERIFY_SETTINGS = ("kubeconfig", "namespace", "lease_name")
+#: As the chart labels them.
+DAEMONS = "app.kubernetes.io/name=mooring,app.kubernetes.io/component=node"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,6 +30,21 @@ def parser() -> argparse.ArgumentParser:
         epilog=(__doc__ or "").partition("\n\n")[2],
     )
     settings.add_flags(run)
+    verify = commands.add_parser(
+        "verify",
+        help="say whether the installation works",
+        description="Wait until the API server knows Mooring's resources, an operator leads, and every daemon runs the"
+        " newest generation of its NodeConfig; say what is wrong and what to do. Nothing is written.",
+        epilog="Exit codes: 0 all is well; 1 something is wrong; 2 wrong usage; 3 nothing says how to reach the API"
+        " server.",
+    )
+    settings.add_flags(verify, VERIFY_SETTINGS)
+    verify.add_argument(
+        "--daemons", metavar="SELECTOR", default=DAEMONS, help=f"labels of the daemons' pods (default {DAEMONS})"
+    )
+    verify.add_argument(
+        "--timeout", metavar="TIME", type=_time, default=_time("60s"), help="how long to wait for it (default 60s)"
+    )
     return root
 
 
@@ -33,7 +54,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = settings.chosen(options)
     except settings.BadSetting as error:
         return _complain(str(error), 2)
-    return _run(chosen)
+    return _verify(chosen, options) if options.command == "verify" else _run(chosen)
+
+
+def _verify(chosen: settings.Settings, options: argparse.Namespace) -> int:
+    from mooring_kube.client import Client
+    from mooring_kube.connection import NoConnection, find
+    from mooring_operator.verdict import Place
+    from mooring_operator.verify import REQUEST_S, Verifier
+
+    try:
+        connection = find(chosen.kubeconfig)
+    except NoConnection as error:
+        return _complain(str(error), 3)
+    client = Client(connection, agent=f"mooring-operator/{version('mooring')} verify", timeout_s=REQUEST_S)
+    place = Place(chosen.namespace, chosen.lease_name, options.daemons)
+    return 0 if Verifier(client, place).run(options.timeout.seconds) else 1
+
+
+def _time(text: str) -> Duration:
+    try:
+        return Duration.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _run(chosen: settings.Settings) -> int:

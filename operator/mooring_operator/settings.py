@@ -4,7 +4,7 @@ import argparse
 import os
 import socket
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -137,9 +137,9 @@ def variable(name: str) -> str:
     return "MOORING_" + name.upper()
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """One flag for each setting; --help names its variable and its default."""
-    for each in fields(Settings):
+def add_flags(parser: argparse.ArgumentParser, names: Collection[str] = ()) -> None:
+    """One flag for each setting, or for those of these names; --help names its variable and its default."""
+    for each in (each for each in fields(Settings) if not names or each.name in names):
         shown = "" if each.default in (None, "", MISSING) else f" (default {each.default})"
         parser.add_argument(
             flag(each.name),
@@ -149,9 +149,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen(options: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings from flags, else from the environment, else the defaults; BadSetting names what is wrong."""
+    """The settings from flags, else from the environment, else the defaults; BadSetting names what is wrong.
+
+    One that has no flag here has its default.
+    """
     given: dict[str, Any] = {}
-    for each in fields(Settings):
+    for each in (each for each in fields(Settings) if hasattr(options, each.name)):
         text, origin = getattr(options, each.name), flag(each.name)
         if text is None:
             text, origin = environ.get(variable(each.name)), variable(each.name)

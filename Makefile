@@ -9,7 +9,7 @@ export KUBECONFIG := /dev/null
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo demo-balancing test test-all lint format bench crds cluster-tools guest-kernel try-fresh clean
+.PHONY: help setup demo demo-balancing test test-all lint format bench crds cluster-tools guest-kernel image try-fresh clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -75,6 +75,9 @@ cluster-tools: ## build etcd, the Kubernetes servers and kubectl once (7 minutes
 
 guest-kernel: ## build the guest kernel once (20 minutes), kept in .cache/guest
 	@scripts/guest-kernel
+
+image: ## build the images of operator and daemon from a local Debian, kept in .cache/image (needs root)
+	@scripts/image build
 
 try-fresh: ## run demo and test in a new Debian root with nothing but git, make and python3 (needs mmdebstrap)
 	@scripts/try-fresh

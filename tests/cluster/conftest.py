@@ -1,6 +1,6 @@
 """A real API server for the session, with our CRDs; a missing program is an error here, never a skip."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from mooring_lab.api.kubectl import Kubectl
 from mooring_lab.api.real import RealApi
 
 CRDS = Path(__file__).parents[2] / "crds"
+_figures: list[str] = []
 
 
 def install(kubectl: Kubectl) -> None:
@@ -60,3 +61,16 @@ def own_api(tmp_path: Path) -> Iterator[RealApi]:
         yield api
     finally:
         api.stop()
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Says a number that was seen; all of them are printed at the end."""
+    return lambda text: _figures.append(f"{request.node.name}: {text}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _figures:
+        terminalreporter.section("figures")
+        for text in _figures:
+            terminalreporter.line(text)

@@ -1,7 +1,7 @@
 """One lab for the session; each test gets it as it was in the beginning, or a new one where that can't be done."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,6 @@ _AUDIT = {
     "omitStages": ["RequestReceived"],
     "rules": [{"level": "Metadata", "users": _ACCOUNTS}, {"level": "None"}],
 }
-_figures: list[str] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -102,16 +101,3 @@ def scene(stage: Stage) -> Iterator[Scene]:
         agreement.assert_kept()
     finally:
         stage.give_back(found)
-
-
-@pytest.fixture
-def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Says a number that was seen; all of them are printed at the end."""
-    return lambda text: _figures.append(f"{request.node.name}: {text}")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _figures:
-        terminalreporter.section("figures")
-        for text in _figures:
-            terminalreporter.line(text)

@@ -38,6 +38,7 @@ from mooring_api.wire import (
     GroupAddress,
     Integer,
     InterfaceName,
+    Level,
     Location,
     PlainAddress,
     Rule,
@@ -143,6 +144,8 @@ class NodeVirtualServer(Wire):
     """Programs that are run for what happens to its backends."""
     other_directors: Annotated[tuple[MACAddress, ...], Field(max_length=MAX_DIRECTORS)] = ()
     """This node is a backend too: packets from these MACs were balanced already, and are its own to answer."""
+    required_level: Level | None = None
+    """A daemon whose contractLevel is lower must not run this, and keeps what it ran. Left out: all may."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

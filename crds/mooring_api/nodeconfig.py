@@ -44,6 +44,7 @@ from mooring_api.wire import (
     Flag,
     Integer,
     InterfaceName,
+    Level,
     Location,
     Rule,
     VirtualAddress,
@@ -173,6 +174,8 @@ class Instance(Wire):
     """Keep: a stop is a restart; the addresses stay until their lease ends, and the next start adopts them."""
     tracking: Annotated[tuple[Tracking, ...], Field(max_length=16)] = ()
     """What the role depends on beside the links."""
+    required_level: Level | None = None
+    """A daemon whose contractLevel is lower must not run this, and keeps what it ran. Left out: all may."""
     addresses: Annotated[tuple[HeldAddress, ...], Field(min_length=1, max_length=MAX_ADDRESSES)]
     """What the instance holds while it is Active; each stands once on the node."""
 

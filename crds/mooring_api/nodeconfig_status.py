@@ -7,7 +7,7 @@ from pydantic import Field
 
 from mooring_api.virtualserver_status import MAX_LISTED_BACKENDS, BackendStatus
 from mooring_api.vrrp import Family
-from mooring_api.wire import Flag, HostAddress, Integer, InterfaceAddress, InterfaceName, VirtualRouterID, Wire
+from mooring_api.wire import Flag, HostAddress, Integer, InterfaceAddress, InterfaceName, Level, VirtualRouterID, Wire
 
 MAX_SERVERS = 4096
 
@@ -154,6 +154,8 @@ class NodeConfigStatus(Wire):
     """The generation of the spec that the daemon runs."""
     daemon_version: str | None = None
     """The daemon's version."""
+    contract_level: Level | None = None
+    """Up to which level it understands the spec; the operator writes it nothing later. Left out: 1, release 0.1.0."""
     instances: tuple[InstanceStatus, ...] = ()
     """The state of each instance."""
     interfaces: tuple[InterfaceReport, ...] = ()

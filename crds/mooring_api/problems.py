@@ -6,10 +6,14 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """Error: what the problem names is not used. Warning: it is used without the part that is named."""
+    """Error: what the problem names is not used. Warning: it is used without the part that is named.
+
+    Remark: a field that this version does not know is not used; all else runs as it was written.
+    """
 
     ERROR = "Error"
     WARNING = "Warning"
+    REMARK = "Remark"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from mooring_api.levels import needs_more
 from mooring_api.node_rules import conflicts
 from mooring_api.node_server import (
     MAX_SERVERS,
@@ -37,8 +38,9 @@ def read_node_config(document: object, *, source: Source) -> tuple[NodeConfig, t
     """What of a NodeConfig can be used, and everything that is wrong with it.
 
     An entry with an error is left out, and with an instance all members of its sync group. A field that is not
-    known is an error in a file, and in an object of the API a warning: the field is dropped, for its writer
-    may be newer than this reader. InvalidObject when nothing can be used.
+    known is an error in a file, and in an object of the API a remark: the field is dropped, for its writer
+    may be newer than this reader. An entry that must not be run without such a field says so by `requiredLevel`,
+    and is an error. InvalidObject when nothing can be used.
     """
     head = _head(document)
     name = f"NodeConfig {head.metadata.name}"
@@ -114,15 +116,17 @@ class _Reader:
         if self._source == "file":
             message, severity = "unknown field; remove it or correct its spelling", Severity.ERROR
         else:
-            message, severity = "unknown field; it is not used", Severity.WARNING
+            message, severity = "unknown field; it is not used", Severity.REMARK
         self.problems.append(Problem(self._name, path_of(place), message, severity, instance))
 
     def status(self, given: object) -> NodeConfigStatus | None:
         """The status, or None: it is this node's own report, and never a reason to refuse the spec."""
         if given is None:
             return None
+        # Of the API it may be a newer daemon's, which ran here before this one.
+        unknown: Literal["ignore", "forbid"] = "ignore" if self._source == "api" else "forbid"
         try:
-            return NodeConfigStatus.model_validate(given, by_alias=True, by_name=False)
+            return NodeConfigStatus.model_validate(given, extra=unknown, by_alias=True, by_name=False)
         except ValidationError:
             message = "cannot be read and is not used; the daemon writes it anew"
             self.problems.append(Problem(self._name, "status", message, Severity.WARNING))
@@ -181,6 +185,10 @@ class _Reader:
 
     def _read(self, model: type[ModelT], prefix: Location, given: object, name: str) -> ModelT | None:
         """One entry, or None and what is wrong with it; what the API knows more of than we do is dropped first."""
+        if beyond := needs_more(given):
+            path = path_of((*prefix, "requiredLevel"))
+            self.problems.append(Problem(self._name, path, beyond, instance=name))
+            return None
         try:
             return model.model_validate(given, by_alias=True, by_name=False)
         except ValidationError as error:

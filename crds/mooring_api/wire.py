@@ -207,6 +207,8 @@ InterfaceName = Annotated[str, Field(min_length=1, max_length=15, pattern=r"^[!-
 Integer = Annotated[int, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 VirtualRouterID = Annotated[int, Field(ge=1, le=255, strict=True)]
+#: A level of the contract, see levels.py.
+Level = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 
 
 def path_of(location: Location, prefix: str = "") -> str:

@@ -1,5 +1,6 @@
 """What a daemon says in the status of its NodeConfig: states and facts, bounded, and nothing that ticks. Pure."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mooring_api.levels import LEVEL
 from mooring_api.nodeconfig import (
     CredentialReport,
     ForeignRouter,
@@ -26,6 +28,7 @@ MOST_PROBLEMS = 32
 MOST_CREDENTIALS = 64
 MOST_FOREIGN_ROUTERS = 32
 LONGEST_TEXT = 512
+_INDEX = re.compile(r"\[\d+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Facts:
 
 def build(facts: Facts) -> NodeConfigStatus:
     """The status; an instance whose group nobody has told of yet is not in it."""
-    remarks = list(facts.remarks)
+    remarks = [*facts.remarks, *_unknown(facts.problems)]
     if len(facts.credentials) > MOST_CREDENTIALS:
         remarks.append(f"{MOST_CREDENTIALS} of {len(facts.credentials)} Secrets are reported")
     if facts.servers.left_out:
@@ -57,13 +60,14 @@ def build(facts: Facts) -> NodeConfigStatus:
     return NodeConfigStatus(
         observed_generation=facts.observed_generation,
         daemon_version=facts.version,
+        contract_level=LEVEL,
         instances=tuple(_instances(facts.groups, facts.states)),
         interfaces=tuple(facts.interfaces),
         foreign_routers=tuple(_foreign_routers(facts.foreign_routers)),
         credentials=tuple(facts.credentials[:MOST_CREDENTIALS]),
         virtual_servers=tuple(_servers(facts.servers.reports)),
         kube_proxy=_kube_proxy(facts.kube_proxy),
-        problems=_problems(facts.problems, remarks),
+        problems=_problems((each for each in facts.problems if each.severity is not Severity.REMARK), remarks),
     )
 
 
@@ -117,6 +121,18 @@ def _kube_proxy(told: Mapping[str, Any] | None) -> KubeProxyReport | None:
         return None if told is None else KubeProxyReport.model_validate(told, by_alias=True, by_name=False)
     except ValidationError:
         return None
+
+
+def _unknown(problems: Iterable[Problem]) -> Iterator[str]:
+    """One remark for each field that a newer operator wrote: it keeps nothing from running, in however many entries."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for each in problems:
+        if each.severity is Severity.REMARK:
+            found.setdefault((_INDEX.sub("[]", each.path), each.message), []).append(each.instance)
+    for (path, message), entries in found.items():
+        named = sorted({name for name in entries if name})
+        others = f" and {len(named) - 1} more" if len(named) > 1 else ""
+        yield f"{path} (of {named[0]}{others}): {message}" if named else f"{path}: {message}"
 
 
 def _problems(problems: Iterable[Problem], remarks: Iterable[str]) -> tuple[ReportedProblem, ...]:

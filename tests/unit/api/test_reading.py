@@ -97,7 +97,7 @@ def test_unknown_fields_are_errors_in_a_file(node_config: Any, instance: Any) ->
     )
 
 
-def test_unknown_fields_are_dropped_with_a_warning_from_the_api(node_config: Any, instance: Any) -> None:
+def test_unknown_fields_are_dropped_with_a_remark_from_the_api(node_config: Any, instance: Any) -> None:
     a, b, _ = _others(instance)
     a["transport"]["mtu"] = 1400
     a["addresses"].append({"address": "10.0.0.9", "colour": "red"})
@@ -107,10 +107,10 @@ def test_unknown_fields_are_dropped_with_a_warning_from_the_api(node_config: Any
     assert _read(document, "api") == (
         ["a", "b"],
         [
-            ("Warning", "", "spec.addressPools"),
-            ("Warning", "a", "spec.instances[0].transport.mtu"),
-            ("Warning", "a", "spec.instances[0].addresses[1].colour"),
-            ("Warning", "b", "spec.instances[1].later"),
+            ("Remark", "", "spec.addressPools"),
+            ("Remark", "a", "spec.instances[0].transport.mtu"),
+            ("Remark", "a", "spec.instances[0].addresses[1].colour"),
+            ("Remark", "b", "spec.instances[1].later"),
         ],
     )
     assert repr(document) == before
@@ -135,7 +135,7 @@ def test_an_unknown_value_beside_an_unknown_field_is_still_an_error(node_config:
     a, b, _ = _others(instance)
     assert _read(node_config(a | {"later": 1, "checksum": "New"}, b), "api") == (
         ["b"],
-        [("Warning", "a", "spec.instances[0].later"), ("Error", "a", "spec.instances[0].checksum")],
+        [("Remark", "a", "spec.instances[0].later"), ("Error", "a", "spec.instances[0].checksum")],
     )
 
 
@@ -214,4 +214,4 @@ def test_a_spec_of_another_shape_cannot_be_used(node_config: Any, spec: Any, pat
 
 def test_problems_name_the_object(node_config: Any) -> None:
     _, problems = read_node_config(node_config(extra=1), source="api")
-    assert problems == (Problem("NodeConfig lb-1", "extra", "unknown field; it is not used", Severity.WARNING),)
+    assert problems == (Problem("NodeConfig lb-1", "extra", "unknown field; it is not used", Severity.REMARK),)

@@ -86,7 +86,7 @@ def test_a_field_that_is_not_known() -> None:
     assert read("file", virtualServers=[a, later])[0] == ["shop/a:http"]
     names, found = read("api", virtualServers=[a, later])
     assert names == ["shop/a:http", "shop/b:http"]
-    assert found == [("Warning", "shop/b:http", "spec.virtualServers[1].mirror")]
+    assert found == [("Remark", "shop/b:http", "spec.virtualServers[1].mirror")]
 
 
 def test_what_has_no_name_is_called_by_its_address() -> None:

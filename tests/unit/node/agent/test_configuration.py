@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from mooring_api.levels import LEVEL
 from mooring_node import ledger as ledger_module
 from mooring_node.agent import configuration
 from mooring_node.agent.compile import NodeFacts
@@ -311,11 +312,30 @@ def test_too_many_instances_change_nothing(node: Node) -> None:
     assert (names(outcome), outcome.changed) == (["a"], False)
 
 
-def test_a_field_that_a_newer_operator_knows_is_a_warning_and_the_instance_runs(node: Node) -> None:
+def test_a_field_that_a_newer_operator_knows_is_a_remark_and_the_instance_runs(node: Node) -> None:
     outcome = node.accept_object(stored(A | {"telepathy": True}, B))
     assert names(outcome) == ["a", "b"]
     assert [(each.instance, each.path) for each in outcome.problems] == [("a", "spec.instances[0].telepathy")]
     assert outcome.errors == ()
+
+
+def test_an_instance_of_a_higher_level_keeps_its_last_good_form(node: Node) -> None:
+    before = node.accept_object(stored(A, B))
+    outcome = node.accept_object(stored(A | {"requiredLevel": LEVEL + 1, "virtualRouterID": 9}, B, generation=2))
+    assert outcome.runtime == before.runtime
+    assert [(each.instance, each.path) for each in outcome.errors] == [("a", "spec.instances[0].requiredLevel")]
+    assert f"level {LEVEL + 1}" in outcome.errors[0].message
+
+
+def test_a_value_of_a_newer_operator_costs_its_instance_alone(node: Node) -> None:
+    before = node.accept_object(stored(A, B))
+    outcome = node.accept_object(stored(A | {"onStop": "Park"}, B | {"priority": 99}, generation=2))
+    assert before.runtime is not None
+    assert outcome.runtime is not None
+    found = {group.name: group for group in outcome.runtime.groups}
+    assert found["a"] == next(group for group in before.runtime.groups if group.name == "a")
+    assert found["b"].priority == 99
+    assert {each.instance for each in outcome.errors} == {"a"}
 
 
 def test_a_problem_has_the_number_of_its_instance_as_it_was_written(node: Node) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from mooring_api.levels import LEVEL
 from mooring_api.nodeconfig import CredentialReport, InstanceState, InterfaceReport
 from mooring_api.problems import Problem, Severity
 from mooring_node.agent.report import LONGEST_TEXT, MOST_CREDENTIALS, MOST_PROBLEMS, REMARK, Facts, build
@@ -66,6 +67,7 @@ def test_everything_stands_where_it_belongs() -> None:
     assert status == {
         "observedGeneration": 7,
         "daemonVersion": "1.2",
+        "contractLevel": LEVEL,
         "instances": [{"name": "web-4", **member}, {"name": "web-6", **member}],
         "interfaces": [{"name": "eth0", "mac": "02:00:00:00:00:01", "addresses": [], "carrier": True, "mtu": 1500}],
         "foreignRouters": [
@@ -89,6 +91,7 @@ def test_everything_stands_where_it_belongs() -> None:
 def test_who_knows_nothing_says_little() -> None:
     assert build(facts()).to_wire() == {
         "daemonVersion": "1.2",
+        "contractLevel": LEVEL,
         "instances": [],
         "interfaces": [],
         "foreignRouters": [],
@@ -181,3 +184,18 @@ def test_a_crowd_of_bad_servers_hides_no_instance() -> None:
     status = build(facts(problems=(*crowd, problem("web-1"), problem("web-2", severity=Severity.WARNING))))
     assert [each.instance for each in status.problems[:3]] == ["web-1", "web-2", "shop/web-0:http"]
     assert len(status.problems) == MOST_PROBLEMS
+
+
+def test_a_field_that_is_not_known_is_one_remark_and_against_no_instance() -> None:
+    """Told as a problem of its instances, it would hold up every change of their groups."""
+    unknown = [
+        Problem("NodeConfig lb-1", f"spec.instances[{i}].later", "unknown field; it is not used", Severity.REMARK, name)
+        for i, name in enumerate(("b", "a", "c"))
+    ]
+    unknown.append(Problem("NodeConfig lb-1", "spec.pools", "unknown field; it is not used", Severity.REMARK))
+    told = build(facts(problems=(*unknown, problem("b")))).problems
+    assert [(each.instance, each.path, each.message) for each in told] == [
+        ("b", "spec.instances[0].x", "is wrong"),
+        ("", REMARK, "spec.instances[].later (of a and 2 more): unknown field; it is not used"),
+        ("", REMARK, "spec.pools: unknown field; it is not used"),
+    ]

@@ -102,6 +102,17 @@ class Pods(Wire):
     """Which of that namespace."""
 
 
+class ExclusionLabel(StrEnum):
+    """What Kubernetes' label of nodes that external load balancers leave out means."""
+
+    HONOUR = "Honour"
+    IGNORE = "Ignore"
+
+
+#: On a Node, with any value: no external load balancer should send to it. kubeadm sets it on control-plane nodes.
+EXCLUSION_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
+
+
 class Nodes(Wire):
     """Who may hold the addresses, and in which order."""
 
@@ -115,6 +126,9 @@ class Nodes(Wire):
     """Where nodes differ in interface or source."""
     pods: Pods | None = None
     """Nodes without a Ready one of these pods let go and stay Backup; where no node has one, all take part."""
+    exclusion_label: ExclusionLabel = ExclusionLabel.HONOUR
+    """Honour: nodes with the label `node.kubernetes.io/exclude-from-external-load-balancers` join only where no other
+    node can. Ignore: they join like any other. kubeadm sets it on control-plane nodes."""
 
     checks: ClassVar[tuple[Check, ...]] = (_nodes_that_repeat,)
 

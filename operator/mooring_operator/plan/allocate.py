@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 from mooring_api.addresses import address_key
 from mooring_api.nodeconfig import HeldAddress
-from mooring_api.problems import Problem
+from mooring_api.problems import Problem, Severity
 from mooring_api.virtualip import VirtualIP
 from mooring_api.vrrp import Family
 from mooring_operator.plan.allocations import Allocations, bare
@@ -24,7 +24,7 @@ def own_addresses(
     """Each VirtualIP's addresses without those that another one has, and what is to be told; oldest first given.
 
     Nor those that are a node's own: `nodes` is InternalIP to node. An address that was allocated before stays, for a
-    kubelet may have taken a virtual address for its node's.
+    kubelet may have taken a virtual address for its node's; then the node is named.
     """
     owners: dict[str, str] = {}
     kept: dict[str, tuple[HeldAddress, ...]] = {}
@@ -37,10 +37,12 @@ def own_addresses(
         for place, address in enumerate(virtual_ip.spec.addresses):
             key = address_key(address.address, address.interface or virtual_ip.spec.interface)
             owner = owners.get(key)
-            node = None if bare(address) in allocated else nodes.get(bare(address))
-            if owner is None and node is None:
+            node = nodes.get(bare(address))
+            if owner is None and (node is None or bare(address) in allocated):
                 owners[key] = name
                 own.append(address)
+                if node is not None:
+                    findings.setdefault(name, []).append(_taken_by_kubelet(name, place, bare(address), node))
                 continue
             if owner == name:
                 where = "is in this list twice; remove one of the two"
@@ -52,6 +54,16 @@ def own_addresses(
             findings.setdefault(name, []).append(Finding(Reason.DUPLICATE_ADDRESS, problem))
         kept[name] = tuple(own)
     return kept, findings
+
+
+def _taken_by_kubelet(virtual_ip: str, place: int, address: str, node: str) -> Finding:
+    message = (
+        f"{address} has become the InternalIP of node {node}: its kubelet chose by itself; start that kubelet with"
+        " --node-ip and the node's own address (it is planned all the same)"
+    )
+    path = f"spec.addresses[{place}].address"
+    problem = Problem(virtual_ip_name(virtual_ip), path, message, Severity.WARNING)
+    return Finding(Reason.TAKEN_BY_KUBELET, problem)
 
 
 @dataclass(frozen=True, slots=True)

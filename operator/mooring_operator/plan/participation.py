@@ -19,7 +19,8 @@ def with_pods(placed: Placed, carrying: frozenset[str] | None) -> Placed:
     if pods is None:
         return placed
     groups = tuple(replace(group, members=_members(group, carrying)) for group in placed.groups)
-    return replace(placed, groups=groups, remark=_remark(pods, groups, carrying))
+    remarks = (placed.remark, _remark(pods, groups, carrying))
+    return replace(placed, groups=groups, remark="; ".join(filter(None, remarks)))
 
 
 def _members(group: Group, carrying: frozenset[str] | None) -> tuple[Member, ...]:

@@ -1,19 +1,21 @@
 """Which nodes join each group of a VirtualIP, in which order, with which priority, and why."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from mooring_api.nodeconfig import HeldAddress
 from mooring_api.problems import Problem, Severity
-from mooring_api.virtualip import NodeOverride, VirtualIP
+from mooring_api.virtualip import VirtualIP
 from mooring_api.vrrp import Family
+from mooring_operator.plan import exclusion
 from mooring_operator.plan.allocations import Allocation, bare, group_name, shape, version_of
+from mooring_operator.plan.choosing import Chosen, Sought, Taking, sought
 from mooring_operator.plan.findings import Finding, Reason
 from mooring_operator.plan.ranking import Ring, Seat, decreasing, homes, ladder, order
-from mooring_operator.plan.segments import Attachment, attach, parsed
+from mooring_operator.plan.segments import Attachment
 from mooring_operator.plan.snapshot import Node, virtual_ip_name
 
-NOT_REPORTED = "not reported: its daemon has not told its interfaces yet"
 #: So many nodes that are left out are named in a problem.
 NAMED = 3
 
@@ -41,6 +43,8 @@ class Group:
     """Nodes that would be members and have not reported, with the sentence that says so."""
     left_out: Mapping[str, str]
     """Nodes that have reported and can't be members, and why."""
+    kept_out: frozenset[str] = frozenset()
+    """Nodes that a label keeps out, as far as they were looked at."""
 
     @property
     def networks(self) -> frozenset[str] | None:
@@ -66,39 +70,7 @@ class Placed:
     """The nodes that were looked at. Another eligible one comes behind them, cordoned or not: the search ended
     before it."""
     remark: str = ""
-    """What the pods that it asks for change, for a person."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Taking:
-    """One group while its members are sought."""
-
-    virtual_ip: VirtualIP
-    addresses: Mapping[Family, tuple[HeldAddress, ...]]
-    overrides: Mapping[str, NodeOverride]
-
-    def attachments(
-        self, node: Node, anchors: Mapping[Family, Attachment] | None = None
-    ) -> dict[Family, Attachment] | str:
-        """The node's part in every family of the group, or why it can have none; `anchors` are its neighbours."""
-        override = self.overrides.get(node.name)
-        interface = (override.interface if override else None) or self.virtual_ip.spec.interface
-        source = override.source if override else None
-        found: dict[Family, Attachment] = {}
-        for family, addresses in self.addresses.items():
-            written = source if source and (":" in source) == (family is Family.IPV6) else None
-            anchor = anchors[family] if anchors else None
-            near = anchor.source.network if anchor else None
-            taken = attach(node, parsed(addresses[0].address), interface, written, near)
-            if isinstance(taken, str):
-                return taken
-            if anchor and not taken.reaches(anchor):
-                there = f"is not on the segment of the other members ({anchor.source.network})"
-                return (
-                    f"{taken.source.ip} on {taken.interface} {there}, so it has no peers; choose nodes of one segment"
-                )
-            found[family] = taken
-        return found
+    """What the exclusion label and the pods that it asks for change, for a person."""
 
 
 def place(
@@ -108,16 +80,21 @@ def place(
     nodes: Mapping[str, Node],
     prior: Allocation | None,
     ring: Ring,
+    labelled: frozenset[str] = frozenset(),
 ) -> Placed:
     """Shape the groups and choose their members.
 
-    `addresses` are those of the VirtualIP that are its own, `eligible` the nodes that its selector chooses.
+    `addresses` are those of the VirtualIP that are its own, `eligible` the nodes that its selector chooses, `labelled`
+    all nodes that have the exclusion label.
     """
     spec = virtual_ip.spec
     preferred = tuple(p.node for p in spec.nodes.preferred)
-    allocation = shape(virtual_ip, [bare(a) for a in addresses], len(eligible), prior)
+    out = exclusion.kept_out(virtual_ip, eligible, labelled)
+    candidates = eligible - out or eligible
+    allocation = shape(virtual_ip, [bare(a) for a in addresses], len(candidates), prior)
     ranked = ring.of(eligible.difference(preferred) if preferred else eligible)
-    allocation = replace(allocation, groups=homes(virtual_ip, allocation, ranked, nodes))
+    at_home = [each for each in ranked if each[1] in candidates] if out else ranked
+    allocation = replace(allocation, groups=homes(virtual_ip, allocation, at_home, nodes))
     fixed, findings = _written_priorities(virtual_ip)
     overrides = {o.node: o for o in spec.nodes.overrides}
     groups: list[Group] = []
@@ -127,18 +104,49 @@ def place(
         own = _by_family(a for a in addresses if allocation.assignment[bare(a)] == index)
         if not own:
             continue
-        seats = order(preferred, index, group.home, ring, ranked, name)
-        taking = _Taking(virtual_ip, own, overrides)
-        there = _seen((seat for seat in seats if seat.node in eligible), watched)
-        chosen, silent, left_out = _members(taking, there, nodes, spec.nodes.max_candidates)
+        seats = partial(order, preferred, index, group.home, ring, ranked, name)
+        taking = Taking(virtual_ip, own, overrides)
+        (chosen, silent, left_out), kept_out = _sought(taking, seats, eligible, nodes, out, watched)
         lead = len(preferred) + (group.home is not None)
-        members, fits = _with_priorities(chosen, fixed, lead, spec.nodes.max_candidates)
+        placed, fits = _with_priorities(chosen, fixed, lead, spec.nodes.max_candidates)
         if not fits:
             findings.append(_no_room(virtual_ip))
-        groups.append(Group(name, index, own, members, silent, left_out))
+        groups.append(Group(name, index, own, placed, silent, left_out, kept_out))
     findings += _of_members(virtual_ip, groups, len(eligible))
     unique = tuple(dict.fromkeys(findings))
-    return Placed(virtual_ip, allocation, tuple(groups), unique, frozenset(watched))
+    return Placed(virtual_ip, allocation, tuple(groups), unique, frozenset(watched), _remark(groups, out))
+
+
+def _sought(
+    taking: Taking,
+    seats: Callable[[], Iterable[Seat]],
+    eligible: frozenset[str],
+    nodes: Mapping[str, Node],
+    out: frozenset[str],
+    watched: set[str],
+) -> tuple[Sought, frozenset[str]]:
+    """Who can be a member, and who is kept out: of those in `out` nobody, where nobody else can be one."""
+    most = taking.virtual_ip.spec.nodes.max_candidates
+    kept_out: set[str] = set()
+    there = _seen((seat for seat in seats() if seat.node in eligible), watched)
+    found = sought(taking, _without(there, out, kept_out), nodes, most)
+    if found.chosen or not kept_out:
+        return found, frozenset(kept_out)
+    return sought(taking, (seat for seat in seats() if seat.node in eligible), nodes, most), frozenset()
+
+
+def _without(seats: Iterable[Seat], out: frozenset[str], passed: set[str]) -> Iterable[Seat]:
+    for seat in seats:
+        if seat.node in out:
+            passed.add(seat.node)
+        else:
+            yield seat
+
+
+def _remark(groups: Sequence[Group], out: frozenset[str]) -> str:
+    kept_out = frozenset[str]().union(*(group.kept_out for group in groups))
+    open_to_all = [g.name for g in groups if g.members and out.issuperset(member.node for member in g.members)]
+    return exclusion.remark_of(kept_out, open_to_all)
 
 
 def _by_family(addresses: Iterable[HeldAddress]) -> dict[Family, tuple[HeldAddress, ...]]:
@@ -149,89 +157,14 @@ def _by_family(addresses: Iterable[HeldAddress]) -> dict[Family, tuple[HeldAddre
     return dict(sorted(found.items()))
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    seat: Seat
-    attachments: dict[Family, Attachment]
-    cordoned: bool
-
-
-def _members(
-    taking: _Taking, seats: Iterable[Seat], nodes: Mapping[str, Node], most: int
-) -> tuple[list[_Chosen], dict[str, str], dict[str, str]]:
-    """The first `most` nodes that can be members, all neighbours, cordoned ones last; who is silent; who can't."""
-    silent: dict[str, str] = {}
-    left_out: dict[str, str] = {}
-    chosen: list[_Chosen] = []
-    anchors: dict[Family, Attachment] | None = None
-    waiting = iter(_cordoned_last(seats, nodes))
-    while len(chosen) < most and (seat := next(waiting, None)):
-        node = nodes[seat.node]
-        if node.interfaces is None:
-            silent[node.name] = NOT_REPORTED
-            continue
-        attachments = taking.attachments(node, anchors)
-        if isinstance(attachments, str):
-            left_out[node.name] = attachments
-            continue
-        chosen.append(_Chosen(seat, attachments, node.cordoned))
-        if anchors is None and len(chosen) == most:
-            anchors, chosen = _neighbours(taking, chosen, nodes, left_out)
-    if anchors is None and chosen:
-        _, chosen = _neighbours(taking, chosen, nodes, left_out)
-    return chosen, silent, left_out
-
-
 def _seen(seats: Iterable[Seat], watched: set[str]) -> Iterable[Seat]:
     for seat in seats:
         watched.add(seat.node)
         yield seat
 
 
-def _cordoned_last(seats: Iterable[Seat], nodes: Mapping[str, Node]) -> Iterable[Seat]:
-    last = []
-    for seat in seats:
-        if nodes[seat.node].cordoned:
-            last.append(seat)
-        else:
-            yield seat
-    yield from last
-
-
-def _neighbours(
-    taking: _Taking, chosen: list[_Chosen], nodes: Mapping[str, Node], left_out: dict[str, str]
-) -> tuple[dict[Family, Attachment], list[_Chosen]]:
-    """The segment of most of those chosen (where equal, of the first), and those of them that are on it."""
-    first = chosen[0].attachments
-    if all(c.attachments[f].source.network == first[f].source.network for c in chosen for f in first) and all(
-        not first[f].link_local or first[f].reaches(c.attachments[f]) for c in chosen for f in first
-    ):
-        return first, chosen
-
-    def holds_address(candidate: _Chosen) -> bool:
-        return all(
-            parsed(addresses[0].address).ip in candidate.attachments[family].source.network
-            for family, addresses in taking.addresses.items()
-        )
-
-    def joined(anchors: dict[Family, Attachment]) -> list[dict[Family, Attachment] | str]:
-        return [taking.attachments(nodes[c.seat.node], anchors) for c in chosen]
-
-    anchors = max(
-        (c.attachments for c in chosen if holds_address(c) or not any(map(holds_address, chosen))),
-        key=lambda a: sum(not isinstance(other, str) for other in joined(a)),
-    )
-    kept = []
-    for candidate, attachments in zip(chosen, joined(anchors), strict=True):
-        if isinstance(attachments, str):
-            left_out[candidate.seat.node] = attachments
-        else:
-            kept.append(replace(candidate, attachments=attachments))
-    return anchors, kept
-
-
 def _with_priorities(
-    chosen: Sequence[_Chosen], fixed: Sequence[int | None], lead: int, most: int
+    chosen: Sequence[Chosen], fixed: Sequence[int | None], lead: int, most: int
 ) -> tuple[tuple[Member, ...], bool]:
     """The chosen with priorities, and whether the written ones left room (else they are as if left out).
 

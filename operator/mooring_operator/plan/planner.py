@@ -9,6 +9,7 @@ from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIP, VirtualIPStatus
 from mooring_operator.plan.allocate import Claim, own_addresses, virtual_router_ids, without_room
 from mooring_operator.plan.allocations import Allocation, Allocations, GroupAllocation
+from mooring_operator.plan.exclusion import LABELLED, labelled
 from mooring_operator.plan.findings import Finding
 from mooring_operator.plan.participation import with_pods
 from mooring_operator.plan.placement import Placed, place
@@ -28,7 +29,7 @@ from mooring_operator.plan.snapshot import Node, Snapshot, age, virtual_ip_name
 @dataclass(frozen=True)
 class Plan:
     """The whole result. `reasons`: group name to node to a sentence, for all nodes that were looked at for it.
-    `remarks`: VirtualIP to what the pods that it asks for change, for those in which they change something.
+    `remarks`: VirtualIP to what the exclusion label, or the pods that it asks for, change, where they do.
     `servers`: `namespace/name` to what is planned of each VirtualServer, and what is to be said of it. `services`:
     what follows for a node from the instances that it runs; the NodeConfigs have it already."""
 
@@ -72,6 +73,7 @@ class Planner:
         self._memories: dict[str, _Memory] = {}
         self._nodes: dict[str, Node] = {}
         self._selection = Selection()
+        self._labelled: frozenset[str] = frozenset()
         self._segments: Mapping[str, str] = {}
         self._configs: dict[str, NodeConfig] = {}
         self._servers = ServerPlanner()
@@ -121,6 +123,8 @@ class Planner:
         changed = {name for name in changed if before.get(name) is not self._nodes[name]}
         changed |= before.keys() - self._nodes.keys()
         self._selection.see(self._nodes, changed)
+        if changed:
+            self._labelled = labelled(self._nodes.values())
         if any(_reported(before.get(name)) != _reported(self._nodes.get(name)) for name in changed):
             self._segments = segments_of(self._nodes.values())
         return changed
@@ -151,7 +155,8 @@ class Planner:
             known.eligible = eligible
             return known
         ring = known.ring if known else Ring(name)
-        placed = with_pods(place(virtual_ip, addresses, eligible, self._nodes, prior, ring), carrying)
+        placed = place(virtual_ip, addresses, eligible, self._nodes, prior, ring, self._labelled)
+        placed = with_pods(placed, carrying)
         if known and _renders_alike(known.placed, placed):
             return replace(known, placed=placed, addresses=addresses, eligible=eligible, carrying=carrying, prior=prior)
         return _Memory(ring, placed, addresses, eligible, carrying, prior, made=known.made if known else {})
@@ -248,7 +253,8 @@ class Planner:
             for group in memory.placed.groups:
                 members = {member.node: member.why for member in group.members}
                 left_out = {node: f"left out: {why}" for node, why in group.left_out.items()}
-                reasons[group.name] = MappingProxyType({**members, **group.silent, **left_out})
+                kept_out = dict.fromkeys(sorted(group.kept_out), LABELLED)
+                reasons[group.name] = MappingProxyType({**members, **group.silent, **left_out, **kept_out})
         problems += [finding.problem for server in servers.values() for finding in server.findings]
         for name in sorted(snapshot.unreadable):
             allocation = allocations.virtual_ips.get(name)

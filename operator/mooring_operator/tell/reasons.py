@@ -51,6 +51,15 @@ class Reason(StrEnum):
         "correct the interface or the address of those nodes, or the selector, so that it chooses only nodes of"
         " one segment",
     )
+    TAKEN_BY_KUBELET = (
+        "TakenByKubelet",
+        _ACCEPTED,
+        _TRUE,
+        "it is planned, and an address of it has become the InternalIP of a node: that node's kubelet runs without"
+        " `--node-ip` and took the address that it found first. When the address moves, the API server, logs, metrics"
+        " and pods with hostNetwork look for that node elsewhere",
+        "start the kubelet of that node with `--node-ip` and the node's own address",
+    )
     INVALID = (
         "Invalid",
         _ACCEPTED,
@@ -258,7 +267,8 @@ class EventReason(StrEnum):
 def _types() -> Iterator[tuple[Reason | EventReason, EventType]]:
     yield from ((reason, EventType.NORMAL) for reason in EventReason)
     yield from ((reason, EventType.NORMAL) for reason in (Reason.PROGRAMMED, Reason.PAUSED, Reason.HELD))
-    warnings = (Reason.NODES_LEFT_OUT, Reason.HOLDER_UNREACHABLE, EventReason.OVERRULED, EventReason.UNREADABLE)
+    warnings = (Reason.NODES_LEFT_OUT, Reason.TAKEN_BY_KUBELET, Reason.HOLDER_UNREACHABLE)
+    yield from ((reason, EventType.WARNING) for reason in (EventReason.OVERRULED, EventReason.UNREADABLE))
     yield from ((reason, EventType.WARNING) for reason in warnings)
     quiet = (Reason.PAUSED, Reason.NOT_ACCEPTED)
     yield from ((r, EventType.WARNING) for r in Reason if r.status is ConditionStatus.FALSE and r not in quiet)

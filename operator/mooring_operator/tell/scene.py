@@ -6,7 +6,7 @@ from functools import cached_property
 
 from mooring_api.nodeconfig import Instance
 from mooring_operator.plan.allocations import group_name
-from mooring_operator.plan.placement import NOT_REPORTED
+from mooring_operator.plan.choosing import NOT_REPORTED
 from mooring_operator.plan.planner import Plan
 from mooring_operator.stage.staging import Staged, Waiting
 from mooring_operator.tell.reports import Reports, by_virtual_ip

@@ -434,3 +434,9 @@ def test_an_address_that_is_held_stays_though_a_kubelet_takes_it_for_its_nodes(c
     first = cluster.plan([vip, *cluster.nodes(2)])
     again = cluster.plan([vip, cluster.node("n-9", "10.0.5.9"), *cluster.nodes(2)], first.allocations)
     assert again.node_configs["n-1"] == first.node_configs["n-1"]
+    accepted = condition(again, "in", "Accepted")
+    assert (accepted.status, accepted.reason) == ("True", "TakenByKubelet")
+    assert "spec.addresses[0].address: 10.0.5.9 has become the InternalIP of node n-9" in accepted.message
+    assert "--node-ip" in accepted.message
+    (problem,) = [each for each in again.problems if "InternalIP" in each.message]
+    assert problem.severity is Severity.WARNING

@@ -6,6 +6,7 @@ from itertools import combinations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mooring_api.virtualip import EXCLUSION_LABEL
 from mooring_operator.plan.allocations import Allocations, adopt
 from mooring_operator.plan.planner import Planner, plan
 from mooring_operator.plan.reading import snapshot_of
@@ -29,6 +30,8 @@ def _virtual_ip(draw, number):
         nodes["selector"] = {"matchLabels": {"color": draw(st.sampled_from(LABELS))}}
     if draw(st.integers(0, 2)) == 0:
         nodes["pods"] = {"namespace": "ingress", "selector": {"matchLabels": {"app": draw(st.sampled_from(LABELS))}}}
+    if draw(st.integers(0, 3)) == 0:
+        nodes["exclusionLabel"] = "Ignore"
     preferred = draw(st.lists(st.sampled_from([f"n-{i}" for i in range(7)]), max_size=3, unique=True))
     nodes["preferred"] = [{"node": n} for n in preferred]
     for entry in nodes["preferred"]:
@@ -48,6 +51,8 @@ def _node(draw, number):
     segment = draw(st.sampled_from([0, 0, 0, 1]))
     address = f"10.{segment}.1.{number + 1}"
     labels = {"color": draw(st.sampled_from(LABELS))}
+    if draw(st.integers(0, 3)) == 0:
+        labels[EXCLUSION_LABEL] = ""
     node = {
         "apiVersion": "v1",
         "kind": "Node",

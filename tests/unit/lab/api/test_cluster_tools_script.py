@@ -12,7 +12,8 @@ from mooring_lab.api import tools
 from mooring_lab.wait import wait_until
 
 ROOT = Path(__file__).parents[4]
-BUILT = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "kubectl-1.32")
+SERVERS = ("etcd", "kube-apiserver", "kube-controller-manager")
+BUILT = (*SERVERS, "kubectl", "kubectl-1.32", "helm-3", "helm-4", "kubeconform")
 PLAIN = ("cat", "cut", "dirname", "flock", "head", "mkdir", "mktemp", "rm", "sed", "sha256sum", "sort", "tail", "date")
 GO = """#!/bin/sh
 if [ "$1" = version ]; then echo "go version go${GO_VERSION:-1.26.8} linux/amd64"; exit; fi
@@ -90,6 +91,9 @@ def test_the_first_time_it_builds_all_and_the_second_nothing(script: Script) -> 
     assert "-X k8s.io/component-base/version.gitVersion=v1.37." in calls
     assert "gitMinor=32 -X" in calls
     assert "go.etcd.io/etcd/server/v3" in calls
+    assert "-X helm.sh/helm/v3/internal/version.version=v3." in calls
+    assert "-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=37 -o" in calls, "else it takes the cluster for 1.20"
+    assert "-X helm.sh/helm/v4/internal/version.version=v4." in calls
     assert "etcd build -mod=readonly -buildvcs=false -ldflags -s -w -o" in calls, "etcd has no version to be told"
     script.calls.unlink()
     for name in (*BUILT, "kubectl-1.20"):
@@ -187,7 +191,8 @@ def test_assets_take_the_place_of_the_servers(script: Script, tmp_path: Path) ->
     (assets / "kube-controller-manager").touch(0o755)
     code, out, _ = script.run(KUBEBUILDER_ASSETS=str(assets))
     assert (code, out) == (0, f"{assets}\n")
-    assert script.built() == ["kubectl", "kubectl-1.20"], "only the clients that the assets do not hold"
+    clients = ["kubectl", "kubectl-1.20", "helm", "helm", "kubeconform"]
+    assert script.built() == clients, "only the clients that the assets do not hold"
 
 
 def test_another_folder_may_keep_what_is_built(script: Script, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ export KUBECONFIG := /dev/null
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo demo-balancing test test-all lint format bench crds cluster-tools guest-kernel image try-fresh clean
+.PHONY: help setup demo demo-balancing test test-all lint format bench crds manifests cluster-tools guest-kernel image try-fresh clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -69,6 +69,12 @@ crds: ## write the CRDs and the reference documentation anew from the types
 	$(BIN)/python -m mooring_api.reference
 	$(BIN)/python -m mooring_node.reference
 	$(BIN)/python -m mooring_operator.reference
+	$(BIN)/python -m mooring_lab.charts
+
+manifests: ## write deploy/ anew from what the charts render to, and what `make crds` does for the charts (needs Helm)
+	@scripts/bootstrap setup
+	@scripts/cluster-tools
+	$(BIN)/python -m mooring_lab.charts manifests
 
 cluster-tools: ## build etcd, the Kubernetes servers and kubectl once (7 minutes, needs Go), kept in .cache/cluster-tools
 	@scripts/cluster-tools

@@ -3,86 +3,14 @@
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from prometheus_client.core import Metric
-
-from mooring_node.agent.metrics import NodeCollector
-from mooring_node.balance.answer import Load
-from mooring_node.checks.verdict import Reason
-from mooring_node.ipvs.findings import Trouble
+from mooring_api.metric import HEAD, rows
+from mooring_node.agent.metric_names import NodeMetric
 from mooring_node.vrrp.faults import COOLING_NS, FaultReason
 from mooring_node.vrrp.group import RECHECK_NS
-from mooring_node.vrrp.lateness import BOUNDS_NS
 from mooring_node.vrrp.refusals import LOG_EVERY_NS, Refusal
 
 SECOND_NS = 1_000_000_000
-#: What Prometheus' text format adds to a family's name, by its type.
-_SUFFIXES = {"counter": "_total", "info": "_info"}
-#: An answer of the daemon with everything in it once, so that every metric family and label shows.
-EVERYTHING: Mapping[str, Any] = {
-    "vrrp": {
-        "lateness": {"counts": [0] * (len(BOUNDS_NS) + 1), "totalNs": 0},
-        "scheduling": "real-time",
-        "foreignRouters": [],
-        "maintenance": False,
-        "refused": [],
-    },
-    "agent": {
-        "version": "",
-        "configuration": {"generation": 1, "ageSeconds": 0, "problems": []},
-        "conflictsTotal": 0,
-        "balance": {"wanted": True, "runs": 1, "problems": [], "moreProblems": 0},
-        "api": {
-            "generation": 1,
-            "observedGeneration": 1,
-            "nodeConfig": {"connected": True},
-            "secrets": {"connected": True},
-            "watchRestarts": 0,
-            "statusWrites": {"written": 0, "conflict": 0, "failed": 0},
-            "credentials": [],
-        },
-    },
-    "checks": {
-        "targets": 1,
-        "probes": {
-            "boundsSeconds": [],
-            "durations": {"tcp": {"counts": [0], "totalSeconds": 0}},
-            "failures": [{"kind": "tcp", "reason": Reason.TIMEOUT, "count": 1}],
-            "withheld": 0,
-            "lateness": {"counts": [0], "totalSeconds": 0},
-        },
-        "ipvs": {"writes": 0, "refused": {Trouble.MISSING_MODULE.value: 1}, "drift": 0},
-        "portGuard": [{"address": "10.0.0.100", "mode": "refused", "packets": 0, "bytes": 0}],
-    },
-    "servers": [{"name": "shop/web:https", "family": "IPv4", "quorum": True}],
-    "loads": [
-        Load("shop/web:https", "10.0.0.100:443/TCP", ""),
-        Load("shop/web:https", "10.0.0.100:443/TCP", "10.9.0.1:8443"),
-    ],
-    "groups": [
-        {
-            "name": "web",
-            "virtualIP": "web",
-            "state": "Active",
-            "priority": 100,
-            "transitions": 1,
-            "heldAddresses": [],
-            "tracked": [{"server": "shop/web", "good": True}],
-            "members": [
-                {
-                    "name": "web",
-                    "advertsSent": 0,
-                    "releasesSent": 0,
-                    "advertsReceived": 0,
-                    "sendErrors": 0,
-                    "announcements": 0,
-                    "refused": [{"reason": Refusal.UNKNOWN_PEER, "source": "", "count": 1}],
-                }
-            ],
-        }
-    ],
-}
 
 
 def faults() -> str:
@@ -122,18 +50,13 @@ def metrics() -> str:
     """The page of the metrics, Markdown."""
     return _page(
         "Metrics",
-        "mooring_node/agent/metrics.py",
+        "mooring_node/agent/metric_names.py",
         "What each daemon serves at `http://127.0.0.1:9650/metrics` (`mooring-node run --metrics-address`). A group is"
-        " what shares one state: an instance, or the instances of one sync group.",
-        ("metric", "type", "labels", "meaning"),
-        (_metric(family) for family in NodeCollector(lambda: dict(EVERYTHING)).collect()),
+        " what shares one state: an instance, or the instances of one sync group. The operator's are"
+        " [beside its settings](operator.md#metrics). What `stable` and `beta` promise: [metrics](../metrics.md).",
+        HEAD,
+        rows(each.value for each in NodeMetric),
     )
-
-
-def _metric(family: Metric) -> tuple[str, str, str, str]:
-    labels = {label for sample in family.samples for label in sample.labels} - {"le"}
-    name = f"`{family.name}{_SUFFIXES.get(family.type, '')}`"
-    return name, family.type, ", ".join(f"`{label}`" for label in sorted(labels)), family.documentation
 
 
 def _page(title: str, source: str, text: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

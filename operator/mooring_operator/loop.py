@@ -135,7 +135,7 @@ class Loop(threading.Thread):
                 self._dirty_since = since
             return
         self.trouble = ""
-        self._metrics.problems.set(len(result.problems))
+        self._metrics.turned(result)
         with self._condition:
             self._turning_since = None
             if result.again_after_s is not None:

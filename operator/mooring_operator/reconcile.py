@@ -1,7 +1,7 @@
 """From what is known of the cluster to what is to be written: pure but for its memory."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from mooring_api.nodeconfig import NodeConfig
@@ -22,6 +22,7 @@ from mooring_operator.statuses import Statuses
 from mooring_operator.tell.judging import Judge
 from mooring_operator.tell.log_words import differences, overruled
 from mooring_operator.tell.news import news_of
+from mooring_operator.tell.readings import GroupReading
 from mooring_operator.tell.reports import Reports
 from mooring_operator.tell.scene import Scene
 from mooring_operator.tell.servers import news as server_news
@@ -47,6 +48,12 @@ class Result:
     """Which pods must be followed for it."""
     services: frozenset[str] = frozenset()
     """The Services whose endpoints must be followed for it, as `namespace/name`."""
+    groups: Mapping[str, tuple[GroupReading, ...]] = field(default_factory=dict)
+    """VirtualIP to how many nodes hold each of its groups."""
+    virtual_ips: Mapping[str, VirtualIPStatus] = field(default_factory=dict)
+    """The statuses as they are told now."""
+    virtual_servers: Mapping[str, VirtualServerStatus] = field(default_factory=dict)
+    """The same of VirtualServers, as `namespace/name`."""
 
 
 class Reconciler:
@@ -100,7 +107,7 @@ class Reconciler:
         stands = self._virtual_ips.stand(view, plan.statuses.keys() - unheard)
         told = self._judge.judge(scene, self._standings, stands, touched, now)
         statuses = {name: each.status for name, each in told.items()}
-        of_servers, times = self._tell_servers(view, scene, statuses, endpoints, now)
+        of_servers, servers, times = self._tell_servers(view, scene, statuses, endpoints, now)
         writes = (
             *self._specs(view, staged),
             *_leftovers(view, nodes | leaving.keys()),
@@ -109,13 +116,21 @@ class Reconciler:
         )
         times += [each.again_after_s for each in told.values() if each.again_after_s is not None]
         times += self._departed.again_after_s(leaving, now)
-        services = _services(snapshot)
-        return Result(writes, plan.problems, min(times, default=None), frozenset(asked.values()), services)
+        return Result(
+            writes,
+            plan.problems,
+            min(times, default=None),
+            frozenset(asked.values()),
+            _services(snapshot),
+            {name: each.groups for name, each in told.items()},
+            statuses,
+            servers,
+        )
 
     def _tell_servers(
         self, view: View, scene: Scene, statuses: Mapping[str, VirtualIPStatus], endpoints: Endpoints, now: datetime
-    ) -> tuple[tuple[Write, ...], list[float]]:
-        """What is to be written of VirtualServers, and when time alone may change it."""
+    ) -> tuple[tuple[Write, ...], Mapping[str, VirtualServerStatus], list[float]]:
+        """What is to be written of VirtualServers, what is told of each, and when time alone may change it."""
         # One whose endpoints are on their way is told of when they have come.
         listing = {key for key, plan in scene.plan.servers.items() if plan.kept and not plan.findings}
         keys = scene.plan.servers.keys() - (set() if endpoints.trouble else listing)
@@ -125,7 +140,7 @@ class Reconciler:
         standings = self._standings
         told, times = self._teller.tell(scene, statuses, standings, stands, generations, endpoints.trouble, now)
         found = {key: each.status for key, each in told.items()}
-        return tuple(self._virtual_servers.writes(view, stands, found)), times
+        return tuple(self._virtual_servers.writes(view, stands, found)), found, times
 
     def _hear(self, view: View) -> set[str]:
         """Read the NodeConfigs that changed, in the order in which they did; the nodes of which anything changed."""

@@ -4,7 +4,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mooring_operator.metrics import everything
+from mooring_api.metric import HEAD, rows
+from mooring_operator.metric_names import OperatorMetric
 from mooring_operator.settings import Settings, table
 from mooring_operator.tell.event_budget import NAMESPACE, WINDOW_S
 from mooring_operator.tell.held import REPORT_S
@@ -101,8 +102,8 @@ def operator() -> str:
     lines = [
         "# The operator's settings and metrics",
         "",
-        "<!-- Generated from mooring_operator/settings.py and metrics.py by `python -m mooring_operator.reference`;"
-        " do not edit. -->",
+        "<!-- Generated from mooring_operator/settings.py and metric_names.py by"
+        " `python -m mooring_operator.reference`; do not edit. -->",
         "",
         "## Settings",
         "",
@@ -112,9 +113,10 @@ def operator() -> str:
         "",
         "## Metrics",
         "",
-        f"At `http://POD:{Settings().metrics_address.port}/metrics`, for Prometheus.",
+        f"At `http://POD:{Settings().metrics_address.port}/metrics`, for Prometheus. What `stable` and `beta` promise:"
+        " [metrics](../metrics.md).",
         "",
-        *_table(("metric", "type", "labels", "meaning"), _metrics()),
+        *_table(HEAD, rows(each.value for each in OperatorMetric)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -122,13 +124,6 @@ def operator() -> str:
 def _settings() -> Iterator[tuple[str, str, str, str]]:
     for flag, variable, default, meaning in table():
         yield f"`{flag}`", f"`{variable}`", f"`{default}`" if default else "", meaning
-
-
-def _metrics() -> Iterator[tuple[str, str, str, str]]:
-    for family in everything().registry.collect():
-        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
-        name = f"`{family.name}{'_total' if family.type == 'counter' else ''}`"
-        yield name, family.type, ", ".join(f"`{label}`" for label in sorted(labels)), family.documentation
 
 
 PAGES: Mapping[str, Callable[[], str]] = {"conditions": conditions, "operator": operator}

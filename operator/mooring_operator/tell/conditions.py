@@ -11,6 +11,7 @@ from mooring_api.virtualip import Condition, ConditionStatus, VirtualIPStatus
 from mooring_operator.tell.held import held, patience_s, summary_of, verdicts_on, with_holder
 from mooring_operator.tell.past import SILENCE_S, Past
 from mooring_operator.tell.programmed import Judged, programmed
+from mooring_operator.tell.readings import GroupReading, group_readings
 from mooring_operator.tell.reasons import ConditionType, Reason
 from mooring_operator.tell.scene import Scene
 
@@ -26,6 +27,8 @@ class Told:
 
     status: VirtualIPStatus
     again_after_s: float | None = None
+    groups: tuple[GroupReading, ...] = ()
+    """How many nodes hold each group, for the metrics: a status names one holder, and none where there are two."""
 
 
 def status_of(scene: Scene, name: str, before: VirtualIPStatus | None, now: datetime) -> Told:
@@ -58,7 +61,8 @@ def status_of(scene: Scene, name: str, before: VirtualIPStatus | None, now: date
         holder_summary=summary_of(groups),
         groups=groups,
     )
-    return Told(status, min((s for s in (silence_s, election_s) if s is not None), default=None))
+    again_after_s = min((s for s in (silence_s, election_s) if s is not None), default=None)
+    return Told(status, again_after_s, group_readings(groups, verdicts))
 
 
 def _patient(found: Judged, past: Past) -> tuple[Judged, float | None]:

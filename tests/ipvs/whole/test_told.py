@@ -34,7 +34,7 @@ def scrape(node: Any) -> dict[tuple[Any, ...], float]:
 def test_the_kernel_s_counters_are_metrics(bench: Any, plan: Any) -> None:
     bench.start(plan(addresses=(ADDRESS,)))
     holder = bench.lab.nodes[0]
-    service = (("server", "web/web:http-v4"), ("service", SERVICE))
+    service = (("server", "web/web:http-v4"), ("virtual_service", SERVICE))
     # Until the requests of the start are all counted.
     time.sleep(COUNTED_SECONDS)
     before = scrape(holder)

@@ -32,27 +32,29 @@ def scrape(node):
 def test_the_values_are_those_of_the_instance(bench, instance_of):
     bench.pair(virtualIP="shop")
     label = (("group", "web"), ("virtual_ip", "shop"))
-    one = ("instance", "web")
+    one = (*label, ("vrrp_instance", "web"))
     active, backup = scrape(bench.a), scrape(bench.b)
     assert (active["mooring_vrrp_up",], backup["mooring_vrrp_up",]) == (1, 1)
     assert (active["mooring_vrrp_state", *label], backup["mooring_vrrp_state", *label]) == (2, 1)
+    # The holder knows itself; the other hears it.
+    assert (active["mooring_vrrp_active_heard", *label], backup["mooring_vrrp_active_heard", *label]) == (1, 1)
     assert (active["mooring_vrrp_priority", *label], backup["mooring_vrrp_priority", *label]) == (150, 100)
     assert (active["mooring_addresses_held", *label], backup["mooring_addresses_held", *label]) == (1, 0)
     assert (active["mooring_vrrp_transitions_total", *label], backup["mooring_vrrp_transitions_total", *label]) == (
         2,
         1,
     )
-    assert active["mooring_announcements_sent_total", one] > 0
+    assert active["mooring_announcements_sent_total", *one] > 0
     assert active["mooring_vrrp_lateness_seconds_count",] > 0
     assert active["mooring_configuration_generation",] == 1
     assert active["mooring_configuration_problems",] == 0
     assert active["mooring_address_conflicts_total",] == 0
-    received = ("mooring_vrrp_adverts_received_total", one)
+    received = ("mooring_vrrp_adverts_received_total", *one)
     bench.wait(lambda: scrape(bench.b)[received] > backup[received], "received adverts to grow")
-    assert scrape(bench.a)["mooring_vrrp_adverts_sent_total", one] > active["mooring_vrrp_adverts_sent_total", one]
+    assert scrape(bench.a)["mooring_vrrp_adverts_sent_total", *one] > active["mooring_vrrp_adverts_sent_total", *one]
     # Somebody whom b does not expect: refused, and counted by reason.
     bench.reload(bench.b, instance_of(virtualIP="shop", transport={"peers": ["10.0.0.99"], "source": bench.b.address}))
-    refused = ("mooring_vrrp_adverts_refused_total", one, ("reason", "UnknownPeer"))
+    refused = ("mooring_vrrp_adverts_refused_total", *sorted((*one, ("reason", "UnknownPeer"))))
     bench.wait(lambda: scrape(bench.b).get(refused), "refused adverts to be counted")
     assert scrape(bench.b)["mooring_configuration_generation",] == 2
 

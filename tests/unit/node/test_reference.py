@@ -3,11 +3,8 @@
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
-from mooring_node.agent.metrics import NodeCollector
-from mooring_node.reference import EVERYTHING, PAGES, main
+from mooring_node.reference import PAGES, main
 from mooring_node.vrrp.faults import FaultReason
 from mooring_node.vrrp.refusals import Refusal
 
@@ -36,20 +33,6 @@ def test_each_reason_has_a_row() -> None:
         text = PAGES[page]()
         for reason in reasons:
             assert text.count(f"| `{reason}` |") == 1, reason
-
-
-def test_metrics_have_the_names_that_prometheus_reads() -> None:
-    """The suffixes come from the text format, so they are compared with it, not with our own table."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(NodeCollector(lambda: dict(EVERYTHING)))
-    scraped = {
-        sample.name.removesuffix("_bucket")
-        for family in text_string_to_metric_families(generate_latest(registry).decode())
-        for sample in family.samples
-        if not sample.name.endswith(("_count", "_sum"))
-    }
-    shown = {line.split("`")[1] for line in PAGES["metrics"]().splitlines() if line.startswith("| `")}
-    assert shown == scraped
 
 
 def test_writes_into_the_folder_that_is_named(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mooring_operator.reference import PAGES, conditions, main, operator
+from mooring_operator.reference import PAGES, conditions, main
 from mooring_operator.tell.reasons import EVENTS, REASONS, Reason
 from mooring_operator.tell.server_reasons import SERVER_EVENTS, SERVER_REASONS, ServerReason
 
@@ -54,9 +54,3 @@ def test_each_event_has_a_row(kind, events):
 def test_writes_into_the_folder_that_is_named(tmp_path):
     assert main([str(tmp_path)]) == 0
     assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(PAGES)
-
-
-def test_each_metric_of_the_operator_has_a_row_with_its_labels():
-    rows = {line.split("`")[1]: line for line in operator().splitlines() if line.startswith("| `mooring_operator")}
-    assert len(rows) > 10
-    assert "`kind`, `result`, `verb`" in rows["mooring_operator_writes_total"]

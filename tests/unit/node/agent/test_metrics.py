@@ -33,6 +33,7 @@ ANSWER: dict[str, Any] = {
             "priority": 150,
             "transitions": 3,
             "heldAddresses": ["10.0.0.100/24", "10.0.0.101/24"],
+            "activeHeard": True,
             "members": [MEMBER],
         }
     ],
@@ -64,10 +65,12 @@ def scrape(answer: dict[str, Any]) -> dict[tuple[str, tuple[tuple[str, str], ...
 
 def test_each_family_has_its_value() -> None:
     found = scrape(ANSWER)
-    group, instance = (("group", "web-0"), ("virtual_ip", "")), (("instance", "web-0"),)
+    group = (("group", "web-0"), ("virtual_ip", ""))
+    instance = (*group, ("vrrp_instance", "web-0"))
     expected = {
         ("mooring_vrrp_up", ()): 1,
         ("mooring_vrrp_state", group): 2,
+        ("mooring_vrrp_active_heard", group): 1,
         ("mooring_vrrp_priority", group): 150,
         ("mooring_vrrp_transitions_total", group): 3,
         ("mooring_addresses_held", group): 2,
@@ -76,9 +79,12 @@ def test_each_family_has_its_value() -> None:
         ("mooring_vrrp_adverts_received_total", instance): 5,
         ("mooring_vrrp_send_errors_total", instance): 2,
         ("mooring_announcements_sent_total", instance): 44,
-        ("mooring_vrrp_adverts_refused_total", (*instance, ("reason", "WrongPassword"))): 7,
-        ("mooring_vrrp_adverts_refused_total", (*instance, ("reason", "TooShort"))): 1,
-        ("mooring_vrrp_adverts_refused_total", (("instance", ""), ("reason", "UnknownVirtualRouter"))): 6,
+        ("mooring_vrrp_adverts_refused_total", _refused(group, "web-0", "WrongPassword")): 7,
+        ("mooring_vrrp_adverts_refused_total", _refused(group, "web-0", "TooShort")): 1,
+        (
+            "mooring_vrrp_adverts_refused_total",
+            _refused((("group", ""), ("virtual_ip", "")), "", "UnknownVirtualRouter"),
+        ): 6,
         ("mooring_vrrp_scheduling", ()): 1,
         ("mooring_foreign_routers", ()): 2,
         ("mooring_maintenance", ()): 1,
@@ -86,11 +92,15 @@ def test_each_family_has_its_value() -> None:
         ("mooring_configuration_age_seconds", ()): 17,
         ("mooring_configuration_problems", ()): 2,
         ("mooring_address_conflicts_total", ()): 9,
-        ("mooring_node_info", (("version", "0.1.0"),)): 1,
+        ("mooring_node_info", (("node_name", ""), ("version", "0.1.0"))): 1,
     }
     assert {key: found.get(key) for key in expected} == expected
     # Sources are not labels: whoever invents addresses must not make time series.
     assert not any(name == "source" for _, labels in found for name, _ in labels)
+
+
+def _refused(group: tuple[tuple[str, str], ...], instance: str, reason: str) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((*group, ("vrrp_instance", instance), ("reason", reason))))
 
 
 def test_the_way_to_the_api_is_told_where_there_is_one() -> None:
@@ -99,6 +109,7 @@ def test_the_way_to_the_api_is_told_where_there_is_one() -> None:
     )
     answer = copy.deepcopy(ANSWER)
     answer["agent"]["api"] = {
+        "node": "lb-1",
         "generation": 8,
         "observedGeneration": 7,
         "nodeConfig": {"connected": True},
@@ -119,6 +130,7 @@ def test_the_way_to_the_api_is_told_where_there_is_one() -> None:
         ("mooring_nodeconfig_generation", ()): 8,
         ("mooring_nodeconfig_observed_generation", ()): 7,
         ("mooring_credentials_missing", ()): 1,
+        ("mooring_node_info", (("node_name", "lb-1"), ("version", "0.1.0"))): 1,
     }
     assert {key: found.get(key) for key in expected} == expected
     answer["agent"]["api"] |= {"generation": None, "observedGeneration": None}

@@ -1,9 +1,9 @@
 """The shared memory between the daemon's processes: a few numbers that outlive a process that dies.
 
-The supervisor makes it before it forks; children write their progress, the VRRP process also what a
-successor needs to adopt its addresses, the checks process since when its results are not looked after. Each slot
-has one writer at a time; a reader may see a slot in the middle of a write, which it would notice by a time that is
-not plausible, at worst once.
+The supervisor makes it before it forks; children write their progress, the VRRP process also what a successor needs
+to adopt its addresses, the checks process since when its results are not looked after, the supervisor until when
+nothing may be held here. Each slot has one writer at a time; a reader may see a slot in the middle of a write, which
+it would notice by a time that is not plausible, at worst once.
 """
 
 import mmap
@@ -13,13 +13,14 @@ from typing import Self
 
 _CHILDREN = 3
 _RESULTS = _CHILDREN
+_APART = _CHILDREN + 1
 #: Twice what a configuration may have: while it is replaced, its groups keep their slots and the new ones take theirs.
 _GROUPS = 2048
 #: Names of groups are at most 80 bytes long.
 _KEY_BYTES = 80
 _PROGRESS = struct.Struct("=q")
 _SLOT = struct.Struct(f"={_KEY_BYTES}sqq")
-_SLOTS_AT = (_CHILDREN + 1) * _PROGRESS.size
+_SLOTS_AT = (_CHILDREN + 2) * _PROGRESS.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,14 @@ class Board:
     def vouched_ns(self) -> int:
         """When it last said so; 0: never."""
         return self.last_progress(_RESULTS)
+
+    def stay_apart(self, until_ns: int) -> None:
+        """The supervisor says that until then everything is to be handed over, and nothing taken."""
+        _PROGRESS.pack_into(self._memory, _APART * _PROGRESS.size, until_ns)
+
+    def apart_until_ns(self) -> int:
+        """Until when; 0: nobody said so."""
+        return self.last_progress(_APART)
 
     def slot(self, group: str) -> Slot:
         """The group's slot, taken if it has none; LookupError when all are taken."""

@@ -26,6 +26,7 @@ SECOND_NS = 1_000_000_000
 REAL_TIME_PRIORITY = 50
 #: A predecessor that is still handing over holds the lock for no longer than this.
 LOCK_PATIENCE_S = 30.0
+PROC_SYS_NET = Path("/proc/sys/net")
 VRRP_STALL_NS = 3 * SECOND_NS
 AGENT_STALL_NS = 60 * SECOND_NS
 CHECKS_STALL_NS = 30 * SECOND_NS
@@ -81,11 +82,13 @@ def run(
     priority: int = REAL_TIME_PRIORITY,
     checks_only: bool = False,
     scripts: Path | None = None,
+    sys_net: Path = PROC_SYS_NET,
 ) -> int:
     """Everything from the lock to the last undone setting; the exit code.
 
     With `checks_only` there is no VRRP process: nothing is held, and what is balanced is balanced all the same.
-    `scripts` is the folder of the programs for checks and notifications, None: where it is by default.
+    `scripts` is the folder of the programs for checks and notifications, None: where it is by default. `sys_net` is
+    where the kernel's settings of the network are written.
     """
     state.create()
     lock = take_lock(state, log)
@@ -93,7 +96,7 @@ def run(
     board = Board()
     _undo_what_is_left(state, board, ledger, log)
     # All of them are kept, also those that are not run: a channel whose other end is closed is readable for ever.
-    everything, channels = _plan(state, board, agent_run, priority, scripts)
+    everything, channels = _plan(state, board, agent_run, priority, scripts, sys_net)
     duties = tuple(duty for duty in everything if not (checks_only and duty.number is ChildNumber.VRRP))
 
     def undo() -> None:
@@ -107,7 +110,7 @@ def run(
     gc.disable()
     code = Supervisor(state, board, duties, channels, undo, log).run()
     if not keeping(state, board):
-        _clear_away(state, log)
+        _clear_away(state, log, sys_net)
     _finish(state, board, ledger)
     os.close(lock[0])
     lock[1].close()
@@ -135,7 +138,7 @@ def _undo_what_is_left(state: StateFolder, board: Board, ledger: Ledger, log: Lo
 
 
 def _plan(
-    state: StateFolder, board: Board, agent_run: AgentRun, priority: int, scripts: Path | None
+    state: StateFolder, board: Board, agent_run: AgentRun, priority: int, scripts: Path | None, sys_net: Path
 ) -> tuple[tuple[Duty, ...], dict[ChildNumber, Channel]]:
     """What each child does, and the supervisor's channel to it."""
     to_vrrp, vrrp_supervisor = Channel.pair()
@@ -158,7 +161,8 @@ def _plan(
 
         # When the supervisor has died this channel ends with the VRRP process, and our tables after it.
         vrrp_checks.close()
-        run_checks(state, board, int(ChildNumber.CHECKS), (checks_supervisor, checks_agent, checks_vrrp), scripts)
+        channels = (checks_supervisor, checks_agent, checks_vrrp)
+        run_checks(state, board, int(ChildNumber.CHECKS), channels, scripts, sys_net)
 
     def balances() -> bool:
         # By what is on disk, so that no lost message and no crash can make it forget to start or to clear away.
@@ -185,7 +189,7 @@ def run_vrrp(
     """The VRRP process, from its rights to its end."""
     process = Process(board, int(ChildNumber.VRRP), supervisor, agent, checks, state.accepted, state.balance)
     signal.signal(signal.SIGTERM, lambda *_: process.ask_to_stop())
-    process.maintenance = state.maintenance.exists()
+    process.apart.maintenance = state.maintenance.exists()
     scheduling = real_time(priority) if priority else Scheduling.NORMAL
     process.facts = {"pid": os.getpid(), "scheduling": scheduling.value, "memoryLocked": lock_memory()}
     if priority and scheduling is not Scheduling.REAL_TIME:
@@ -208,12 +212,12 @@ def run_vrrp(
     process.run()
 
 
-def _clear_away(state: StateFolder, log: Log) -> None:
+def _clear_away(state: StateFolder, log: Log, sys_net: Path) -> None:
     """What a checks process left that was killed while it ended."""
     if state.balancing.exists():
         from mooring_node.balance.clearing import clear_away
 
-        for words in clear_away(state):
+        for words in clear_away(state, sys_net):
             log.write("error", f"left behind: {words}")
 
 

@@ -79,11 +79,19 @@ def _wrong(reply: dict[str, Any]) -> list[str]:
         lines.append(f"! and {configuration['moreProblems']} more; the log has them")
     lines += status_servers.wrong(reply["agent"].get("balance") or {})
     lines += _wrong_with_api(reply["agent"].get("api") or {})
-    for name in reply["silent"]:
-        lines.append(f"! the {name} process did not answer in time")
+    lines += _wrong_with_processes(reply)
+    return [*lines, ""] if lines else lines
+
+
+def _wrong_with_processes(reply: dict[str, Any]) -> list[str]:
+    lines = []
+    if reply.get("apartSeconds"):
+        left = _duration(reply["apartSeconds"])
+        lines.append(f"! everything is handed over (hand-over); it takes part again in {left}, unless it is ended")
+    lines += [f"! the {name} process did not answer in time" for name in reply["silent"]]
     if reply["vrrp"].get("scheduling", "real-time") != "real-time":
         lines.append("! real-time priority was refused: grant CAP_SYS_NICE")
-    return [*lines, ""] if lines else lines
+    return lines
 
 
 def _wrong_with_api(api: dict[str, Any]) -> list[str]:

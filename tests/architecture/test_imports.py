@@ -62,6 +62,7 @@ SHELLS = {
     "mooring_node.kernel.process",
     "mooring_node.kernel.rtnetlink",
     "mooring_node.kernel.tunnels",
+    "mooring_node.vrrp.breath",
     "mooring_node.vrrp.group",
     "mooring_node.vrrp.holdings",
     "mooring_node.vrrp.member",

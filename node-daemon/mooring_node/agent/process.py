@@ -228,12 +228,20 @@ class Agent:
                 self._reload()
             elif message.get("do") == "snapshot":
                 self._supervisor.send({"agent": self._about(), "id": message.get("id")})
+            elif message.get("do") == "ready":
+                self._supervisor.send(self._ready() | {"id": message.get("id")})
 
     def _reload(self) -> None:
         if isinstance(self._options.source, Path):
             self._load(self._options.source)
         elif self._upstream is not None:
             self._upstream.accept()
+
+    def _ready(self) -> dict[str, Any]:
+        """What is still waited for, and whether it is known that there is nothing to run."""
+        nothing = self._upstream is not None and self._running.runtime is None and self._upstream.nothing_there
+        waits = "" if nothing else self._running.waits
+        return {"ready": "agent", "nothing": nothing, "waits": waits}
 
     def _about(self) -> dict[str, Any]:
         runtime, problems = self._running.runtime, self._running.outcome.problems

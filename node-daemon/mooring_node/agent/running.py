@@ -94,6 +94,17 @@ class Running:
         return self.runtime is None or (self._spoken and self._balancing.settled)
 
     @property
+    def waits(self) -> str:
+        """What keeps the processes from running what is to run, in words; empty: nothing."""
+        if self.runtime is None:
+            return "no configuration was read yet, and there is no last good one"
+        if not self._spoken:
+            return f"the VRRP process has not taken up configuration {self.runtime.generation}"
+        if not self._balancing.settled or self._balancing.silent:
+            return "the checks process has not taken up what is balanced"
+        return ""
+
+    @property
     def _spoken(self) -> bool:
         """Whether the VRRP process runs what it is to run; where there is none, it does."""
         runtime = self.runtime

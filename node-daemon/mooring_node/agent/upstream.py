@@ -154,6 +154,11 @@ class Upstream:
         self._begin()
 
     @property
+    def nothing_there(self) -> bool:
+        """Whether the server has said that there is no NodeConfig for this node."""
+        return bool(self._absence)
+
+    @property
     def node(self) -> str:
         return self._identity.node
 

@@ -170,20 +170,31 @@ class ScriptPrograms:
 
 
 def run_checks(
-    state: StateFolder, board: Board, child: int, channels: tuple[Channel, Channel, Channel], folder: Path | None
+    state: StateFolder,
+    board: Board,
+    child: int,
+    channels: tuple[Channel, Channel, Channel],
+    folder: Path | None,
+    sys_net: Path,
 ) -> None:
     """The checks process, from its limits to its end.
 
-    `channels`: supervisor, agent, VRRP process. `folder` has the scripts, None: where they are by default.
+    `channels`: supervisor, agent, VRRP process. `folder` has the scripts, None: where they are by default. `sys_net` is
+    where the kernel's settings of the network are written.
     """
     bound_memory(MOST_MEMORY)
     allow_descriptors()
     gc.freeze()
-    asyncio.run(_run(state, board, child, channels, Scripts(folder or DEFAULT_FOLDER)))
+    asyncio.run(_run(state, board, child, channels, Scripts(folder or DEFAULT_FOLDER), sys_net))
 
 
 async def _run(
-    state: StateFolder, board: Board, child: int, channels: tuple[Channel, Channel, Channel], scripts: Scripts
+    state: StateFolder,
+    board: Board,
+    child: int,
+    channels: tuple[Channel, Channel, Channel],
+    scripts: Scripts,
+    sys_net: Path,
 ) -> None:
     agent = channels[1]
 
@@ -192,7 +203,7 @@ async def _run(
 
     with Ipvs() as ipvs:
         tables = KernelTables(ipvs, Owned(state.ipvs_owned))
-        rules = Rules(Forwarding(state.forwarding, log))
+        rules = Rules(Forwarding(state.forwarding, log, sys_net=sys_net))
         known = Known(tables, rules)
 
         def checker(

@@ -26,12 +26,19 @@ PATH = "spec.backendAddresses[{}]"
 
 
 class Host:
-    """`log` takes a level and a sentence."""
+    """`log` takes a level and a sentence; `sys_net` is where settings are written."""
 
-    def __init__(self, rtnetlink: Rtnetlink, ledger: ForwardingLedger, log: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        rtnetlink: Rtnetlink,
+        ledger: ForwardingLedger,
+        log: Callable[[str, str], None],
+        sys_net: Path = sysctls.PROC_SYS_NET,
+    ) -> None:
         self._rtnetlink = rtnetlink
         self._ledger = ledger
         self._log = log
+        self._sys_net = sys_net
         self._decapsulation = Decapsulation(rtnetlink)
         self._told: frozenset[str] = frozenset()
 
@@ -71,7 +78,7 @@ class Host:
         self._ledger.write(replace(now, made=now.made & links.keys() | made))
         safe = addresses - _spoken_of(config, speaking)
         problems += _refused(config, Holding(self._rtnetlink, self._rtnetlink.links()).add(safe))
-        problems += [*_write(config), *_not_routing(config)]
+        problems += [*_write(config, self._sys_net), *_not_routing(config)]
         return tuple(sorted(set(problems)))
 
     def note_rules(self, *, there: bool) -> None:
@@ -121,7 +128,7 @@ class Host:
             ports=before.ports - now.ports,
         )
         if not gone.empty:
-            take_away(self._rtnetlink, gone)
+            take_away(self._rtnetlink, gone, self._sys_net)
 
     def _set(self, settings: Iterable[LedgerSetting], links: Mapping[str, Link]) -> Mapping[str, str]:
         """The interfaces whose settings were refused, with the reason."""
@@ -226,17 +233,17 @@ def _sysctls(config: BalanceConfig, before: Entries) -> frozenset[LedgerSysctl]:
     return frozenset(found)
 
 
-def _write(config: BalanceConfig) -> Iterator[Problem]:
+def _write(config: BalanceConfig, sys_net: Path) -> Iterator[Problem]:
     for need in wanted.sysctls(config):
         value = sysctls.read(need.path)
         if value == need.value:
             continue
-        refused = sysctls.write(need.path, need.value)
+        refused = sysctls.write(need.path, need.value, sys_net)
         if refused is None:
             continue
         name = sysctls.dotted(need.path)
         if not refused.missing:
-            remedy = f"set it on the node ({name}={need.value}), or mount its /proc/sys/net (docs/node-daemon.md)"
+            remedy = f"set it on the node ({name}={need.value}), or mount its /proc/sys/net and name it by --sys-net"
             message = f"{name} is {value} and must be {need.value} for {need.purpose}: {refused.words}; {remedy}"
         elif Path(sysctls.PROC_SYS, need.path).parent.is_dir():
             message = f"this kernel knows no {name}, which {need.purpose} needs; use one that has it"

@@ -14,6 +14,7 @@ from mooring_node.forwarding.ledger import ForwardingLedger
 from mooring_node.forwarding.nfnetlink import INET, NfTables, TableMarker
 from mooring_node.forwarding.problem import Problem
 from mooring_node.forwarding.rules import REMOVE, TABLE, ruleset
+from mooring_node.forwarding.sysctls import PROC_SYS_NET
 from mooring_node.forwarding.undo import undo_all
 from mooring_node.kernel.rtnetlink import AddressGone, Change, LinkChanged, LinkGone, Monitor, Overrun, Rtnetlink
 
@@ -29,20 +30,24 @@ class Forwarding:
     """Runs in the checks process. Nothing is raised: what does not work is a problem, and is tried again.
 
     `ledger` is a file of its own. What an earlier process left is taken over where it is still wanted, so a restart
-    takes no address from lo and no rule away. `log` takes a level and a sentence.
+    takes no address from lo and no rule away. `log` takes a level and a sentence. `sys_net` is where settings are
+    written.
     """
 
-    def __init__(self, ledger: Path, log: Callable[[str, str], None], *, program: str = "nft") -> None:
+    def __init__(
+        self, ledger: Path, log: Callable[[str, str], None], *, program: str = "nft", sys_net: Path = PROC_SYS_NET
+    ) -> None:
         self._path = ledger
         self._log = log
         self._program = program
+        self._sys_net = sys_net
         self._rtnetlink = Rtnetlink()
         self._monitor = Monitor()
         self._nftables: NfTables | None = None
         with contextlib.suppress(OSError):
             self._nftables = NfTables()
         self._ledger = ForwardingLedger(ledger)
-        self._host = Host(self._rtnetlink, self._ledger, log)
+        self._host = Host(self._rtnetlink, self._ledger, log, sys_net)
         self._lock = asyncio.Lock()
         self._config = BalanceConfig(generation=0)
         self._applied: str | None = None
@@ -94,7 +99,7 @@ class Forwarding:
         """Take away all that was set (`undo`), or leave it to the next process."""
         async with self._lock:
             if undo:
-                for words in await asyncio.to_thread(undo_all, self._path):
+                for words in await asyncio.to_thread(undo_all, self._path, self._sys_net):
                     self._log("error", words)
             self._rtnetlink.close()
             self._monitor.close()

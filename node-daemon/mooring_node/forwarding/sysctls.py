@@ -1,4 +1,8 @@
-"""Kernel settings under /proc/sys (shell)."""
+"""Kernel settings of the network (shell).
+
+A container reads them in its own /proc/sys, and writes them elsewhere: runtimes mount that read-only, and refuse a
+mount of the node's at a place below /proc.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,6 +10,7 @@ from pathlib import Path
 from mooring_node.forwarding.ledger import LedgerSysctl
 
 PROC_SYS = Path("/proc/sys")
+PROC_SYS_NET = PROC_SYS / "net"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +27,18 @@ def dotted(path: str) -> str:
     return path.replace("/", ".")
 
 
-def read(path: str, root: Path = PROC_SYS) -> str | None:
+def read(path: str, sys_net: Path = PROC_SYS_NET) -> str | None:
     """Its value; None where the kernel has no such setting (now)."""
     try:
-        return (root / path).read_text().strip()
+        return _file(path, sys_net).read_text().strip()
     except OSError:
         return None
 
 
-def write(path: str, value: str, root: Path = PROC_SYS) -> Refused | None:
+def write(path: str, value: str, sys_net: Path = PROC_SYS_NET) -> Refused | None:
     """None when it is written."""
     try:
-        (root / path).write_text(value)
+        _file(path, sys_net).write_text(value)
     except FileNotFoundError:
         return Refused(path, missing=True, words="there is no such setting")
     except OSError as error:
@@ -41,11 +46,16 @@ def write(path: str, value: str, root: Path = PROC_SYS) -> Refused | None:
     return None
 
 
-def undo(sysctls: frozenset[LedgerSysctl], root: Path = PROC_SYS) -> frozenset[LedgerSysctl]:
+def undo(sysctls: frozenset[LedgerSysctl], sys_net: Path = PROC_SYS_NET) -> frozenset[LedgerSysctl]:
     """Put settings back that still have our value; those that were refused."""
     refused = [
         each
         for each in sysctls
-        if read(each.path, root) == each.ours and each.before != each.ours and write(each.path, each.before, root)
+        if read(each.path, sys_net) == each.ours and each.before != each.ours and write(each.path, each.before, sys_net)
     ]
     return frozenset(refused)
+
+
+def _file(path: str, sys_net: Path) -> Path:
+    """Where it is; the paths of ours, as below /proc/sys, all begin with `net/`."""
+    return sys_net / path.removeprefix("net/")

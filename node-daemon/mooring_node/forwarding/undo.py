@@ -10,6 +10,7 @@ from mooring_node.forwarding.fou import Fou
 from mooring_node.forwarding.holding import Holding
 from mooring_node.forwarding.ledger import Entries, ForwardingLedger, LedgerSysctl
 from mooring_node.forwarding.rules import REMOVE
+from mooring_node.forwarding.sysctls import PROC_SYS_NET
 from mooring_node.kernel.rtnetlink import Rtnetlink
 from mooring_node.kernel.tunnels import remove_batch, up_batch
 from mooring_node.ledger import undo_settings
@@ -18,7 +19,7 @@ KUBE_PROXY_INTERFACE = "kube-ipvs0"
 NFT_TIME_LIMIT_S = 10.0
 
 
-def undo_all(path: Path) -> tuple[str, ...]:
+def undo_all(path: Path, sys_net: Path = PROC_SYS_NET) -> tuple[str, ...]:
     """Take away everything that the ledger at `path` names; what could not be, in words. Nothing is raised."""
     ledger = ForwardingLedger(path)
     entries = ledger.read()
@@ -29,14 +30,14 @@ def undo_all(path: Path) -> tuple[str, ...]:
         failures.append(f"the nftables table inet mooring is still there: {words}")
     try:
         with Rtnetlink() as rtnetlink:
-            take_away(rtnetlink, entries)
+            take_away(rtnetlink, entries, sys_net)
         ledger.write(Entries(rules=bool(failures)))
     except OSError as error:
         failures.append(f"what forwarding had set could not be taken away: {error}")
     return tuple(failures)
 
 
-def take_away(rtnetlink: Rtnetlink, entries: Entries) -> None:
+def take_away(rtnetlink: Rtnetlink, entries: Entries, sys_net: Path = PROC_SYS_NET) -> None:
     """Addresses before the settings that keep ARP silent about them; links after what unwraps into them."""
     links = rtnetlink.links()
     Holding(rtnetlink, links).remove(entries.addresses)
@@ -49,7 +50,7 @@ def take_away(rtnetlink: Rtnetlink, entries: Entries) -> None:
     for name in sorted(entries.raised & by_name.keys() - entries.made):
         rtnetlink.apply(up_batch(by_name[name], up=False))
     undo_settings(rtnetlink, entries.settings)
-    sysctls.undo(_unclaimed(entries.sysctls, kube_proxy=KUBE_PROXY_INTERFACE in by_name))
+    sysctls.undo(_unclaimed(entries.sysctls, kube_proxy=KUBE_PROXY_INTERFACE in by_name), sys_net)
 
 
 def _unclaimed(entries: frozenset[LedgerSysctl], *, kube_proxy: bool) -> frozenset[LedgerSysctl]:

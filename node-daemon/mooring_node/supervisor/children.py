@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from mooring_node.kernel.process import die_with_parent, set_name
+from mooring_node.supervisor.liveness import Life
 
 SECOND_NS = 1_000_000_000
 #: A child that lived this long has its failures forgotten.
@@ -51,6 +52,9 @@ class Child:
         self.start_at_ns: int | None = 0
         self.last_exit = ""
         self._quick_deaths = 0
+        self._killed_ns: int | None = None
+        self._failing_ns = 0
+        """When the first of the quick deaths was."""
 
     @property
     def running(self) -> bool:
@@ -71,8 +75,10 @@ class Child:
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
 
-    def kill(self) -> None:
+    def kill(self, now: int) -> None:
+        """A second time too: where it is stuck in the kernel, nothing is lost by it."""
         signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        self._killed_ns = now if self._killed_ns is None else self._killed_ns
 
     def terminate(self) -> None:
         signal.pidfd_send_signal(self.pidfd, signal.SIGTERM)
@@ -81,7 +87,7 @@ class Child:
         """Collect the dead child and plan the next start; its exit code (negative: the signal)."""
         _, status = os.waitpid(self.pid, 0)
         os.close(self.pidfd)
-        self.pid, self.pidfd = 0, -1
+        self.pid, self.pidfd, self._killed_ns = 0, -1, None
         code = os.waitstatus_to_exitcode(status)
         self.last_exit = f"signal {-code}" if code < 0 else f"exit code {code}"
         if code == 0 and not self.duty.wanted():
@@ -89,6 +95,7 @@ class Child:
             self._quick_deaths, self.restarts, self.start_at_ns = 0, 0, now
             return code
         self._quick_deaths = 0 if now - self.started_ns > GOOD_LIFE_NS else self._quick_deaths + 1
+        self._failing_ns = now if self._quick_deaths == 1 else self._failing_ns
         # The first death is answered at once: a VRRP process that is back within 3 intervals keeps its role.
         wait = 0 if self._quick_deaths <= 1 else min(FIRST_WAIT_NS << (self._quick_deaths - 2), LONGEST_WAIT_NS)
         self.start_at_ns = now + wait
@@ -98,6 +105,18 @@ class Child:
     @property
     def dies_often(self) -> bool:
         return self._quick_deaths >= 2
+
+    def life(self, now: int, progress_ns: int) -> Life:
+        """How it does, by when it last said that it goes on."""
+        recovered = self.running and now - self.started_ns > GOOD_LIFE_NS
+        return Life(
+            self.duty.name,
+            vital=self.duty.number is ChildNumber.VRRP,
+            stall_ns=self.duty.stall_ns,
+            idle_ns=now - progress_ns if self.running else None,
+            killed_for_ns=None if self._killed_ns is None else now - self._killed_ns,
+            failing_for_ns=now - self._failing_ns if self.dies_often and not recovered else None,
+        )
 
 
 def _be_child(duty: Duty, *, restarted: bool, parent: int) -> None:

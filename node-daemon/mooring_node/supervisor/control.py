@@ -1,4 +1,7 @@
-"""The local socket: a person on the node asks here, without any API. One JSON line in, one out."""
+"""The local socket: a person on the node asks here, without any API. One JSON line in, one line out.
+
+That is JSON too, but for the probes, whose clients must not spend on imports.
+"""
 
 import contextlib
 import json
@@ -49,10 +52,14 @@ class Client:
         return value
 
     def answer(self, reply: dict[str, Any]) -> None:
-        """Send the reply and end. What does not fit the socket's buffer at once is for a client that does not read."""
+        """Send the reply and end."""
+        self.say(json.dumps(reply))
+
+    def say(self, line: str) -> None:
+        """The same in plain words. What does not fit the socket's buffer at once is for a client that does not read."""
         with contextlib.suppress(OSError):
             self.connection.settimeout(1.0)
-            self.connection.sendall(json.dumps(reply).encode() + b"\n")
+            self.connection.sendall(line.encode() + b"\n")
         self.close()
 
     def close(self) -> None:

@@ -16,7 +16,10 @@ from mooring_node.kernel.process import now_ns
 from mooring_node.log import Log
 from mooring_node.supervisor.children import Child, ChildNumber, Duty
 from mooring_node.supervisor.control import MOST_CLIENTS, Client, ControlSocket
+from mooring_node.supervisor.handing import APART_NS, PATIENCE_NS, Handing
 from mooring_node.supervisor.inquiry import Inquiry
+from mooring_node.supervisor.liveness import described, unmendable
+from mooring_node.supervisor.readiness import Readiness
 
 SECOND_NS = 1_000_000_000
 TURN_S = 0.5
@@ -27,7 +30,7 @@ INQUIRY_NS = 2 * SECOND_NS
 #: own bound, which the VRRP process keeps: 3.3 of the longest interval), then tables are taken away, and the agent
 #: tells of it all.
 LONGEST_END_NS = {
-    ChildNumber.VRRP: 150 * SECOND_NS,
+    ChildNumber.VRRP: PATIENCE_NS,
     ChildNumber.CHECKS: 20 * SECOND_NS,
     ChildNumber.AGENT: 10 * SECOND_NS,
 }
@@ -53,7 +56,8 @@ class Supervisor:
         self._undo = undo
         self._control = ControlSocket(state.control)
         self._clients: list[Client] = []
-        self._inquiries: dict[int, Inquiry] = {}
+        self._inquiries: dict[int, Inquiry | Readiness] = {}
+        self._handing = Handing()
         self._numbers = 0
         self._stopping = False
         self._ending: ChildNumber | None = None
@@ -79,6 +83,7 @@ class Supervisor:
                 self._turn(ready, pidfds)
         finally:
             self._control.close()
+            self._handing.close()
 
     def _sleep_s(self, now: int) -> float:
         due = any(child.due(now) for child in self._children.values())
@@ -147,7 +152,7 @@ class Supervisor:
 
     def _look_after_children(self, now: int) -> None:
         if self._ending is not None and now > self._end_by_ns and self._children[self._ending].running:
-            self._children[self._ending].kill()
+            self._children[self._ending].kill(now)
         if now - self._last_turn_ns > OWN_LATENESS_NS:
             # What stopped us has stopped them too, and they need not have woken before us.
             self._excused_ns = now
@@ -160,7 +165,7 @@ class Supervisor:
                 self._log.write(
                     "error", f"the {child.duty.name} process has made no progress for {stalled_s}s; killing it"
                 )
-                child.kill()
+                child.kill(now)
                 self._board.progress(child.duty.number, now)
 
     def _progress(self, child: Child) -> int:
@@ -186,6 +191,8 @@ class Supervisor:
         for message in channel.receive():
             for inquiry in self._inquiries.values():
                 inquiry.take(message)
+            if "handedOver" in message:
+                self._handing.done()
             if "unusable" in message:
                 self._exit_code = int(message["unusable"])
                 self.stop(now_ns())
@@ -207,6 +214,12 @@ class Supervisor:
                 self._inquire(now, client.answer)
             case "maintenance":
                 client.answer(self._set_maintenance(bool(request.get("on"))))
+            case "live":
+                client.say(self._live(now))
+            case "ready":
+                self._ask_whether_ready(client, now)
+            case "hand-over":
+                self._hand_over(client, now)
             case other:
                 client.answer({"error": f"unknown request {other!r}"})
 
@@ -225,6 +238,46 @@ class Supervisor:
         self._channels[ChildNumber.VRRP].send({"do": "maintenance", "on": on})
         return {"maintenance": on}
 
+    def _live(self, now: int) -> str:
+        lives = [
+            child.life(now, self._progress(child))
+            for child in self._children.values()
+            if child.running or child.duty.wanted()
+        ]
+        # While it ends, each has its time, and is killed after it.
+        why = "" if self._stopping else unmendable(lives)
+        return f"no {why}" if why else f"yes {described(lives)}"
+
+    def _ask_whether_ready(self, client: Client, now: int) -> None:
+        if self._stopping:
+            client.say("no the daemon is ending")
+            return
+        if now < (until_ns := self._board.apart_until_ns()):
+            left_s = (until_ns - now) // SECOND_NS
+            client.say(f"no everything is handed over; it takes part again in {left_s} s, unless it is ended")
+            return
+        self._numbers += 1
+        asked = [child for child in self._children.values() if child.duty.number is not ChildNumber.CHECKS]
+        self._inquiries[self._numbers] = Readiness(
+            self._numbers,
+            now + INQUIRY_NS,
+            lambda waits: client.say(f"no {waits}" if waits else "yes ready"),
+            tuple(child.duty.name for child in asked),
+        )
+        for child in asked:
+            self._channels[child.duty.number].send({"do": "ready", "id": self._numbers})
+
+    def _hand_over(self, client: Client, now: int) -> None:
+        """Until the end of this daemon, or APART_NS; nothing of it is on disk, a new daemon knows nothing of it."""
+        if ChildNumber.VRRP not in self._children:
+            client.answer({"handedOver": True, "remark": "no VRRP is spoken (--checks-only)"})
+            return
+        self._log.write("info", "everything is handed over, and nothing is taken until this daemon ends")
+        self._handing.ask(client, now)
+        # On the board for a VRRP process that is replaced meanwhile; the message is to wake it.
+        self._board.stay_apart(now + APART_NS)
+        self._channels[ChildNumber.VRRP].send({"do": "hand-over"})
+
     def _inquire(self, now: int, done: Callable[[dict[str, Any]], None]) -> None:
         self._numbers += 1
         # One that is about to be started again is missed, too; one that has nothing to do is not.
@@ -240,6 +293,7 @@ class Supervisor:
             if inquiry.complete or now >= inquiry.until_ns:
                 del self._inquiries[number]
                 inquiry.finish(self._about(now))
+        self._handing.expire(now)
         for client in [each for each in self._clients if now >= each.until_ns]:
             client.close()
             self._clients.remove(client)
@@ -249,6 +303,7 @@ class Supervisor:
             "pid": os.getpid(),
             "maintenance": self._state.maintenance.exists(),
             "stopping": self._stopping,
+            "apartSeconds": max(0, self._board.apart_until_ns() - now) // SECOND_NS,
             "processes": [
                 {
                     "name": child.duty.name,

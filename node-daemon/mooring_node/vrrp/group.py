@@ -14,6 +14,7 @@ from mooring_node.vrrp.matching import members_continued
 from mooring_node.vrrp.member import Member
 from mooring_node.vrrp.receive import Datagram
 from mooring_node.vrrp.services import Services
+from mooring_node.vrrp.settled import unsettled
 from mooring_node.vrrp.states import (
     HOLDING,
     Active,
@@ -72,6 +73,8 @@ class Group:
         """Those that the machine was told of last."""
         self._recheck_at_ns: int | None = None
         self._last_advert_ns = 0
+        self._forsaken = False
+        """Its process ends while it is handed over: nothing of it is left to the next start."""
 
     @property
     def faults(self) -> frozenset[FaultReason]:
@@ -137,7 +140,7 @@ class Group:
 
     def on_time(self, now_ns: int) -> None:
         """Do what is due: lease first, because a renewal would bring back what the kernel took away."""
-        if isinstance(self.router.state, HOLDING):
+        if self.holding:
             # Read again: between the turn's clock and here the process may have been stopped for long.
             if self._services.clock() >= self.holdings.lease_end_ns:
                 self._feed(LeaseEnded(), now_ns, "its lease had ended when the process came to run again")
@@ -156,7 +159,7 @@ class Group:
         self._faults.cool(now_ns)
         prepared = [member.prepared for member in self.members]
         faulty = self._look()
-        holding = isinstance(self.router.state, HOLDING)
+        holding = self.holding
         if self._addresses() != self.holdings.addresses:
             # The interface was made anew under the same name: what we held went with the old one.
             if holding and not faulty:
@@ -173,7 +176,7 @@ class Group:
 
     def address_gone(self, now_ns: int) -> None:
         """Somebody deleted one of our addresses: put it back, unless that has become a fight."""
-        if not isinstance(self.router.state, HOLDING) or now_ns >= self.holdings.lease_end_ns:
+        if not self.holding or now_ns >= self.holdings.lease_end_ns:
             return
         self._services.network.read()
         foreign = self._services.network.foreign_addresses()
@@ -210,7 +213,7 @@ class Group:
             members.append(member)
         self.members = tuple(members)
         self._look()
-        if isinstance(self.router.state, HOLDING) and not self.faults:
+        if self.holding and not self.faults:
             self._change_addresses(now_ns)
         else:
             self.holdings.prepare(self._addresses(), config.lease_s)
@@ -240,7 +243,7 @@ class Group:
         if slot.read() != self._slot.read():
             slot.write(*astuple(self._slot.read()))
         self._slot = slot
-        if not isinstance(self.router.state, HOLDING):
+        if not self.holding:
             return
         kept = {(each.address, each.prefix_length, each.interface) for each in config.addresses()}
         old = self.config.addresses()
@@ -252,13 +255,27 @@ class Group:
         self.holdings.drop_all_but(kept_now)
 
     def stop(self, now_ns: int, *, keep: bool | None = None) -> None:
-        """A planned end: hand over, or leave the addresses to the next start where the configuration says Keep."""
+        """A planned end: hand over, or leave the addresses to the next start where the configuration says Keep.
+
+        One that is handed over already has said goodbye, and is not kept.
+        """
         keeping = self.config.keep_on_stop if keep is None else keep
-        if keeping and isinstance(self.router.state, HOLDING):
+        if isinstance(self.router.state, Leaving):
+            keeping, self._forsaken = False, keep is None
+        if keeping and self.holding:
             self.holdings.renew(now_ns)
             self._write_slot()
             self.holdings.keep()
         self._feed(Stop(keep=keeping), now_ns, "stopped")
+
+    @property
+    def holding(self) -> bool:
+        """Whether its addresses are in the kernel."""
+        return isinstance(self.router.state, HOLDING)
+
+    def unsettled(self, now_ns: int) -> str:
+        """What it waits for after a start, in words; empty: nothing."""
+        return unsettled(self.router, self.faults, self.last_heard, now_ns)
 
     @property
     def started(self) -> bool:
@@ -272,7 +289,7 @@ class Group:
     def deadline_ns(self) -> int | None:
         """When `on_time` wants to be called."""
         due = [timing.deadline(self.router), self._recheck_at_ns]
-        if isinstance(self.router.state, HOLDING):
+        if self.holding:
             due.append(self.holdings.renew_at_ns)
         due.extend(member.announce_at_ns for member in self.members)
         return min((at for at in due if at is not None), default=None)
@@ -374,7 +391,7 @@ class Group:
                 member.announce_once(now_ns)
 
     def _write_slot(self) -> None:
-        if isinstance(self.router.state, HOLDING):
+        if self.holding:
             self._slot.write(self._last_advert_ns, self.holdings.lease_end_ns)
-        elif not self.stopped:
+        elif not self.stopped or self._forsaken:
             self._slot.write(0, 0)

@@ -1,7 +1,6 @@
 """The VRRP process: one loop over sockets and timers. Standard library only, and nothing in it may block."""
 
 import select
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,9 @@ from mooring_node.channel import Channel
 from mooring_node.kernel.process import now_ns
 from mooring_node.kernel.rtnetlink import AddressGone, Monitor, Rtnetlink
 from mooring_node.vrrp import snapshot
+from mooring_node.vrrp.apart import Apart
 from mooring_node.vrrp.beginning import Beginning
+from mooring_node.vrrp.breath import Breath
 from mooring_node.vrrp.config import GroupConfig, NodeRuntime, from_json
 from mooring_node.vrrp.foreign import ForeignRouter, ForeignRouters
 from mooring_node.vrrp.group import Group
@@ -39,10 +40,8 @@ PACKETS_AT_ONCE = 256
 PACKETS_AFTER_SLEEP = 16_384
 #: Two of the shortest intervals: below that no group can have missed its turn to speak.
 OVERDUE_NS = 20_000_000
-BLOCKED_NS = 100_000
-BREATHE_EVERY_NS = SECOND_NS // 4
 #: Places among the channels.
-AGENT, CHECKS = 1, 2
+SUPERVISOR, AGENT, CHECKS = 0, 1, 2
 
 
 class Process:
@@ -81,10 +80,10 @@ class Process:
         self.foreign = ForeignRouters()
         self.refusals = Refusals()
         self.lateness = Lateness()
-        self.maintenance = False
+        self.apart = Apart()
         self._stopping = False
         self._stop_asked = False
-        self._blocked_at_ns = now_ns()
+        self._breath = Breath(now_ns())
         self._timers: Timers[Group] = Timers()
         self._words = Words()
         self._held = Held()
@@ -117,24 +116,13 @@ class Process:
             watched = [*ports, self._monitor.fileno(), *(channel.fileno() for channel, _ in self._channels)]
             ready = set(select.select(watched, [], [], sleep_ns / SECOND_NS)[0])
             now = now_ns()
-            self._breathe(before, now)
+            self._breath.take(before, now)
             if deadline is not None and now > deadline:
                 self.lateness.record(now - deadline)
             self._board.progress(self._child, now)
             # Where a timer is due every port is read, whatever select saw: we may have been stopped since.
             timer_due = deadline is not None and now >= deadline
             self._turn(now, [port for fileno, port in ports.items() if timer_due or fileno in ready], ready)
-
-    def _breathe(self, before: int, now: int) -> None:
-        """Block for a moment when nothing else has made us block for long.
-
-        The kernel ends a real-time process that never blocks (RLIMIT_RTTIME); a flood of packets must not.
-        """
-        if now - before >= BLOCKED_NS:
-            self._blocked_at_ns = now
-        elif now - self._blocked_at_ns >= BREATHE_EVERY_NS:
-            time.sleep(BLOCKED_NS / SECOND_NS)
-            self._blocked_at_ns = now
 
     def _turn(self, now: int, readable: list[Port], ready: set[int]) -> None:
         """One turn: doubt, listen, kernel, requests, timers, in this order."""
@@ -149,6 +137,7 @@ class Process:
             self._touch(group, now, group.on_time)
             self._touch(group, now, group.drained)
         self._listen(ready, now)
+        self._stand_aside(now)
         self._track(now)
         self._fire(now)
         for part in self._held.due(tuple(group.holdings.held for group in self._all()), now):
@@ -161,8 +150,9 @@ class Process:
         """What the supervisor, the agent or a signal ask for."""
         for channel, outbox in self._channels:
             if channel.fileno() in ready:
-                for request in channel.receive():
-                    self._answer(outbox, request, now)
+                for message in channel.receive():
+                    self._hear(message, now)
+                    self._answer(outbox, message, now)
         if self._stop_asked and not self._stopping:
             self.stop(now)
         if self._beginning.due(now):
@@ -252,17 +242,25 @@ class Process:
 
     # Requests.
 
-    def _answer(self, outbox: Outbox, request: dict[str, Any], now: int) -> None:
-        if isinstance(said := request.get("tracked"), dict):
-            self._words.hear(said, now)
-        if "settled" in request and self._beginning.settled():
+    def _hear(self, said: dict[str, Any], now: int) -> None:
+        """What the checks process tells unasked."""
+        if isinstance(tracked := said.get("tracked"), dict):
+            self._words.hear(tracked, now)
+        if "settled" in said and self._beginning.settled():
             self._run_what_is_asked(now)
+
+    def _answer(self, outbox: Outbox, request: dict[str, Any], now: int) -> None:
         match request.get("do"):
             case "configure":
                 if self._beginning.asked(now, balances=self._balance.exists()):
                     self._run_what_is_asked(now)
             case "maintenance":
-                self._set_maintenance(bool(request.get("on")), now)
+                self.apart.maintenance = bool(request.get("on"))
+                self._take_part_or_not(now)
+            case "hand-over":
+                self.apart.asked()
+            case "ready":
+                outbox.put(snapshot.ready(self.groups.values(), self.runtime.generation, now) | {"id": request["id"]})
             case "snapshot":
                 for part in snapshot.parts(self.groups.values(), self._about(), now):
                     outbox.put(part | {"id": request.get("id")})
@@ -294,7 +292,7 @@ class Process:
         return {
             "generation": self.runtime.generation,
             "leaving": len(self._leaving),
-            "maintenance": self.maintenance,
+            "maintenance": self.apart.maintenance,
             "refused": snapshot.refused(self.refusals),
             "lateness": snapshot.lateness(self.lateness),
             "foreignRouters": [snapshot.foreign_router(router) for router in self.foreign.all()],
@@ -332,14 +330,14 @@ class Process:
             group = going_on.get(config.name)
             slot = self._board.slot(config.name)
             if group is None:
-                group = Group(config, self._services, slot, maintenance=self.maintenance)
+                group = Group(config, self._services, slot, maintenance=bool(self.apart))
             else:
                 group.go_on(config, slot)
             self.groups[config.name] = group
         for config in runtime.groups:
             group = self.groups[config.name]
             group.tracked(self._bad, now)
-            group.reconfigure(config, now, maintenance=self.maintenance)
+            group.reconfigure(config, now, maintenance=bool(self.apart))
             if not group.started:
                 group.start(now)
             self._timers.plan(group)
@@ -372,10 +370,16 @@ class Process:
         self._routes = accepted | {router_of(each[1].config): each for each in everyone}
         self.network.keep_only(frozenset((interface, family) for interface, family, _ in self._routes))
 
-    def _set_maintenance(self, on: bool, now: int) -> None:
-        self.maintenance = on
+    def _stand_aside(self, now: int) -> None:
+        """What the board says of that; the supervisor is told when all is handed over."""
+        if self.apart.until(self._board.apart_until_ns(), now):
+            self._take_part_or_not(now)
+        if self.apart.to_tell(holding=any(group.holding for group in self._all())):
+            self._channels[SUPERVISOR][1].put({"handedOver": True})
+
+    def _take_part_or_not(self, now: int) -> None:
         for group in self.groups.values():
-            group.reconfigure(group.config, now, maintenance=on)
+            group.reconfigure(group.config, now, maintenance=bool(self.apart))
             self._timers.plan(group)
 
     def stop(self, now: int) -> None:

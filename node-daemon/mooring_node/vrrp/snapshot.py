@@ -29,6 +29,16 @@ def parts(groups: Iterable[Group], about: dict[str, Any], now_ns: int) -> Iterat
     yield {"end": about}
 
 
+def ready(groups: Iterable[Group], generation: int, now_ns: int) -> dict[str, Any]:
+    """Whether the groups have found their places: which generation runs (0: none), and what is waited for."""
+    waits = ((group.config.name, group.unsettled(now_ns)) for group in groups)
+    return {
+        "ready": "vrrp",
+        "runs": generation,
+        "waits": "; ".join(f"{name} {why}" for name, why in waits if why)[:400],
+    }
+
+
 def in_parts(groups: Iterable[_T], weight: Callable[[_T], int]) -> Iterator[list[_T]]:
     """The groups in order, so many at once as PART_WEIGHT allows; one alone is never divided."""
     part: list[_T] = []

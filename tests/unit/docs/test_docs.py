@@ -15,7 +15,7 @@ from mooring_api.virtualserver import VirtualServer
 from mooring_api.wire import GROUP, parse_object
 from mooring_cli.main import main as mooring
 from mooring_cli.main import parser as mooring_parser
-from mooring_node import main as daemon
+from mooring_node import commands as daemon
 from mooring_node.files import StateFolder
 from mooring_node.reference import metrics
 from mooring_operator import main as operator
@@ -178,7 +178,7 @@ def test_the_check_is_as_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (shown,) = (block for block in _blocks(page, "console") if "check" in block)
     file = tmp_path / "node.yaml"
     file.write_text(good)
-    assert daemon.main(["check", "--config", str(file)]) == 0
+    assert daemon.run_command(["check", "--config", str(file)]) == 0
     assert capsys.readouterr().out.replace(f"{tmp_path}/", "") in shown
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from mooring_node import main as module
+from mooring_node import commands as module
 from mooring_node.checks.scripts import DEFAULT_FOLDER
-from mooring_node.main import main, parser
+from mooring_node.commands import parser
+from mooring_node.main import main
 
 GOOD = """\
 apiVersion: mooring.dev/v1alpha1

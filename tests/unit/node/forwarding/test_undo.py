@@ -21,7 +21,7 @@ def proc_sys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / each.path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / each.path).write_text(each.ours)
     undo = sysctls.undo
-    monkeypatch.setattr(sysctls, "undo", lambda entries: undo(entries, tmp_path))
+    monkeypatch.setattr(sysctls, "undo", lambda entries, _: undo(entries, tmp_path / "net"))
     return tmp_path
 
 

@@ -65,7 +65,7 @@ def test_a_setting_goes_back_only_where_it_is_still_ours(tmp_path: Path) -> None
     entries = frozenset({LedgerSysctl(name, "0", "1") for name in ("ours", "his", "gone")})
     assert sysctls.undo(entries, tmp_path) == frozenset()
     assert [sysctls.read(name, tmp_path) for name in ("ours", "his", "gone")] == ["0", "3", None]
-    refused = sysctls.write("gone/deeper", "1", tmp_path)
+    refused = sysctls.write("net/gone/deeper", "1", tmp_path / "net")
     assert refused is not None
     assert refused.missing
 

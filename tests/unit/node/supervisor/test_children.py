@@ -37,7 +37,7 @@ def hanging() -> Iterator[Child]:
     child.start(NOW)
     yield child
     if child.running:
-        child.kill()
+        child.kill(NOW)
         child.reap(NOW)
 
 
@@ -67,7 +67,7 @@ def test_what_a_child_raises_is_seen_and_ends_it_with_1(capfd: pytest.CaptureFix
 
 
 def test_a_signal_is_named(hanging: Child) -> None:
-    hanging.kill()
+    hanging.kill(NOW)
     assert ended(hanging)
     assert hanging.reap(NOW) == -signal.SIGKILL
     assert hanging.last_exit == "signal 9"

@@ -59,7 +59,7 @@ class Bench:
     def close(self) -> None:
         for child in self.supervisor._children.values():
             if child.running:
-                child.kill()
+                child.kill(now_ns())
                 child.reap(now_ns())
         self.supervisor._control.close()
         for client in self.supervisor._clients:
@@ -207,7 +207,7 @@ def test_checks_that_die_are_replaced_and_nothing_is_undone(live: Bench) -> None
     start_all(live)
     for _ in range(4):
         checks = live.supervisor._children[ChildNumber.CHECKS]
-        checks.kill()
+        checks.kill(now_ns())
         wait_for_end(live, ChildNumber.CHECKS)
         live.supervisor._look_after_children(now_ns() + 10**10)
     assert running(live) == ["vrrp", "agent", "checks"]

@@ -1,0 +1,349 @@
+"""The commands: the daemon of one node, and what a person who stands before it asks and says.
+
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 the configuration is not usable; 4 a right is missing;
+5 another daemon runs on this node or has the state folder; 6 no daemon answers.
+"""
+
+import argparse
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mooring_node.files import StateFolder
+from mooring_node.probe import QUESTIONS, probe
+
+if TYPE_CHECKING:
+    from mooring_node.balance.config import BalanceConfig, ServerConfig
+
+DEFAULT_STATE = Path("/var/lib/mooring")
+PROC_SYS_NET = Path("/proc/sys/net")
+DEFAULT_SCRIPTS = Path("/etc/mooring/scripts")
+DEFAULT_METRICS = "127.0.0.1:9650"
+DEFAULT_NAMESPACE = "mooring-system"
+NODE_VARIABLE, NAMESPACE_VARIABLE = "MOORING_NODE_NAME", "MOORING_NAMESPACE"
+UNUSABLE, MISSING_RIGHT, ALREADY_RUNNING, NO_DAEMON = 3, 4, 5, 6
+
+
+def parser() -> argparse.ArgumentParser:
+    root = argparse.ArgumentParser(prog="mooring-node", description="Mooring's daemon on one node")
+    root.add_argument("--version", action=_Version, nargs=0, help="print it and end")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="speak VRRP and hold addresses as the configuration says")
+    _add_sources(run)
+    run.add_argument(
+        "--metrics-address", default=DEFAULT_METRICS, metavar="HOST:PORT", help=f"{DEFAULT_METRICS}; port 0: none"
+    )
+    run.add_argument(
+        "--real-time-priority", type=_priority, default=50, metavar="N", help="1 to 99; 0: normal scheduling"
+    )
+    run.add_argument("--log-format", choices=("text", "json"), default="text")
+    run.add_argument(
+        "--checks-only",
+        action="store_true",
+        help="balance and check alone: no VRRP is spoken and no address held, whatever instances there are",
+    )
+    run.add_argument(
+        "--scripts-dir",
+        type=Path,
+        default=DEFAULT_SCRIPTS,
+        metavar="DIR",
+        help=f"programs of checks and notifications ({DEFAULT_SCRIPTS})",
+    )
+    run.add_argument(
+        "--sys-net",
+        type=Path,
+        default=PROC_SYS_NET,
+        metavar="DIR",
+        help=f"where the node's {PROC_SYS_NET} can be written, if not there",
+    )
+    check = commands.add_parser("check", help="say what is wrong with a configuration; nothing is changed")
+    check.add_argument("--config", type=Path, required=True, metavar="FILE")
+    status = commands.add_parser("status", help="what this node holds, and why")
+    status.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    asked = commands.add_parser("probe", help="for kubelet: 0 and a sentence where it is so, else 1")
+    asked.add_argument("question", choices=QUESTIONS, help="live: only a restart would help; ready: it takes part")
+    maintenance = commands.add_parser("maintenance", help="on: hand over and stay Backup; off: take part again")
+    maintenance.add_argument("switch", choices=("on", "off"))
+    hand_over = commands.add_parser(
+        "hand-over", help="before this daemon is ended: hand over, wait for it, stay Backup until the end or for 5 min"
+    )
+    for each in (run, status, maintenance, asked, hand_over):
+        each.add_argument(
+            "--state-dir",
+            type=Path,
+            default=DEFAULT_STATE,
+            metavar="DIR",
+            help=f"ledger and last good configuration ({DEFAULT_STATE})",
+        )
+    return root
+
+
+def _add_sources(run: argparse.ArgumentParser) -> None:
+    run.set_defaults(complain=run.error)
+    run.add_argument("--config", type=Path, metavar="FILE", help="a NodeConfig; SIGHUP reads it again")
+    api = run.add_argument_group("instead of --config, the NodeConfig of this name in the Kubernetes API")
+    api.add_argument("--node", metavar="NAME", help=f"this node's name; default: ${NODE_VARIABLE}")
+    api.add_argument("--kubeconfig", type=Path, metavar="FILE", help="default: the service account of this pod")
+    api.add_argument(
+        "--namespace",
+        metavar="NAME",
+        help=f"where Mooring's Secrets are; default: ${NAMESPACE_VARIABLE}, else {DEFAULT_NAMESPACE}",
+    )
+    for option, what in (("--show-interface", "report"), ("--hide-interface", "do not report")):
+        api.add_argument(
+            option,
+            action="append",
+            metavar="PATTERN",
+            help=f"{what} interfaces of this name, as in `eth*`; may stand several times",
+        )
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for: the search costs a daemon memory."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"{parser.prog} {version('mooring')}")
+        parser.exit()
+
+
+def _priority(text: str) -> int:
+    if not text.isdigit() or int(text) > 99:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 to 99, nor 0 for normal scheduling")
+    return int(text)
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    options = parser().parse_args(arguments)
+    commands = {
+        "run": _run,
+        "check": _check,
+        "status": _status,
+        "maintenance": _maintenance,
+        "probe": _probe,
+        "hand-over": _hand_over,
+    }
+    try:
+        code = commands[options.command](options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read our output has gone (`status | head`); the interpreter's last flush must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
+    from mooring_node import daemon
+    from mooring_node.board import Board
+    from mooring_node.channel import Channel
+    from mooring_node.log import Log
+
+    _settle_source(options)
+    missing = missing_right()
+    if missing:
+        return _complain(f"{missing}; run it as root, or grant the capability", MISSING_RIGHT)
+    if not options.sys_net.is_dir():
+        return _complain(f"--sys-net {options.sys_net} is no folder; mount the node's {PROC_SYS_NET} there", 2)
+    host, _, port = options.metrics_address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        return _complain(f"--metrics-address {options.metrics_address}: write HOST:PORT, such as {DEFAULT_METRICS}", 2)
+
+    def agent(
+        state: StateFolder, board: Board, child: int, vrrp: Channel, supervisor: Channel, checks: Channel
+    ) -> None:
+        # Only here: what the agent imports, the other processes must not carry.
+        import asyncio
+
+        from mooring_node.agent.interfaces import HIDDEN, Choice
+        from mooring_node.agent.process import Agent, AgentOptions, ApiSource
+
+        choice = Choice(tuple(options.show_interface or ()), (*HIDDEN, *(options.hide_interface or ())))
+        source = options.config or ApiSource(options.node, options.namespace, options.kubeconfig, choice)
+        json_logs, checks_only = options.log_format == "json", options.checks_only
+        chosen = AgentOptions(source, host.strip("[]"), int(port), json_logs, checks_only)
+
+        async def run_agent() -> None:
+            await Agent(chosen, state, board, child, vrrp, supervisor, checks).run()
+
+        asyncio.run(run_agent())
+
+    try:
+        log = Log(as_json=options.log_format == "json")
+        return daemon.run(
+            StateFolder(options.state_dir),
+            agent,
+            log,
+            priority=options.real_time_priority,
+            checks_only=options.checks_only,
+            scripts=options.scripts_dir,
+            sys_net=options.sys_net,
+        )
+    except daemon.AlreadyRunning as error:
+        return _complain(str(error), ALREADY_RUNNING)
+    except OSError as error:
+        return _complain(f"{options.state_dir}: {error}", 1)
+
+
+def _settle_source(options: argparse.Namespace) -> None:
+    """Exactly one of file and API; the environment speaks where the command line does not."""
+    of_api = ("node", "kubeconfig", "namespace", "show_interface", "hide_interface")
+    if options.config is not None:
+        for name in of_api:
+            if getattr(options, name) is not None:
+                options.complain(
+                    f"--{name.replace('_', '-')} is of the API, and --config is given; remove one of the two"
+                )
+        return
+    options.node = options.node or os.environ.get(NODE_VARIABLE)
+    if not options.node:
+        options.complain(f"give --config FILE, or --node NAME (or set {NODE_VARIABLE})")
+    options.namespace = options.namespace or os.environ.get(NAMESPACE_VARIABLE) or DEFAULT_NAMESPACE
+
+
+def missing_right() -> str | None:
+    """The capability that this process lacks, in words; None when it may do everything that the daemon must."""
+    for name, family, kind, protocol in (
+        ("CAP_NET_RAW", socket.AF_PACKET, socket.SOCK_RAW, 0),
+        ("CAP_NET_RAW", socket.AF_INET, socket.SOCK_RAW, 112),
+    ):
+        try:
+            socket.socket(family, kind, protocol).close()
+        except PermissionError:
+            return f"{name} is missing (raw sockets are refused)"
+    effective = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapEff"))
+    if not int(effective.split()[1], 16) >> 12 & 1:
+        return "CAP_NET_ADMIN is missing (addresses could not be set)"
+    return None
+
+
+def _check(options: argparse.Namespace) -> int:
+    from mooring_api.problems import Problem
+    from mooring_api.vrrp import TransportType
+    from mooring_node.agent.compile import NodeFacts, compile_groups
+    from mooring_node.agent.compile_balance import compile_balance
+    from mooring_node.agent.configuration import in_file, placed, read_file
+    from mooring_node.vrrp.faults import FaultReason
+
+    reading = read_file(options.config)
+    config, problems = reading.config, reading.problems
+    if config is None:
+        for problem in problems:
+            print(in_file(options.config, problem), file=sys.stderr)
+        return UNUSABLE
+    lonely = tuple(
+        Problem(
+            f"NodeConfig {config.metadata.name}",
+            f"spec.instances[{reading.places['instances', instance.name]}].transport.peers",
+            FaultReason.NO_PEERS.remedy,
+        )
+        for instance in config.spec.instances
+        if instance.transport.type is TransportType.UNICAST
+        and not instance.transport.peers
+        and not instance.transport.alone
+    )
+    balance, unbalanced = compile_balance(config.spec, NodeFacts(), config.metadata.name)
+    # What names no interface is for the node to tell, where it runs.
+    problems += (*lonely, *(each for each in unbalanced if not each.path.endswith((".interface", ".interfaces"))))
+    for problem in placed(problems, reading.places):
+        print(in_file(options.config, problem), file=sys.stderr)
+    named = [instance for instance in config.spec.instances if instance.interface]
+    groups, _ = compile_groups(named, NodeFacts(), config.metadata.name)
+    for warning in _out_of_reach(balance):
+        print(f"{options.config}: warning: {warning}", file=sys.stderr)
+    good = _counted(len(config.spec.instances), "instance", "is good", "are good")
+    print(f"{options.config}: {good}, in {_counted(len(groups), 'group')}")
+    if config.spec.virtual_servers:
+        print(f"{options.config}: {_counted(len(balance.servers), 'virtual server', 'is good', 'are good')}")
+    return UNUSABLE if problems else 0
+
+
+def _counted(count: int, what: str, one: str = "", many: str = "") -> str:
+    return f"{count} {what}{'' if count == 1 else 's'} {one if count == 1 else many}".rstrip()
+
+
+def _out_of_reach(balance: "BalanceConfig") -> Iterator[str]:
+    """Quorums that all backends together do not make up; one whose checks set the weights may."""
+    from mooring_node.balance.pools import families, listed
+    from mooring_node.status_servers import out_of_reach
+
+    for server in balance.servers:
+        for family in families(server):
+            backends = listed(server, family).values()
+            weight = sum(each.weight for each in backends)
+            needed = server.quorum_up + server.quorum_hysteresis
+            if 0 < weight < needed and not _sets_weights(server):
+                yield f"{server.name} IPv{family}: {out_of_reach(needed, len(backends), weight)}"
+
+
+def _sets_weights(server: "ServerConfig") -> bool:
+    return any(getattr(check.probe, "dynamic_weight", False) for _, check in server.checks)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from mooring_node import status
+    from mooring_node.supervisor.control import ask
+
+    state = StateFolder(options.state_dir)
+    try:
+        reply = ask(state.control, {"do": "status"})
+    except PermissionError:
+        return _complain(f"{state.control} is for the daemon's own user; run this as root", 1)
+    except OSError as error:
+        return _complain(f"no daemon answers at {state.control}: {error}; is --state-dir right?", NO_DAEMON)
+    reply["transitions"] = status.transitions(state.transitions)
+    print(json.dumps(reply, indent=1) if options.output == "json" else status.text(reply))
+    return 0
+
+
+def _maintenance(options: argparse.Namespace) -> int:
+    from mooring_node.supervisor.control import ask
+
+    state = StateFolder(options.state_dir)
+    try:
+        reply = ask(state.control, {"do": "maintenance", "on": options.switch == "on"})
+    except OSError as error:
+        return _complain(f"no daemon answers at {state.control}: {error}", NO_DAEMON)
+    if "error" in reply:
+        return _complain(reply["error"], 1)
+    remark = f"; {reply['remark']}" if "remark" in reply else ""
+    print(f"maintenance is {options.switch}{remark}")
+    return 0
+
+
+def _probe(options: argparse.Namespace) -> int:
+    """Spelled in another way than kubelet does."""
+    code = probe([options.question, "--state-dir", str(options.state_dir)])
+    assert code is not None
+    return code
+
+
+def _hand_over(options: argparse.Namespace) -> int:
+    from mooring_node.supervisor.control import ask
+    from mooring_node.supervisor.handing import PATIENCE_NS
+
+    state = StateFolder(options.state_dir)
+    try:
+        reply = ask(state.control, {"do": "hand-over"}, timeout_s=PATIENCE_NS / 1e9 + 5)
+    except TimeoutError:
+        return _complain(f"the daemon at {state.control} does not answer", 1)
+    except (FileNotFoundError, ConnectionRefusedError, PermissionError) as error:
+        return _complain(f"no daemon answers at {state.control}: {error}", NO_DAEMON)
+    except ConnectionError:
+        # It ended while we waited, and a daemon that ends has handed over.
+        reply = {"remark": "the daemon has ended"}
+    if "error" in reply:
+        return _complain(reply["error"], 1)
+    remark = f"; {reply['remark']}" if "remark" in reply else ""
+    print(f"everything is handed over{remark}")
+    return 0
+
+
+def _complain(text: str, code: int) -> int:
+    print(f"mooring-node: {text}", file=sys.stderr)
+    return code

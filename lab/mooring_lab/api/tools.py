@@ -16,7 +16,7 @@ _ROOT = Path(__file__).parents[3]
 
 
 def find(name: str, environ: Mapping[str, str] = os.environ) -> Path:
-    """The program called `name` (a server, `kubectl`, `kubectl-1.32` or `kubectl-1.20`); LabError names the remedy."""
+    """The program or file called `name`, as scripts/cluster-tools has it; LabError names the remedy."""
     assets = environ.get(ASSETS_VARIABLE)
     if assets:
         found = Path(assets) / name
@@ -25,6 +25,6 @@ def find(name: str, environ: Mapping[str, str] = os.environ) -> Path:
         if name in SERVERS:
             raise LabError(f"{ASSETS_VARIABLE}={assets} has no {name}; add it, or unset the variable and build it here")
     found = Path(environ.get(CACHE_VARIABLE) or _ROOT / ".cache" / "cluster-tools") / name
-    if not os.access(found, os.X_OK):
+    if not os.access(found, os.R_OK if found.suffix == ".yaml" else os.X_OK):
         raise LabError(f"{name} is missing ({found}); build it once with: make cluster-tools")
     return found.resolve()

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from mooring_api.levels import NOVELTIES, Novelties
 from mooring_api.nodeconfig import NodeConfig
 from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIPStatus
@@ -16,6 +18,7 @@ from mooring_operator.plan.pods import PodSelection, selection_of
 from mooring_operator.plan.reading import Reading
 from mooring_operator.plan.snapshot import Snapshot, named_service
 from mooring_operator.stage.departed import Departed
+from mooring_operator.stage.skew import as_they_stand, skew_of
 from mooring_operator.stage.staging import Staged, Stager
 from mooring_operator.stage.standing import Standing, standing_of
 from mooring_operator.statuses import Statuses
@@ -59,12 +62,19 @@ class Result:
 class Reconciler:
     """One for a process: what was decided (virtual router IDs, groups) is adopted once and then remembered."""
 
-    def __init__(self, judge: Judge | None = None, server_judge: ServerJudge | None = None) -> None:
+    def __init__(
+        self,
+        judge: Judge | None = None,
+        server_judge: ServerJudge | None = None,
+        novelties: Novelties = NOVELTIES,
+    ) -> None:
+        """`novelties` is what daemons of older releases do not know."""
+        self._novelties = novelties
         self._judge = judge or Judge()
         self._teller = ServerTeller(server_judge)
         self._reading = Reading()
         self._planner = Planner()
-        self._stager = Stager()
+        self._stager = Stager(novelties)
         self._reports = Reports()
         self._departed = Departed()
         self._allocations: Allocations | None = None
@@ -96,20 +106,21 @@ class Reconciler:
         # A VirtualIP that can't be read is still there: what its nodes run stays as it was when it could.
         asked = {v.metadata.name: selection_of(v.spec.nodes.pods) for v in snapshot.virtual_ips if v.spec.nodes.pods}
         unheard = frozenset(name for name, selection in asked.items() if selection not in pods)
-        kept = paused | snapshot.unreadable | unheard
-        ready = frozenset(node.name for node in snapshot.nodes if node.ready)
         standings = self._departed.standings(self._standings)
+        skew = skew_of(plan.node_configs, standings, self._novelties)
+        kept = paused | snapshot.unreadable | unheard | skew.held.keys()
+        ready = frozenset(node.name for node in snapshot.nodes if node.ready)
         leaving = self._departed.leaving(standings, now)
         target = {**plan.node_configs, **leaving} if leaving else plan.node_configs
         staged = self._stager.stage(target, standings, kept, nodes | leaving.keys(), ready, plan.services)
         self._configs = staged.node_configs
-        scene = Scene(plan, staged, self._reports, ready, paused)
+        scene = Scene(plan, staged, self._reports, ready, paused, skew)
         stands = self._virtual_ips.stand(view, plan.statuses.keys() - unheard)
         told = self._judge.judge(scene, self._standings, stands, touched, now)
         statuses = {name: each.status for name, each in told.items()}
         of_servers, servers, times = self._tell_servers(view, scene, statuses, endpoints, now)
         writes = (
-            *self._specs(view, staged),
+            *self._specs(view, staged, kept, plan.services.kept.servers),
             *_leftovers(view, nodes | leaving.keys()),
             *self._virtual_ips.writes(view, stands, statuses),
             *of_servers,
@@ -192,12 +203,16 @@ class Reconciler:
             self._reports_alone[name] = pair
             yield self._departed.report(name) or pair[1]
 
-    def _specs(self, view: View, staged: Staged) -> Iterator[Write]:
+    def _specs(self, view: View, staged: Staged, kept: frozenset[str], servers: frozenset[str]) -> Iterator[Write]:
         """Members of one group one after the other: who is not told with the first of them joins in two steps."""
         names = {*staged.changed, *self._departed.missing} & staged.node_configs.keys()
         pairs = [(self._standings.get(name), staged.node_configs[name]) for name in names]
         for standing, config in sorted(pairs, key=lambda pair: (_first_change(*pair), pair[1].metadata.name)):
-            yield _spec(config, view.get("NodeConfig", config.metadata.name), standing)
+            stored = view.get("NodeConfig", config.metadata.name)
+            wire: Mapping[str, Any] = config.spec.to_wire()
+            if stored is not None and standing is not None:
+                wire = as_they_stand(wire, stored.document.get("spec"), standing, kept, servers)
+            yield _spec(config, wire, stored, standing)
 
 
 def _services(snapshot: Snapshot) -> frozenset[str]:
@@ -224,11 +239,11 @@ def _first_change(standing: Standing | None, config: NodeConfig) -> str:
     return min((name for name in old.keys() | new.keys() if old.get(name) != new.get(name)), default="")
 
 
-def _spec(config: NodeConfig, stored: Stored | None, standing: Standing | None) -> Write:
+def _spec(config: NodeConfig, spec: Mapping[str, Any], stored: Stored | None, standing: Standing | None) -> Write:
     node = config.metadata.name
     reason = differences(standing, config.spec)
     metadata: Document = {"name": node}
-    document: Document = {"metadata": metadata, "spec": config.spec.to_wire()}
+    document: Document = {"metadata": metadata, "spec": spec}
     if stored is None:
         # Without annotations: who creates an object by POST owns them in another way than who applies them, and
         # what is owned in both ways does not go when it is no longer applied.

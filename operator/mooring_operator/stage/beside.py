@@ -17,11 +17,20 @@ Read = tuple[Any, NodeVirtualServer | None]
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """The services that stand. `garbled`: a part of them could not be read and is not among them."""
+    """The services that stand. `unreadable` names virtual servers that could not be read and are not among them.
+
+    `garbled_of`: the VirtualServers of these; "" is of any other part that could not be read.
+    """
 
     services: NodeServices = NOTHING
-    garbled: bool = False
+    garbled_of: frozenset[str] = frozenset()
+    unreadable: frozenset[str] = frozenset()
     read: tuple[Read, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def garbled(self) -> bool:
+        """Whether a part could not be read."""
+        return bool(self.garbled_of)
 
 
 ALONE = Beside()
@@ -37,16 +46,17 @@ def beside(spec: Mapping[str, Any], before: Beside | None) -> Beside:
     hosted = tuple(_all(BackendAddress, spec.get("backendAddresses")))
     guards = tuple(_all(PortGuard, spec.get("portGuards")))
     sync = _one(ConnectionSync, spec["connectionSync"]) if spec.get("connectionSync") is not None else None
-    garbled = any(None in each for each in ((made for _, made in servers), hosted, guards)) or (
-        sync is None and spec.get("connectionSync") is not None
-    )
+    unread = [raw for raw, made in servers if made is None]
+    owners = {_text(raw, "virtualServer") for raw in unread}
+    if None in hosted or None in guards or (sync is None and spec.get("connectionSync") is not None):
+        owners.add("")
     found = NodeServices(
         tuple(made for _, made in servers if made is not None),
         tuple(each for each in hosted if each is not None),
         tuple(each for each in guards if each is not None),
         sync,
     )
-    return Beside(found or NOTHING, garbled, servers)
+    return Beside(found or NOTHING, frozenset(owners), frozenset(map(_name, unread)), servers)
 
 
 def _server(
@@ -58,6 +68,10 @@ def _server(
 
 def _name(raw: Any) -> str:
     return str(raw.get("name")) if isinstance(raw, Mapping) else ""
+
+
+def _text(raw: Any, field: str) -> str:
+    return str(raw.get(field) or "") if isinstance(raw, Mapping) else ""
 
 
 def _all(model: type[ModelT], given: Any) -> Iterator[ModelT | None]:

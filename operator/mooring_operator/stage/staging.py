@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import is_
 
+from mooring_api.levels import NOVELTIES, Novelties
 from mooring_api.nodeconfig import Instance, InstanceState, Metadata, NodeConfig
 from mooring_api.vrrp import Family
 from mooring_operator.plan.servers.plans import NOTHING, NodeServices
@@ -20,6 +21,7 @@ from mooring_operator.stage.fitting import fit
 from mooring_operator.stage.round import Round
 from mooring_operator.stage.seats import GroupKey, Seat, Share, Waiting, seat_of
 from mooring_operator.stage.services import given
+from mooring_operator.stage.skew import fitted, level_of
 from mooring_operator.stage.standing import Standing
 from mooring_operator.stage.waits import waits_at_target, waits_of
 
@@ -97,7 +99,9 @@ class _Outcome:
 class Stager:
     """stage() with a memory: the result is equal, and a group in which nothing changed costs next to nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, novelties: Novelties = NOVELTIES) -> None:
+        """`novelties` is what daemons of older releases do not know."""
+        self._novelties = novelties
         self._parts: dict[str, _Parts] = {}
         self._members: dict[GroupKey, set[str]] = {}
         self._kept: frozenset[str] = frozenset()
@@ -239,7 +243,8 @@ class Stager:
         if late:
             self._late[node] = tuple(Waiting(*key, (node,), why) for key in late)
         standing = parts.standing
-        if standing is None or not standing.has(spec):
+        spec = fitted(spec, level_of(standing), self._novelties)
+        if standing is None or not standing.has(spec, self._kept, self._services.kept.servers):
             self._changed.add(node)
         dropped = dropped_by(standing, spec.instances, _quiet(standing)) if node in self._changed else frozenset()
         if parts.target is not None and not dropped and spec is target:

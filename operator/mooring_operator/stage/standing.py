@@ -12,6 +12,7 @@ from mooring_api.nodeconfig_status import REMARK
 from mooring_api.wire import GROUP
 from mooring_operator.plan.servers.plans import NodeServices, services_in
 from mooring_operator.stage.beside import ALONE, Beside, beside
+from mooring_operator.stage.reported import read_status
 
 #: On a NodeConfig: what it dropped and its node has not confirmed yet, as `GROUP=CLAIM`, divided by blanks.
 DROPPED = f"{GROUP}/dropped"
@@ -21,7 +22,8 @@ DROPPED = f"{GROUP}/dropped"
 class Standing:
     """One node's NodeConfig as it stands in the API.
 
-    `unreadable` names instances of the spec that could not be read and are not among `instances`.
+    `unreadable` names instances of the spec that could not be read and are not among `instances`, `unreadable_of`
+    their VirtualIPs ("": of none). `unsaid` names instances whose state is one that this operator does not know.
     `status` is None where the daemon has not written one that can be read.
     """
 
@@ -34,15 +36,19 @@ class Standing:
     """What the spec no longer has, and the node may still run with until it has confirmed."""
     uid: str = ""
     beside: Beside = ALONE
+    unreadable_of: frozenset[str] = frozenset()
+    unsaid: frozenset[str] = frozenset()
 
     @property
     def services(self) -> NodeServices:
         """What the spec has beside the instances."""
         return self.beside.services
 
-    def has(self, spec: NodeConfigSpec) -> bool:
-        """Whether exactly that stands here."""
-        read = not (self.unreadable or self.beside.garbled)
+    def has(
+        self, spec: NodeConfigSpec, kept: frozenset[str] = frozenset(), servers: frozenset[str] = frozenset()
+    ) -> bool:
+        """Whether exactly that stands here; what can't be read of these VirtualIPs and VirtualServers is to stay."""
+        read = self.unreadable_of <= kept and self.beside.garbled_of <= servers
         return read and self.instances == spec.instances and self.services == services_in(spec)
 
     def sharing(self, spec: NodeConfigSpec) -> "Standing":
@@ -84,40 +90,39 @@ def standing_of(document: Mapping[str, Any], before: Standing | None = None) -> 
     number = generation if isinstance(generation, int) else 0
     if before is not None and uid and number and (before.node, before.uid, before.generation) == (name, uid, number):
         instances, unreadable, others = before.instances, before.unreadable, before.beside
+        owners = before.unreadable_of
     else:
         spec = _mapping(document.get("spec"))
-        instances, unreadable = _instances(spec.get("instances"))
+        instances, unreadable, owners = _instances(spec.get("instances"))
         others = beside(spec, before.beside if before else None)
     note = _mapping(metadata.get("annotations")).get(DROPPED)
+    status, unsaid = read_status(document.get("status"))
     return Standing(
         name,
         instances,
         number,
-        _status(document.get("status")),
+        status,
         unreadable,
         frozenset(note.split()) if isinstance(note, str) else frozenset(),
         uid,
         others,
+        owners,
+        unsaid,
     )
 
 
-def _instances(entries: object) -> tuple[tuple[Instance, ...], tuple[str, ...]]:
+def _instances(entries: object) -> tuple[tuple[Instance, ...], tuple[str, ...], frozenset[str]]:
     found: list[Instance] = []
     unreadable: list[str] = []
+    owners: set[str] = set()
     for entry in entries if isinstance(entries, list | tuple) else ():
         try:
             found.append(Instance.model_validate(entry, extra="ignore", by_alias=True, by_name=False))
         except ValidationError:
             unreadable.append(str(_mapping(entry).get("name", "")))
-    return tuple(found), tuple(unreadable)
+            owners.add(str(_mapping(entry).get("virtualIP") or ""))
+    return tuple(found), tuple(unreadable), frozenset(owners)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _status(given: object) -> NodeConfigStatus | None:
-    try:
-        return NodeConfigStatus.model_validate(given, extra="ignore", by_alias=True, by_name=False) if given else None
-    except ValidationError:
-        return None

@@ -73,4 +73,5 @@ def _mentioned(scene: Scene, node: str, standing: Standing | None) -> Iterator[s
 
 def _way(scene: Scene, name: str) -> tuple[object, ...]:
     """How far the change is that is under way."""
-    return name in scene.staged.moving, scene.waiting.get(name, ())
+    skew = scene.skew.held.get(name), scene.skew.without.get(name)
+    return name in scene.staged.moving, scene.waiting.get(name, ()), skew

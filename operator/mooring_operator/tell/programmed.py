@@ -29,6 +29,8 @@ def programmed(scene: Scene, name: str, planned: VirtualIPStatus) -> Judged:
         return Judged(Reason.NOT_ACCEPTED, "nothing of it can be planned; see the condition Accepted")
     if told.status is ConditionStatus.FALSE:
         return Judged(REASONS[told.reason], clipped(told.message))
+    if too_old := scene.skew.held.get(name):
+        return Judged(Reason.DAEMON_TOO_OLD, too_old)
     share = scene.shares.get(name, {})
     running = scene.reports.running(name)
     # A part that a node has confirmed and then spoke against is worse than one that it is only slow with.
@@ -40,7 +42,7 @@ def programmed(scene: Scene, name: str, planned: VirtualIPStatus) -> Judged:
         return Judged(Reason.WAITING_FOR_NODES, f"waiting for {silent}")
     if not share:
         return Judged(Reason.PLANNED, clipped(told.message))
-    remarks = f"{_unreported(scene, name)}{_pods(scene, name)}{_answered_by_others(scene, share)}"
+    remarks = f"{_unreported(scene, name)}{_pods(scene, name)}{_answered_by_others(scene, share)}{_skew(scene, name)}"
     return Judged(Reason.PROGRAMMED, clipped(f"runs on {listed(sorted(share))}{remarks}"))
 
 
@@ -73,6 +75,11 @@ def _unreported(scene: Scene, name: str) -> str:
 def _pods(scene: Scene, name: str) -> str:
     remark = scene.plan.remarks.get(name)
     return f"; {remark}" if remark else ""
+
+
+def _skew(scene: Scene, name: str) -> str:
+    without = scene.skew.without.get(name)
+    return f"; older daemons run it without what they do not know: {without}" if without else ""
 
 
 def _answered_by_others(scene: Scene, share: Share) -> str:

@@ -162,6 +162,15 @@ class Reason(StrEnum):
         "a node's daemon can't run its part; the message has the node, the field and the daemon's words",
         "do what the words say: on that node (an interface that is missing), or in the VirtualIP",
     )
+    DAEMON_TOO_OLD = (
+        "DaemonTooOld",
+        _PROGRAMMED,
+        _FALSE,
+        "something in it is critical to an election and newer than a daemon of one of its nodes, which the message"
+        " names with its version; all of its nodes keep what they run, until every one of them understands it",
+        "finish the upgrade of the DaemonSet (`kubectl get nc` shows each daemon's version), or take the new field back"
+        " out of the VirtualIP; see docs/upgrades.md",
+    )
     SECRET_MISSING = (
         "SecretMissing",
         _PROGRAMMED,

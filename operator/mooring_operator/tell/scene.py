@@ -8,6 +8,7 @@ from mooring_api.nodeconfig import Instance
 from mooring_operator.plan.allocations import group_name
 from mooring_operator.plan.choosing import NOT_REPORTED
 from mooring_operator.plan.planner import Plan
+from mooring_operator.stage.skew import ALIKE, Skew
 from mooring_operator.stage.staging import Staged, Waiting
 from mooring_operator.tell.reports import Reports, by_virtual_ip
 
@@ -16,7 +17,8 @@ from mooring_operator.tell.reports import Reports, by_virtual_ip
 class Scene:
     """What is wanted, what may be written of it now, and what the nodes say.
 
-    `ready` names the Nodes that are Ready, `paused` the VirtualIPs whose plan is kept as it stands.
+    `ready` names the Nodes that are Ready, `paused` the VirtualIPs whose plan is kept as it stands. `skew` is what
+    daemons of another release can't be given.
     """
 
     plan: Plan
@@ -24,6 +26,7 @@ class Scene:
     reports: Reports
     ready: frozenset[str]
     paused: frozenset[str] = field(default_factory=frozenset)
+    skew: Skew = ALIKE
 
     @cached_property
     def shares(self) -> Mapping[str, Mapping[str, tuple[Instance, ...]]]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.unit.operator.fake_api import FakeApi
 
+from mooring_api.levels import NOVELTIES, Novelties
 from mooring_api.virtualip import VirtualIPStatus
 from mooring_api.virtualserver_status import VirtualServerStatus
 from mooring_operator.cluster.store import Store
@@ -60,7 +61,9 @@ class CheckedServerJudge(ServerJudge):
 class Running:
     """A process from its start: it lists everything, turns and writes until nothing is left to do."""
 
-    def __init__(self, api: FakeApi, *, may_write: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self, api: FakeApi, *, may_write: Callable[[], bool] = lambda: True, novelties: Novelties = NOVELTIES
+    ) -> None:
         self.api = api
         self.results: list[tuple[Write, str]] = []
         self.turns: list[Result] = []
@@ -68,7 +71,7 @@ class Running:
         self.endpoints = Endpoints()
         self._dirty = False
         self.store = Store(self._woken)
-        self._reconciler = Reconciler(CheckedJudge(), CheckedServerJudge())
+        self._reconciler = Reconciler(CheckedJudge(), CheckedServerJudge(), novelties)
         self.writer = Writer(
             api, self.store, self, may_write=may_write, again=self._woken, threads=8, clock=lambda: api.now
         )

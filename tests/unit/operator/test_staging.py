@@ -664,9 +664,11 @@ def test_a_node_with_an_empty_plan_gets_an_empty_node_config(fleet):
 def test_an_instance_that_nobody_can_read_is_written_anew(fleet):
     running(fleet, WEB)
     standings = fleet.standings()
-    standings["n1"] = replace(standings["n1"], unreadable=("x",))
+    standings["n1"] = replace(standings["n1"], unreadable=("x",), unreadable_of=frozenset({"web"}))
     staged = stage(fleet.target, standings, frozenset(), frozenset(fleet.nodes))
     assert staged.changed == {"n1"}
+    kept = stage(fleet.target, standings, frozenset({"web"}), frozenset(fleet.nodes))
+    assert kept.changed == frozenset(), "it is a newer operator's, and stays as long as nobody can read its VirtualIP"
 
 
 def test_a_node_has_no_more_instances_than_a_node_config_can_list(fleet, monkeypatch):

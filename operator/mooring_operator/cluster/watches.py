@@ -13,6 +13,8 @@ from mooring_operator.clock import Clock, boottime_s
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 #: kopf's tasks have so long to end; then they are left.
 _PATIENCE_S = 2.0
+#: Shown by kopf's peering alone, which is off. Left out, kopf asks for the name of its user, and dies where a uid has none.
+_IDENTITY: Any = "mooring-operator"
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +85,7 @@ class Watches(threading.Thread):
             registry=self._registry,
             settings=self._settings(),
             clusterwide=True,
+            identity=_IDENTITY,
             ready_flag=ready,
             stop_flag=self._stop_flag,
         )

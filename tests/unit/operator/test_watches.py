@@ -9,6 +9,7 @@ import kopf
 import pytest
 
 from mooring_operator.cluster import watches
+from mooring_operator.cluster.handlers import kopf_settings
 from mooring_operator.cluster.watches import Watches
 
 LONG_S = 30.0
@@ -106,3 +107,25 @@ def test_one_that_is_stopped_before_it_began_ends(monkeypatch: pytest.MonkeyPatc
     found.start()
     found.join(LONG_S)
     assert not found.is_alive()
+
+
+def test_kopf_runs_where_the_user_has_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container, whose uid may stand in no passwd."""
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 65532")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    begun: list[int] = []
+    ran = threading.Event()
+    found = Watches(kopf.OperatorRegistry(), kopf_settings, begun=lambda: begun.append(1))
+    monkeypatch.setattr(Watches, "_mark", lambda *_: _set(ran))
+    found.start()
+    assert ran.wait(LONG_S)
+    found.stop()
+    found.join(LONG_S)
+    assert len(begun) == 1
+
+
+async def _set(ran: threading.Event) -> None:
+    ran.set()

@@ -61,9 +61,10 @@ class Binder:
             return
         ports = {port for other in self._bound.documents() if not is_over(other) for port in fitting.host_ports(other)}
         if fitting.obstacle(pod, node, ports) is None:
-            self._bind(PodKey.of(pod))
+            self._bind(pod)
 
-    def _bind(self, key: PodKey) -> None:
+    def _bind(self, pod: Document) -> None:
+        key = PodKey.of(pod)
         body = {
             "apiVersion": "v1",
             "kind": "Binding",
@@ -72,6 +73,7 @@ class Binder:
         }
         try:
             self._services.client.request("POST", PODS.path(key.namespace, key.name, "binding"), body=body)
+            self._bound.expect(pod)
         except (Conflict, NotFound):
             pass  # another stand-in was first, or it was deleted meanwhile
         except KubeError as error:

@@ -38,6 +38,11 @@ class Bound:
         with self._lock:
             return tuple(self._pods.values())
 
+    def expect(self, pod: Document) -> None:
+        """It was bound to this node just now; its ports are taken before the API server tells of it."""
+        with self._lock:
+            self._pods.setdefault(pod["metadata"]["uid"], pod)
+
     def workers(self) -> tuple[PodWorker, ...]:
         with self._lock:
             return tuple(self._workers.values())

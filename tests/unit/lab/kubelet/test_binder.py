@@ -58,6 +58,15 @@ def test_a_port_is_given_once(services: Services, client: FakeClient) -> None:
     assert len(client.asked) == 1
 
 
+def test_two_pods_at_once_do_not_get_one_port(services: Services, client: FakeClient) -> None:
+    """The API server has not told yet that the first one is bound."""
+    binder = bound_by(services, all_pods=True)
+    binder.saw_node(node())
+    ports = container(ports=[{"containerPort": 80, "hostPort": 80}])
+    binder.listed([waiting("first", containers=[ports]), waiting("second", containers=[ports])])
+    assert [path for _, path, _ in client.asked] == ["/api/v1/namespaces/shop/pods/first/binding"]
+
+
 def test_another_kubelet_may_be_first(services: Services, client: FakeClient) -> None:
     binder = bound_by(services, all_pods=True)
     binder.saw_node(node())

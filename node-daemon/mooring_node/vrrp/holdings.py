@@ -110,6 +110,15 @@ class Holdings:
         self.renew(now_ns)
         return len(failures) < len(self.addresses)
 
+    def put_behind(self, keys: Set[AddressKey], now_ns: int) -> bool:
+        """Take those of `keys` that are held away and set them again, behind the others; False: nothing was done."""
+        moved = [address for address in self.addresses if address.key in self.held & keys]
+        if not moved or now_ns >= self.lease_end_ns:
+            return False
+        self._apply(delete_batch(moved))
+        self._apply(add_batch(moved, self.lease_s))
+        return True
+
     def drop_all_but(self, kept: Sequence[LeasedAddress]) -> None:
         """Delete what is held and not in `kept`."""
         keys = {address.key for address in kept}

@@ -58,6 +58,11 @@ class Network:
             case Overrun():
                 self.read()
 
+    @property
+    def addresses(self) -> tuple[KernelAddress, ...]:
+        """All of the node as last read, those of an interface in the kernel's order."""
+        return self._addresses
+
     def never_as_source(self, addresses: frozenset[bytes]) -> None:
         """Virtual addresses: adverts never come from them."""
         self._virtual = addresses

@@ -21,6 +21,7 @@ from mooring_node.vrrp.lateness import Lateness
 from mooring_node.vrrp.matching import continued, router_of, routers_of
 from mooring_node.vrrp.member import Member
 from mooring_node.vrrp.network import Network
+from mooring_node.vrrp.order import Order
 from mooring_node.vrrp.packet import peek
 from mooring_node.vrrp.ports import Port
 from mooring_node.vrrp.prepared import packed
@@ -87,6 +88,7 @@ class Process:
         self._timers: Timers[Group] = Timers()
         self._words = Words()
         self._held = Held()
+        self._order = Order(self.network, self._reports)
         self._bad: Bad = {}
         self.facts: dict[str, Any] = {}
 
@@ -139,6 +141,7 @@ class Process:
         self._listen(ready, now)
         self._stand_aside(now)
         self._track(now)
+        self._order.keep(self._all(), now)
         self._fire(now)
         for part in self._held.due(tuple(group.holdings.held for group in self._all()), now):
             # One that is lost is asked for again.
@@ -225,6 +228,7 @@ class Process:
             self.network.apply(change)
             if isinstance(change, AddressGone):
                 gone.add(change.address.key)
+                self._order.gone(change.address, now)
             else:
                 structure = True
         for group in self._all():

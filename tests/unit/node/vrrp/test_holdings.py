@@ -165,3 +165,22 @@ def test_a_kernel_that_does_not_answer_is_a_refusal(kernel: Any, holdings: Holdi
     with pytest.raises(KernelRefused, match="ETIMEDOUT"):
         holdings.take(NOW)
     assert holdings.held == frozenset()
+
+
+def test_what_stands_before_the_nodes_own_is_set_again_and_nothing_else(kernel: Any, holdings: Holdings) -> None:
+    holdings.take(NOW)
+    kernel.said()
+    assert holdings.put_behind(frozenset({ABC[1].key, address(200).key}), NOW + S)
+    assert kernel.said() == [("delete", 101), ("add", 101)]
+    assert holdings.held == keys(ABC)
+    # The kernel lets that one live longer than we count on: the next renewal makes them equal.
+    assert holdings.lease_end_ns == NOW + 6 * S
+
+
+def test_nothing_is_set_again_that_is_not_held_or_whose_lease_has_ended(kernel: Any, holdings: Holdings) -> None:
+    assert not holdings.put_behind(keys(ABC), NOW)
+    holdings.take(NOW)
+    kernel.said()
+    assert not holdings.put_behind(frozenset({address(200).key}), NOW)
+    assert not holdings.put_behind(keys(ABC), NOW + 6 * S)
+    assert kernel.said() == []

@@ -1,0 +1,45 @@
+"""The node's own IPv4 addresses come before ours: which one the kernel takes as source, and kubelet as the node's.
+
+The kernel keeps an interface's IPv4 addresses in a list. New ones go behind those that are there, so ours are behind
+the node's own when we take them. But an own address that goes and comes back (networkd or ifupdown restarted, a DHCP
+lease that changed) is behind ours then. The first of a subnet is its primary: what is behind it in the same subnet
+gets no route for the subnet, and the node speaks from our address. So ours are taken away and set again, behind it.
+
+Nothing like this is known for IPv6: ours are deprecated there, and never a source while there is another address. The
+kernel's list is the newest first, whatever we do: a kubelet that goes by it needs --node-ip.
+"""
+
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Network
+from socket import AF_INET
+
+from mooring_node.kernel.addresses import IFA_F_SECONDARY, AddressKey, KernelAddress
+
+
+def in_the_way(addresses: Sequence[KernelAddress], ours: frozenset[AddressKey]) -> frozenset[AddressKey]:
+    """Those of ours that stand where an own address of the node belongs; `addresses` in the kernel's order."""
+    found: set[AddressKey] = set()
+    indices = {index for index, family, _, _ in ours if family == AF_INET}
+    for index in indices:
+        listed = [each for each in addresses if each.interface_index == index and each.family == AF_INET]
+        found.update(_before_the_first(listed, ours))
+        found.update(_primaries_of_others(listed, ours))
+    return frozenset(found)
+
+
+def _before_the_first(listed: Sequence[KernelAddress], ours: frozenset[AddressKey]) -> Iterable[AddressKey]:
+    first = next((place for place, each in enumerate(listed) if each.key not in ours), None)
+    if first is None:
+        return ()
+    # A narrower scope comes before a wider one, also when it is set later.
+    return [each.key for each in listed[:first] if each.scope <= listed[first].scope]
+
+
+def _primaries_of_others(listed: Sequence[KernelAddress], ours: frozenset[AddressKey]) -> Iterable[AddressKey]:
+    primaries: dict[IPv4Network, AddressKey] = {}
+    for each in listed:
+        network = IPv4Network((each.address, each.prefix_length), strict=False)
+        if not each.flags & IFA_F_SECONDARY:
+            primaries.setdefault(network, each.key)
+        elif each.key not in ours and primaries.get(network) in ours:
+            yield primaries[network]

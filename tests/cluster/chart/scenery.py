@@ -1,0 +1,195 @@
+"""A lab whose nodes run pods, on an API server that knows nothing of Mooring yet, and the release that is put there."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from tests.cluster.chart.helm import CHART, CRDS_CHART, Helm
+
+from mooring_kube.client import Client
+from mooring_kube.errors import NotFound
+from mooring_kube.resources import LEASES, NODE_CONFIGS, PODS, Resource
+from mooring_lab import namespace
+from mooring_lab.api import NAMESPACE, NODES_VIEW
+from mooring_lab.api.kubectl import Kubectl
+from mooring_lab.api.real import RealApi
+from mooring_lab.kubelet.handle import Kubelet
+from mooring_lab.lab import Lab
+from mooring_lab.layout import MANAGEMENT_BRIDGE
+from mooring_lab.wait import wait_until
+
+Document = dict[str, Any]
+DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet", namespaced=True)
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", namespaced=True)
+RELEASE = "mooring"
+OPERATOR, NODE = "mooring-operator", "mooring-node"
+NODE_NAMES = ("lb-1", "lb-2", "lb-3")
+PORT = 6443
+#: For what must happen, on a machine that stalls: generous, since a wait ends with its event.
+SOON_S = 60.0
+#: What stands for the images: the host's own root, with the entry point of the image.
+IMAGES = {
+    f"ghcr.io/mooring-dev/{name}": {"root": "host", "entrypoint": [name], "user": user, "group": user}
+    for name, user in ((OPERATOR, 65532), (NODE, 0))
+}
+#: The lab has no network of pods.
+VALUES: Document = {"operator": {"hostNetwork": True}, "verify": {"timeout": "20s"}}
+#: Restarts without the pauses that a person's cluster has.
+KUBELET = ("--bind-all", "--back-off", "0.5", "--longest-back-off", "4", "--renew", "1")
+
+
+@dataclass
+class Stage:
+    """The lab, its API server and its kubelets; `release` is what is installed there."""
+
+    lab: Lab
+    api: RealApi
+    kubectl: Kubectl
+    helms: Mapping[int, Helm]
+    client: Client
+    kubelets: dict[str, Kubelet] = field(default_factory=dict)
+
+    # What a person types.
+
+    def install(self, helm: Helm, *, wait: bool = True) -> None:
+        """Both charts, as the README says; CRDs that stay from before are no hindrance."""
+        if not self.installed("mooring-crds"):
+            helm.must("install", "mooring-crds", str(CRDS_CHART))
+        waiting = ["--wait", "--timeout", "2m"] if wait else []
+        helm.must("install", RELEASE, str(CHART), "-n", NAMESPACE, *helm.values(VALUES), *waiting)
+
+    def upgrade(self, helm: Helm, values: Mapping[str, Any]) -> None:
+        """With other values; returns when everything is rolled out."""
+        given = helm.values(merged(VALUES, values))
+        helm.must("upgrade", RELEASE, str(CHART), "-n", NAMESPACE, *given, "--wait", "--timeout", "3m", timeout=240.0)
+
+    def uninstall(self, helm: Helm) -> None:
+        helm.must("uninstall", RELEASE, "-n", NAMESPACE, "--wait", "--timeout", "2m")
+        self.until("the pods to be gone", lambda: not self.client.list(PODS, NAMESPACE).items)
+
+    def installed(self, release: str = RELEASE) -> bool:
+        listed = json.loads(self.helms[3].must("list", "--all", "--all-namespaces", "-o", "json"))
+        return any(each["name"] == release for each in listed)
+
+    def must(self, *words: str, stdin: str | None = None) -> str:
+        """kubectl; what it prints."""
+        done = self.kubectl(*words, stdin=stdin)
+        assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    # What stands in the API.
+
+    def pods(self, component: str) -> list[Document]:
+        """Of the operator or of the daemons, those that are not about to go."""
+        labels = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={component}"
+        items = self.client.list(PODS, NAMESPACE, label_selector=labels).items
+        return [pod for pod in items if "deletionTimestamp" not in pod["metadata"]]
+
+    def daemon(self, node: str) -> Document:
+        (pod,) = [pod for pod in self.pods("node") if pod["spec"].get("nodeName") == node]
+        return pod
+
+    def ready(self, component: str, count: int) -> bool:
+        pods = self.pods(component)
+        return len(pods) == count and all(condition(pod, "Ready") == "True" for pod in pods)
+
+    def until_ready(self) -> None:
+        """Until the daemon of each node and both operators are Ready, and one of them leads."""
+        self.until("all daemons", lambda: self.ready("node", len(self.lab.nodes)))
+        self.until("both operators", lambda: self.ready("operator", 2))
+        self.until("a leader", self.leader)
+
+    def leader(self) -> str:
+        """Which pod holds the Lease; "": none."""
+        try:
+            return str(self.client.get(LEASES, OPERATOR, NAMESPACE)["spec"].get("holderIdentity") or "")
+        except NotFound:
+            return ""
+
+    def conditions(self, resource: Resource, name: str, namespace: str | None = None) -> dict[str, str]:
+        """Type to `status reason` of those that speak of the newest generation."""
+        found = self.client.get(resource, name, namespace)
+        newest = found["metadata"]["generation"]
+        listed = (found.get("status") or {}).get("conditions") or ()
+        return {
+            each["type"]: f"{each['status']} {each['reason']}"
+            for each in listed
+            if each.get("observedGeneration") == newest
+        }
+
+    def observed(self) -> bool:
+        """Whether each node's daemon has confirmed the newest generation of its NodeConfig."""
+        configs = self.client.list(NODE_CONFIGS).items
+        return {config["metadata"]["name"] for config in configs} == {node.name for node in self.lab.nodes} and all(
+            (config.get("status") or {}).get("observedGeneration") == config["metadata"]["generation"]
+            for config in configs
+        )
+
+    # Waiting, and the story where it was in vain.
+
+    def until(self, what: str, predicate: Callable[[], Any], seconds: float = SOON_S) -> Any:
+        try:
+            return wait_until(predicate, seconds, what, every=0.1)
+        except TimeoutError as error:
+            pytest.fail(f"{error}\n{self.story()}", pytrace=False)
+
+    def story(self) -> str:
+        """Who is where, and the last words of all."""
+        shown = [self.kubectl("get", "pods,vip,nc", "-A", "-o", "wide").stdout, f"held: {self.lab.holders()}"]
+        for name, kubelet in self.kubelets.items():
+            shown.append(f"--- kubelet of {name}\n{_last(kubelet.log)}")
+            for component in ("node", "operator"):
+                shown.append(f"--- {component} on {name}\n{_last(self.said(name, component))}")
+        return "\n".join(shown)
+
+    def said(self, node: str, component: str) -> str:
+        """What the pods of a component have said on a node, oldest pod first."""
+        files = (self.kubelets[node].folder / "logs").glob(f"{NAMESPACE}_*-{component}-*/*/*.log")
+        return "".join(
+            path.read_text(errors="replace") for path in sorted(files, key=lambda path: path.stat().st_mtime)
+        )
+
+    def disk(self, node: str) -> Path:
+        """What is the node's own disk for its pods."""
+        return self.kubelets[node].folder / "disk"
+
+
+@contextmanager
+def forwarder(lab: Lab, api: RealApi) -> Iterator[None]:
+    """The way from the lab's nodes to the API server."""
+    namespace.batch(lab.layout.switch, [f"addr add {NODES_VIEW}/24 brd + dev {MANAGEMENT_BRIDGE}"])
+    target = urlsplit(api.url)
+    addresses = [f"{NODES_VIEW}:{PORT}", f"{target.hostname}:{target.port}"]
+    command = [sys.executable, "-m", "mooring_lab.api.forwarder", lab.layout.switch, *addresses]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == b"listening\n"
+            yield
+        finally:
+            process.kill()
+
+
+def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> Document:
+    """`other` over `one`, as Helm merges values."""
+    found = dict(one)
+    for key, value in other.items():
+        below = found.get(key)
+        found[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return found
+
+
+def condition(document: Document, kind: str) -> str | None:
+    said = (document.get("status") or {}).get("conditions") or ()
+    return next((each["status"] for each in said if each["type"] == kind), None)
+
+
+def _last(text: str, lines: int = 25) -> str:
+    return "\n".join(text.splitlines()[-lines:])

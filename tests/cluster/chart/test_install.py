@@ -1,0 +1,106 @@
+"""`helm install`, `kubectl apply -f examples/`, `helm test`: what a person does on his first day."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.cluster.chart.helm import ROOT
+from tests.cluster.chart.scenery import DEPLOYMENTS, OPERATOR, RELEASE, Stage
+
+from mooring_kube.resources import NODES, VIRTUAL_IPS, VIRTUAL_SERVERS
+from mooring_lab.api import NAMESPACE
+
+pytestmark = [pytest.mark.cluster, pytest.mark.netns]
+
+EXAMPLES = ROOT / "examples"
+HELD = {"Accepted": "True Accepted", "Programmed": "True Programmed", "Held": "True Held"}
+#: Without it nothing can be balanced, and the statuses say so.
+HAS_IPVS = Path("/proc/net/ip_vs").exists()
+
+
+@pytest.fixture
+def examples(stage: Stage) -> Iterator[Stage]:
+    stage.must("apply", "-f", str(EXAMPLES))
+    yield stage
+    stage.must("delete", "-f", str(EXAMPLES))
+    stage.until("all addresses to be gone", lambda: not stage.lab.holders())
+    stage.until("the nodes to have confirmed it", stage.observed)
+
+
+def test_every_pod_runs_where_it_should(stage: Stage) -> None:
+    assert {pod["spec"]["nodeName"] for pod in stage.pods("node")} == {node.name for node in stage.lab.nodes}
+    operators = stage.pods("operator")
+    assert len({pod["spec"]["nodeName"] for pod in operators}) == 2
+    assert stage.leader() in {pod["metadata"]["name"] for pod in operators}
+
+
+def test_no_node_has_an_address_or_a_taint_that_it_had_not_before(stage: Stage) -> None:
+    for node in stage.lab.nodes:
+        said = stage.client.get(NODES, node.name)
+        own = [each["address"] for each in said["status"]["addresses"] if each["type"] == "InternalIP"]
+        assert own == list(node.own_addresses)
+        assert node.held() == frozenset()
+
+
+def test_the_examples_are_held_and_their_statuses_say_so(examples: Stage) -> None:
+    for name, addresses in (("edge", ["10.0.0.130"]), ("web", ["10.0.0.120", "fd00:10::120"])):
+        examples.until(f"VirtualIP {name} to be held", lambda n=name: HELD.items() <= said_of(examples, n).items())
+        for address in addresses:
+            assert len(examples.lab.holders()[address]) == 1
+            assert examples.lab.client.reach(address) == 3
+        balanced = examples.conditions(VIRTUAL_SERVERS, name, "web")
+        assert balanced["Accepted"].startswith("True"), balanced
+        if not HAS_IPVS:
+            examples.until(
+                "the lack of IPVS to be told",
+                lambda n=name: examples.conditions(VIRTUAL_SERVERS, n, "web")["Programmed"] == "False ModuleMissing",
+            )
+
+
+def said_of(stage: Stage, name: str) -> dict[str, str]:
+    return stage.conditions(VIRTUAL_IPS, name)
+
+
+@pytest.mark.parametrize("major", [3, 4])
+def test_helm_test_passes_and_leaves_nothing(stage: Stage, major: int) -> None:
+    stage.helms[major].must("test", RELEASE, "-n", NAMESPACE, "--timeout", "90s")
+    said = verify_said(stage)
+    assert "FAIL" not in said
+    assert f"ok    {stage.leader()} leads" in said
+    for node in stage.lab.nodes:
+        assert f"ok    {node.name}: its daemon runs generation" in said
+    left = stage.must("get", "pods,serviceaccounts,roles,rolebindings", "-n", NAMESPACE, "-o", "name")
+    assert "test" not in left
+    assert "verify" not in left
+    assert "verify" not in stage.must("get", "clusterroles,clusterrolebindings", "-o", "name")
+
+
+def verify_said(stage: Stage) -> str:
+    """The newest log of the test's pod, on whichever node it ran."""
+    files = [
+        path
+        for kubelet in stage.kubelets.values()
+        for path in (kubelet.folder / "logs").glob(f"{NAMESPACE}_{RELEASE}-verify*/*/*.log")
+    ]
+    return max(files, key=lambda path: path.stat().st_mtime).read_text()
+
+
+def test_helm_test_fails_with_a_clear_word_when_nobody_leads(stage: Stage, figure: Callable[[str], None]) -> None:
+    scale(stage, 0)
+    try:
+        stage.until("the operators to be gone", lambda: not stage.pods("operator"))
+        stage.until("the Lease to be free", lambda: not stage.leader())
+        done = stage.helms[3]("test", RELEASE, "-n", NAMESPACE, "--timeout", "150s")
+        assert done.returncode != 0
+        said = verify_said(stage)
+        figure(said.splitlines()[-2])
+        assert f"FAIL  no operator leads: the last one gave the Lease {NAMESPACE}/{OPERATOR} back" in said
+        assert f"kubectl -n {NAMESPACE} logs deployment/{OPERATOR}" in said
+        assert "ok    lb-1: its daemon runs generation" in said
+    finally:
+        scale(stage, 2)
+    stage.until_ready()
+
+
+def scale(stage: Stage, replicas: int) -> None:
+    stage.client.merge_patch(DEPLOYMENTS, OPERATOR, {"spec": {"replicas": replicas}}, NAMESPACE)

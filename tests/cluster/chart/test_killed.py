@@ -1,0 +1,82 @@
+"""The worst moment for a SIGKILL: in the middle of the hand-over, or without any."""
+
+from collections.abc import Callable
+
+import pytest
+from tests.cluster.chart.scenery import NODE_NAMES, Stage
+from tests.cluster.chart.test_upgrade import held
+from tests.cluster.whole.watching import Watch
+
+from mooring_kube.errors import NotFound
+from mooring_kube.resources import PODS
+from mooring_lab.api import NAMESPACE
+from mooring_lab.wait import wait_until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.netns]
+
+ADDRESS = "10.0.0.98"
+FIRST, SECOND = NODE_NAMES[:2]
+#: The successors think for most of an interval before they speak: a hand-over that lasts long enough to be hit.
+SLOW = {
+    "preferred": [
+        {"node": FIRST, "priority": 200},
+        {"node": SECOND, "priority": 20},
+        {"node": NODE_NAMES[2], "priority": 10},
+    ]
+}
+#: A kernel's lease of the address runs out, or the next daemon has undone it, and then a second for a slow machine.
+LEFT_S = 6.0
+
+
+def kill_now(stage: Stage, pod: str) -> None:
+    """What `kubectl delete --force --grace-period=0` asks for: kubelet kills at once."""
+    body = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
+    stage.client.request("DELETE", PODS.path(NAMESPACE, pod), body=body)
+
+
+def report(watch: Watch, figure: Callable[[str], None]) -> tuple[float, float]:
+    """How long nobody and how long two had it, in seconds."""
+    kernels = watch.kernels
+    dark_s, overlap_s = kernels.longest_s(lambda count: count == 0), kernels.longest_s(lambda count: count > 1)
+    figure(
+        f"{watch.lost} packets lost, longest silence {watch.gap_ms():.0f} ms; nobody had it for {dark_s * 1e3:.0f} ms,"
+        f" two for {overlap_s * 1e3:.0f} ms; {kernels.holders(ADDRESS)}"
+    )
+    return dark_s, overlap_s
+
+
+def test_a_kill_in_the_middle_of_the_hand_over(stage: Stage, figure: Callable[[str], None]) -> None:
+    selector = {"matchLabels": {"node-role.kubernetes.io/ingress": ""}}
+    with held(stage, "hit", ADDRESS, nodes={"selector": selector, **SLOW}):
+        pod = stage.daemon(FIRST)["metadata"]["name"]
+        said = len(stage.said(FIRST, "node"))
+        with Watch(stage.lab, [ADDRESS], after_s=2.0, interval_ms=2.0) as watch:
+            stage.client.delete(PODS, pod, NAMESPACE)
+            wait_until(lambda: "hand" in stage.said(FIRST, "node")[said:], 20, "the hand-over to begin", every=0.01)
+            kill_now(stage, pod)
+            stage.until("another pod", lambda: stage.ready("node", len(NODE_NAMES)))
+            stage.until("the first choice to hold again", lambda: stage.lab.holders() == {ADDRESS: (FIRST,)})
+        dark_s, overlap_s = report(watch, figure)
+        assert dark_s < LEFT_S
+        assert overlap_s < LEFT_S
+
+
+def test_an_eviction_without_grace(stage: Stage, figure: Callable[[str], None]) -> None:
+    with held(stage, "hit", ADDRESS):
+        pod = stage.daemon(FIRST)["metadata"]
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod["name"], "namespace": NAMESPACE},
+            "deleteOptions": {"gracePeriodSeconds": 0},
+        }
+        with Watch(stage.lab, [ADDRESS], after_s=2.0, interval_ms=2.0) as watch:
+            stage.client.request("POST", PODS.path(NAMESPACE, pod["name"], "eviction"), body=body)
+            stage.until("another pod", lambda: stage.ready("node", len(NODE_NAMES)))
+            assert stage.daemon(FIRST)["metadata"]["uid"] != pod["uid"]
+            with pytest.raises(NotFound):
+                stage.client.get(PODS, pod["name"], NAMESPACE)
+            stage.until("the first choice to hold again", lambda: stage.lab.holders() == {ADDRESS: (FIRST,)})
+        dark_s, overlap_s = report(watch, figure)
+        assert dark_s < LEFT_S
+        assert overlap_s < LEFT_S

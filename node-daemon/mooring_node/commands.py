@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mooring_node.files import StateFolder
-from mooring_node.probe import QUESTIONS, probe
+from mooring_node.probe import QUESTIONS, answer_of, probe
 
 if TYPE_CHECKING:
     from mooring_node.balance.config import BalanceConfig, ServerConfig
@@ -329,6 +329,8 @@ def _hand_over(options: argparse.Namespace) -> int:
 
     state = StateFolder(options.state_dir)
     try:
+        # One that hangs is found out at once: who wants to end it must not wait for it.
+        answer_of(str(state.control), QUESTIONS[0])
         reply = ask(state.control, {"do": "hand-over"}, timeout_s=PATIENCE_NS / 1e9 + 5)
     except TimeoutError:
         return _complain(f"the daemon at {state.control} does not answer", 1)

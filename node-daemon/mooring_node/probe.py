@@ -25,7 +25,7 @@ def probe(arguments: list[str]) -> int | None:
             return None
     path = os.path.join(state, "control.sock")
     try:
-        answer = _ask(path, question)
+        answer = answer_of(path, question)
     except OSError as error:
         print(f"mooring-node: no daemon answers at {path}: {error}", file=sys.stderr)
         return NO_DAEMON
@@ -35,8 +35,11 @@ def probe(arguments: list[str]) -> int | None:
     return 0 if good else FAILED
 
 
-def _ask(path: str, question: str) -> str:
-    """One line of text; the question is in JSON as all are, the answer is not, for the sake of the imports."""
+def answer_of(path: str, question: str) -> str:
+    """One line of text, within PATIENCE_S, else OSError.
+
+    The question is in JSON as all are, the answer is not, for the sake of the imports.
+    """
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         connection.settimeout(PATIENCE_S)

@@ -14,7 +14,16 @@ from mooring_node.board import Board
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder, read_json
 from mooring_node.keeping import adoptable, keeping, last_groups, write_kept
-from mooring_node.kernel.process import Scheduling, lock_memory, now_ns, real_time, set_name
+from mooring_node.kernel.process import (
+    Scheduling,
+    lock_memory,
+    no_core_dumps,
+    now_ns,
+    oom_score,
+    protect_from_oom,
+    real_time,
+    set_name,
+)
 from mooring_node.kernel.rtnetlink import Rtnetlink
 from mooring_node.ledger import Entries, Ledger, addresses_of, undo_addresses, undo_settings
 from mooring_node.log import Log
@@ -104,6 +113,8 @@ def run(
             undo_addresses(rtnetlink, ledger.read().addresses)
 
     set_name("mooring-node")
+    protect_from_oom()
+    no_core_dumps()
     # What the children share stays shared only while nobody writes to it; the collector would.
     gc.collect()
     gc.freeze()
@@ -191,7 +202,12 @@ def run_vrrp(
     signal.signal(signal.SIGTERM, lambda *_: process.ask_to_stop())
     process.apart.maintenance = state.maintenance.exists()
     scheduling = real_time(priority) if priority else Scheduling.NORMAL
-    process.facts = {"pid": os.getpid(), "scheduling": scheduling.value, "memoryLocked": lock_memory()}
+    process.facts = {
+        "pid": os.getpid(),
+        "scheduling": scheduling.value,
+        "memoryLocked": lock_memory(),
+        "oomScore": oom_score(),
+    }
     if priority and scheduling is not Scheduling.REAL_TIME:
         process.say(
             "warning",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mooring_node.checks.attempt import Scope, in_asyncio, readable
 from mooring_node.checks.verdict import Withheld
+from mooring_node.kernel.process import ordinary_children
 
 DEFAULT_FOLDER = Path("/etc/mooring/scripts")
 NOBODY = 65534
@@ -111,19 +112,20 @@ class Scripts:
         path = self.find(file)
         user, group = self._rights()
         try:
-            return subprocess.Popen(
-                [str(path), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env={"PATH": _PATH, **more},
-                cwd="/",
-                start_new_session=True,
-                user=user,
-                group=group,
-                extra_groups=[] if user is not None else None,
-                umask=0o022,
-            )
+            with ordinary_children():
+                return subprocess.Popen(
+                    [str(path), *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    env={"PATH": _PATH, **more},
+                    cwd="/",
+                    start_new_session=True,
+                    user=user,
+                    group=group,
+                    extra_groups=[] if user is not None else None,
+                    umask=0o022,
+                )
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE):
                 raise Withheld(f"no script can be started: {(error.strerror or '').lower()}") from error

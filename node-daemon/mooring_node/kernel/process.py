@@ -1,15 +1,25 @@
 """What the daemon asks of the kernel for its own processes: memory, scheduling, name, clock (shell)."""
 
+import contextlib
 import ctypes
 import enum
 import os
 import resource
 import time
+from collections.abc import Iterator
 
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _CAP_IPC_LOCK = 14
 _NAME_BYTES = 15
+_OOM_SCORE = "/proc/self/oom_score_adj"
+
+#: What kubelet gives to pods of the class system-node-critical: below it are only kubelet itself and its runtime.
+PROTECTED = -997
+#: So much more than the rest of the daemon has what may go first: as if it had a tenth of the memory (proc(5)).
+EXPENDABLE = 100
+#: What a program of the host has that nobody has thought of.
+ORDINARY = 0
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
@@ -76,6 +86,59 @@ def bound_memory(size: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     bounds = [size, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
     resource.setrlimit(resource.RLIMIT_DATA, (min(bounds), hard))
+
+
+def no_core_dumps() -> None:
+    """A process that crashes writes no core file: there are keys in its memory, and the node's disk is not ours."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+
+def oom_score() -> int:
+    """This process's place when the kernel chooses whom to kill for memory: -1000 never, 1000 first."""
+    with open(_OOM_SCORE, encoding="ascii") as score:
+        return int(score.read())
+
+
+def protect_from_oom() -> int:
+    """Ask to be among the last that are killed for memory; the score as it is then, our children's too.
+
+    A score that is lower already stays. Lowering it needs CAP_SYS_RESOURCE, which the daemon does not ask for: kubelet
+    gives the score by the pod's priority class, systemd by OOMScoreAdjust.
+    """
+    if oom_score() > PROTECTED:
+        _set_oom_score(PROTECTED)
+    return oom_score()
+
+
+def be_expendable() -> None:
+    """Go before the rest of the daemon when memory runs out; to be called once, raising needs no right."""
+    _set_oom_score(min(oom_score() + EXPENDABLE, 1000))
+
+
+@contextlib.contextmanager
+def ordinary_children() -> Iterator[None]:
+    """What is forked meanwhile is not protected as we are: it has the score of an ordinary program, or ours."""
+    own = oom_score()
+    raised = own < ORDINARY and _set_oom_score(ORDINARY)
+    try:
+        yield
+    finally:
+        if raised:
+            # Down to what a privileged process set last (proc(5)), which is not above ours.
+            _set_oom_score(own)
+
+
+def _set_oom_score(score: int) -> bool:
+    # Not through a buffered file: it would tell a refusal when it is closed.
+    handle = os.open(_OOM_SCORE, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(handle, str(score).encode())
+    except PermissionError:
+        return False
+    finally:
+        os.close(handle)
+    return True
 
 
 def die_with_parent(signal: int, parent: int | None = None) -> None:

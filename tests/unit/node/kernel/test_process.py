@@ -61,6 +61,42 @@ print(json.dumps(resource.getrlimit(resource.RLIMIT_DATA)))
     assert _child(body) == [200 << 20, 250 << 20]
 
 
+def test_a_crash_leaves_no_core_file() -> None:
+    body = """
+resource.setrlimit(resource.RLIMIT_CORE, (1 << 20, 1 << 20))
+process.no_core_dumps()
+print(json.dumps(resource.getrlimit(resource.RLIMIT_CORE)))
+"""
+    assert _child(body) == [0, 1 << 20]
+
+
+OOM = """
+said = [process.oom_score(), process.protect_from_oom()]
+process.be_expendable()
+said.append(process.oom_score())
+with process.ordinary_children():
+    pid = os.fork()
+    if pid == 0:
+        os._exit(process.oom_score() == process.ORDINARY)
+said += [process.oom_score(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])]
+print(json.dumps(said))
+"""
+
+
+@needs_root
+def test_what_may_go_first_does_and_what_may_not_keeps_its_score() -> None:
+    """Without CAP_SYS_RESOURCE, as the chart grants: what kubelet gave stays, and raising is for everybody."""
+    before = process.oom_score()
+    after = before + process.EXPENDABLE
+    assert _child(OOM, *WITHOUT_RIGHTS) == [before, before, after, after, 0 if before + 100 > 0 else 1]
+
+
+@needs_root
+def test_a_score_that_cannot_be_raised_further_stays() -> None:
+    body = "process._set_oom_score(950)\n" + OOM
+    assert _child(body, *WITHOUT_RIGHTS)[1:3] == [950, 1000]
+
+
 @needs_root
 def test_memory_is_locked_on_first_use_alone() -> None:
     body = """

@@ -54,7 +54,7 @@ def panel(kind: str, title: str, about: str, targets: Sequence[dict[str, Any]], 
 def lines(
     title: str, about: str, *targets: dict[str, Any], unit: str = "short", width: int = 12, stack: bool = False
 ) -> Panel:
-    custom = {"lineWidth": 1, "fillOpacity": 20 if stack else 5, "showPoints": "never"}
+    custom: dict[str, Any] = {"lineWidth": 1, "fillOpacity": 20 if stack else 5, "showPoints": "never"}
     if stack:
         custom["stacking"] = {"mode": "normal", "group": "A"}
     config = {"defaults": {"unit": unit, "min": 0, "custom": custom}, "overrides": []}

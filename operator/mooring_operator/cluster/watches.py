@@ -13,7 +13,7 @@ from mooring_operator.clock import Clock, boottime_s
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 #: kopf's tasks have so long to end; then they are left.
 _PATIENCE_S = 2.0
-#: Only its peering, which is off, shows it. Left out, kopf asks for the name of its user and dies where there is none.
+#: Only its peering, which is off, shows it; else kopf asks for the name of its user, and dies where there is none.
 _IDENTITY: Any = "mooring-operator"
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import Protocol
 from mooring_node.board import Board
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder, read_json
-from mooring_node.keeping import adoptable, keeping, last_groups, write_kept
+from mooring_node.keeping import adoptable, keeping, last_groups, left_out_groups, write_kept
 from mooring_node.kernel.process import (
     Scheduling,
     lock_memory,
@@ -136,6 +136,7 @@ def _undo_what_is_left(state: StateFolder, board: Board, ledger: Ledger, log: Lo
     ):
         if path.exists() and read_json(path) is None:
             log.write("error", f"{path} cannot be read: {loss}")
+    _tell_of_newer(state, ledger, log)
     with Rtnetlink() as rtnetlink:
         kept = addresses_of(adoptable(state, board))
         undo_addresses(rtnetlink, ledger.read().addresses - kept)
@@ -146,6 +147,16 @@ def _undo_what_is_left(state: StateFolder, board: Board, ledger: Ledger, log: Lo
     state.kept.unlink(missing_ok=True)
     # Results outlive the checks process, not the daemon.
     state.results.unlink(missing_ok=True)
+
+
+def _tell_of_newer(state: StateFolder, ledger: Ledger, log: Log) -> None:
+    """What a newer release left in the state folder, and this one cannot use."""
+    if unknown := ledger.unknown():
+        what = f"a newer release has set what this one cannot undo ({', '.join(sorted(unknown))})"
+        log.write("warning", f"{state.ledger}: {what}; it stays listed, and that release undoes it when it runs again")
+    if left_out := left_out_groups(state):
+        what = f"{', '.join(left_out)} need a newer release, and are not run before the configuration is read again"
+        log.write("warning", f"{state.accepted}: {what}")
 
 
 def _plan(

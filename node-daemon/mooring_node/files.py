@@ -1,10 +1,18 @@
-"""Small files of the state folder: written whole or not at all, readable by their owner alone."""
+"""Small files of the state folder: written whole or not at all, readable by their owner alone.
+
+Each may have been written by the release before or after this one (docs/upgrades.md): a file that says `format` is read
+by whoever knows that number, and in all of them what is not known costs as little as can be.
+"""
 
 import contextlib
 import json
 import os
+from collections.abc import Collection, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -35,6 +43,29 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def read_entries(kind: type[T], raw: object) -> tuple[T, ...]:
+    """The entries of a list in a file of ours, each a dataclass, also of a file that another release wrote.
+
+    A field that is not known is passed over; an entry that lacks one, or is none, is left out.
+    """
+    wanted: Any = kind
+    known = {each.name for each in fields(wanted)}
+    found = []
+    for entry in raw if isinstance(raw, list) else ():
+        if isinstance(entry, dict):
+            with contextlib.suppress(TypeError, ValueError):
+                found.append(kind(**{name: value for name, value in entry.items() if name in known}))
+    return tuple(found)
+
+
+def of_others(raw: Mapping[str, Any] | None, known: Collection[str]) -> dict[str, Any]:
+    """What stands in a file of ours beside what this release knows.
+
+    It is written back as it is: the release that knows it finds it again, and can undo it.
+    """
+    return {name: value for name, value in (raw or {}).items() if name not in known}
 
 
 class StateFolder:

@@ -1,18 +1,28 @@
 """`onStop: Keep`: a planned stop that is a restart leaves addresses, and what answers on them, to the next start."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mooring_node.board import Board, Standing
 from mooring_node.files import StateFolder, boot_id, read_json, write_atomically
 from mooring_node.kernel.process import now_ns
-from mooring_node.vrrp.config import GroupConfig, from_json
+from mooring_node.vrrp.config import GroupConfig, from_json, unread
 
 
 def last_groups(state: StateFolder) -> tuple[GroupConfig, ...]:
     """Those of the last good configuration."""
     try:
         return from_json(state.accepted.read_text()).groups
+    except (OSError, ValueError):
+        return ()
+
+
+def left_out_groups(state: StateFolder) -> tuple[str, ...]:
+    """The names of those that only a newer release can run."""
+    try:
+        return unread(state.accepted.read_text())
     except (OSError, ValueError):
         return ()
 
@@ -31,14 +41,22 @@ def adoptable(state: StateFolder, board: Board) -> tuple[GroupConfig, ...]:
         return ()
     young = []
     for group in last_groups(state):
-        values = kept.get("groups", {}).get(group.name)
-        if values is None:
+        standing = _kept_standing(kept, group.name)
+        if standing is None:
             continue
-        standing = Standing(int(values["lastAdvertNs"]), int(values["leaseEndNs"]))
         if standing.last_advert_ns > now_ns() - 3 * group.interval_ns and standing.lease_end_ns > now_ns():
             board.slot(group.name).write(standing.last_advert_ns, standing.lease_end_ns)
             young.append(group)
     return tuple(young)
+
+
+def _kept_standing(kept: Mapping[str, Any], group: str) -> Standing | None:
+    """None where the file says nothing of the group, or in another way than this release does."""
+    try:
+        values = kept["groups"][group]
+        return Standing(int(values["lastAdvertNs"]), int(values["leaseEndNs"]))
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def write_kept(path: Path, standings: dict[str, Standing]) -> None:

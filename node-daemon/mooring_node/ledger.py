@@ -10,12 +10,15 @@ import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from mooring_node.files import boot_id, read_json, write_atomically
+from mooring_node.files import boot_id, of_others, read_entries, read_json, write_atomically
 from mooring_node.kernel.addresses import delete_batch
 from mooring_node.kernel.links import settings_batch
 from mooring_node.kernel.rtnetlink import Rtnetlink, is_ours
 from mooring_node.vrrp.config import GroupConfig
+
+_KNOWN = ("boot", "addresses", "settings")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -61,18 +64,21 @@ class Ledger:
         raw = read_json(self._path)
         if raw is None:
             return Entries()
-        try:
-            addresses = frozenset(LedgerAddress(**each) for each in raw["addresses"])
-            settings = frozenset(LedgerSetting(**each) for each in raw["settings"])
-        except (KeyError, TypeError):
-            return Entries()
+        addresses = frozenset(read_entries(LedgerAddress, raw.get("addresses")))
+        settings = frozenset(read_entries(LedgerSetting, raw.get("settings")))
         return Entries(addresses, settings if raw.get("boot") == boot_id() else frozenset())
+
+    def unknown(self) -> dict[str, Any]:
+        """What a newer release has set in this boot, and this one cannot undo."""
+        raw = read_json(self._path)
+        return of_others(raw, _KNOWN) if raw and raw.get("boot") == boot_id() else {}
 
     def write(self, entries: Entries) -> None:
         """On disk when this returns; nothing is written where it would change nothing."""
         if entries == self.read():
             return
         content = {
+            **self.unknown(),
             "boot": boot_id(),
             "addresses": [asdict(each) for each in sorted(entries.addresses)],
             "settings": [asdict(each) for each in sorted(entries.settings)],

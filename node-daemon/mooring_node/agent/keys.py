@@ -6,6 +6,7 @@ remark says what is wrong. Nothing here shows a key but `KeyState.password`.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -289,19 +290,20 @@ def _places(instance: Instance) -> Iterable[tuple[str, InstanceAuthentication]]:
 
 
 def _from_json(text: str) -> tuple[dict[str, _Secret], References]:
-    """What `to_json` wrote; nothing where it is anything else."""
+    """What `to_json` wrote, also of another release; what cannot be read of it is left out."""
     try:
         raw = json.loads(text or "{}")
-        if raw.get("format") != FORMAT:
-            return {}, {}
-        secrets = {str(name): _secret(each) for name, each in raw["secrets"].items()}
-        # A file from before "named": all of it is kept until a configuration says what is needed.
-        references = {
-            name: tuple(raw["secrets"][name].get("named") or (None, *(state.version for state in secret.states)))
-            for name, secret in secrets.items()
-        }
+        listed = raw["secrets"].items() if raw.get("format") == FORMAT else ()
     except (ValueError, LookupError, TypeError, AttributeError):
         return {}, {}
+    secrets: dict[str, _Secret] = {}
+    references: dict[str, tuple[str | None, ...]] = {}
+    for name, each in listed:
+        with suppress(ValueError, LookupError, TypeError, AttributeError):
+            secret = _secret(each)
+            # A file from before "named": all of it is kept until a configuration says what is needed.
+            references[name] = tuple(each.get("named") or (None, *(state.version for state in secret.states)))
+            secrets[name] = secret
     return secrets, references
 
 

@@ -1,14 +1,15 @@
 """The last transitions of this node's groups, and what each group is since when; kept over restarts."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from mooring_node.files import read_json, write_atomically
+from mooring_node.files import read_entries, read_json, write_atomically
 
 LIMIT = 100
 STATES = frozenset({"Initialize", "Backup", "Active", "Fault"})
@@ -42,25 +43,25 @@ class GroupState:
 def read_transitions(path: Path) -> tuple[Transition, ...]:
     """Oldest first; nothing where there is no such file or it is not ours."""
     raw = read_json(path) or {}
-    try:
-        return tuple(Transition(**each) for each in raw.get("transitions", ()))
-    except TypeError:
-        return ()
+    return read_entries(Transition, raw.get("transitions"))
 
 
 def _read_groups(path: Path) -> dict[str, GroupState]:
-    raw = (read_json(path) or {}).get("groups", {})
-    try:
-        return {name: _group_state(**each) for name, each in raw.items()}
-    except (TypeError, ValueError, AttributeError):
-        return {}
+    """One that another release describes in other words is left out."""
+    raw = (read_json(path) or {}).get("groups")
+    found = {}
+    for name, each in raw.items() if isinstance(raw, dict) else ():
+        with suppress(AttributeError, KeyError, TypeError, ValueError):
+            found[name] = _group_state(each)
+    return found
 
 
-def _group_state(state: str, since_s: float, reason: str, transitions: int, priority: int | None = None) -> GroupState:
+def _group_state(raw: Mapping[str, Any]) -> GroupState:
+    state, since_s, priority = raw["state"], raw["since_s"], raw.get("priority")
     if state not in STATES or not isfinite(since_s):
         raise ValueError(f"no state of a group: {state!r} since {since_s!r}")
     told = None if priority is None else int(priority)
-    return GroupState(state, float(since_s), str(reason), int(transitions), told)
+    return GroupState(state, float(since_s), str(raw["reason"]), int(raw["transitions"]), told)
 
 
 class TransitionLog:

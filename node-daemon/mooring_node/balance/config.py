@@ -5,14 +5,17 @@ on disk (balance.json). Times in nanoseconds.
 """
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import TypeVar
 
 from mooring_node.checks.config import CheckConfig
 from mooring_node.ipvs.table import Method, ServiceFlag, TunnelFlag, TunnelKind
 from mooring_node.records import from_plain, to_plain
 
 FORMAT = 1
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +164,27 @@ def to_json(config: BalanceConfig) -> str:
 
 
 def from_json(text: str) -> BalanceConfig:
-    """Read what `to_json` wrote; ValueError when it is anything else (another version's file, a torn one)."""
+    """Read what `to_json` wrote; ValueError when it is anything else (another format, a torn file).
+
+    An entry with a field or a value that this release does not know is left out, and so is a part of that kind: a newer
+    release wrote it because what is balanced needs it.
+    """
     raw = json.loads(text)
-    if not isinstance(raw, dict) or raw.pop("format", None) != FORMAT:
-        raise ValueError("not a configuration of this daemon, or written by another version")
-    return from_plain(BalanceConfig, raw)
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT or type(raw.get("generation")) is not int:
+        raise ValueError("not a configuration of this daemon, or written in another format")
+    return BalanceConfig(
+        generation=raw["generation"],
+        servers=_all(ServerConfig, raw.get("servers")),
+        backend_addresses=_all(BackendAddressConfig, raw.get("backend_addresses")),
+        port_guards=_all(PortGuardConfig, raw.get("port_guards")),
+        sync=next(iter(_all(SyncConfig, [raw["sync"]] if raw.get("sync") else [])), None),
+        tracked=tuple(each for each in raw.get("tracked", ()) if isinstance(each, str)),
+    )
+
+
+def _all(kind: type[T], raw: object) -> tuple[T, ...]:
+    found = []
+    for each in raw if isinstance(raw, list) else ():
+        with suppress(ValueError):
+            found.append(from_plain(kind, each))
+    return tuple(found)

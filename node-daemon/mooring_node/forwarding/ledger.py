@@ -5,11 +5,12 @@ agent's (mooring_node.ledger). Everything in it ends with the boot.
 """
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from mooring_node.files import boot_id, read_json, write_atomically
+from mooring_node.files import boot_id, of_others, read_entries, read_json, write_atomically
 from mooring_node.forwarding.wanted import GuePort
 from mooring_node.ledger import LedgerAddress, LedgerSetting
 
@@ -41,6 +42,9 @@ class Entries:
         return self == Entries()
 
 
+_KNOWN = ("boot", *(each.name for each in fields(Entries)))
+
+
 class ForwardingLedger:
     """The file; every write replaces it whole."""
 
@@ -49,27 +53,27 @@ class ForwardingLedger:
 
     def read(self) -> Entries:
         """What stands there; what an earlier boot had set is gone with it."""
+        raw = self._raw()
+        return Entries(
+            addresses=frozenset(read_entries(LedgerAddress, raw.get("addresses"))),
+            settings=frozenset(read_entries(LedgerSetting, raw.get("settings"))),
+            sysctls=frozenset(read_entries(LedgerSysctl, raw.get("sysctls"))),
+            made=frozenset(_names(raw.get("made"))),
+            raised=frozenset(_names(raw.get("raised"))),
+            ports=frozenset(read_entries(GuePort, raw.get("ports"))),
+            rules=bool(raw.get("rules")),
+        )
+
+    def _raw(self) -> Mapping[str, Any]:
         raw = read_json(self._path)
-        if raw is None or raw.get("boot") != boot_id():
-            return Entries()
-        try:
-            return Entries(
-                addresses=frozenset(LedgerAddress(**each) for each in raw["addresses"]),
-                settings=frozenset(LedgerSetting(**each) for each in raw["settings"]),
-                sysctls=frozenset(LedgerSysctl(**each) for each in raw["sysctls"]),
-                made=frozenset(map(str, raw["made"])),
-                raised=frozenset(map(str, raw["raised"])),
-                ports=frozenset(GuePort(**each) for each in raw["ports"]),
-                rules=bool(raw["rules"]),
-            )
-        except (KeyError, TypeError):
-            return Entries()
+        return raw if raw is not None and raw.get("boot") == boot_id() else {}
 
     def write(self, entries: Entries) -> None:
         """On disk when this returns (OSError: it is not); nothing is written where it would change nothing."""
         if entries == self.read():
             return
         content = {
+            **of_others(self._raw(), _KNOWN),
             "boot": boot_id(),
             "addresses": _plain(entries.addresses),
             "settings": _plain(entries.settings),
@@ -80,6 +84,10 @@ class ForwardingLedger:
             "rules": entries.rules,
         }
         write_atomically(self._path, json.dumps(content, indent=1))
+
+
+def _names(raw: object) -> list[str]:
+    return [each for each in raw if isinstance(each, str)] if isinstance(raw, list) else []
 
 
 def _plain(values: Iterable[LedgerAddress | LedgerSetting | LedgerSysctl | GuePort]) -> list[dict[str, object]]:

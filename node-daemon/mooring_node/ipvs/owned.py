@@ -10,13 +10,16 @@ emptied), nothing tells our services from another program's. Those by a mark of 
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, astuple
+from contextlib import suppress
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import Any
 
-from mooring_node.files import boot_id, read_json, write_atomically
+from mooring_node.files import boot_id, of_others, read_json, write_atomically
 from mooring_node.ipvs.sync import Role, SyncDaemon
 from mooring_node.ipvs.table import ServiceKey
+
+_KNOWN = ("boot", "network", "services", "daemons")
 
 
 class Owned:
@@ -28,6 +31,7 @@ class Owned:
         raw = read_json(path) or {}
         if {name: raw.get(name) for name in self._where} != self._where:
             raw = {}
+        self._others = of_others(raw, _KNOWN)
         self.services = frozenset(_services(raw))
         self.daemons = frozenset(_daemons(raw))
 
@@ -38,6 +42,7 @@ class Owned:
         if (new_services, new_daemons) == (self.services, self.daemons):
             return
         content = {
+            **self._others,
             **self._where,
             "services": [list(astuple(each)) for each in sorted(new_services)],
             "daemons": [asdict(each) for each in sorted(new_daemons)],
@@ -51,16 +56,20 @@ def _network() -> str:
 
 
 def _services(raw: Mapping[str, Any]) -> Iterable[ServiceKey]:
-    try:
-        for family, protocol, address, port, mark in raw.get("services", ()):
+    """Each as five values; what a newer release adds behind them does not make it another service."""
+    for each in _list(raw.get("services")):
+        with suppress(TypeError, ValueError):
+            family, protocol, address, port, mark = each[:5]
             yield ServiceKey(int(family), int(protocol), str(address), int(port), int(mark))
-    except (TypeError, ValueError):
-        return
 
 
 def _daemons(raw: Mapping[str, Any]) -> Iterable[SyncDaemon]:
-    try:
-        for each in raw.get("daemons", ()):
-            yield SyncDaemon(**{**each, "role": Role(each["role"])})
-    except (KeyError, TypeError, ValueError):
-        return
+    known = {each.name for each in fields(SyncDaemon)}
+    for each in _list(raw.get("daemons")):
+        with suppress(AttributeError, KeyError, TypeError, ValueError):
+            kept = {name: value for name, value in each.items() if name in known}
+            yield SyncDaemon(**{**kept, "role": Role(each["role"])})
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -126,20 +126,51 @@ def to_json(runtime: NodeRuntime) -> str:
     return json.dumps({"format": FORMAT, **asdict(runtime, dict_factory=_without_empty_lists)}, indent=1)
 
 
+# What is later than the first release is left out where it is at its default, so that an older release reads the file
+# of who does not use it (docs/upgrades.md).
 def _without_empty_lists(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return {name: value for name, value in pairs if name not in ("accepted", "trackers") or value}
 
 
 def from_json(text: str) -> NodeRuntime:
-    """Read what `to_json` wrote; ValueError when it is anything else (another version's file, a torn one)."""
+    """Read what `to_json` wrote; ValueError when it is anything else (another format, a torn file).
+
+    A group with a field that this release does not know is left out: a newer one wrote it because the group needs it,
+    and two nodes that read it differently could both hold its addresses.
+    """
+    raw = _document(text)
+    try:
+        generation = int(raw["generation"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a configuration of this daemon: {error!r}") from error
+    groups = tuple(group for each in raw["groups"] if (group := _read_group(each)) is not None)
+    return NodeRuntime(generation=generation, groups=groups)
+
+
+def unread(text: str) -> tuple[str, ...]:
+    """The names of the groups that `from_json` leaves out; ValueError as there."""
+    return tuple(
+        str(each.get("name")) if isinstance(each, dict) else "?"
+        for each in _document(text)["groups"]
+        if _read_group(each) is None
+    )
+
+
+def _document(text: str) -> dict[str, Any]:
     try:
         raw = json.loads(text)
-        if raw.pop("format") != FORMAT:
-            raise ValueError("written by another version")
-        groups = tuple(_group(group) for group in raw["groups"])
-        return NodeRuntime(generation=int(raw["generation"]), groups=groups)
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        raise ValueError(f"not a configuration of this daemon: {error!r}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not a configuration of this daemon: {error}") from error
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT or not isinstance(raw.get("groups"), list):
+        raise ValueError("not a configuration of this daemon, or written in another format")
+    return raw
+
+
+def _read_group(raw: Any) -> GroupConfig | None:
+    try:
+        return _group(dict(raw))
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return None
 
 
 def _group(raw: dict[str, Any]) -> GroupConfig:

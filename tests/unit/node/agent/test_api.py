@@ -101,6 +101,7 @@ def test_a_field_that_the_server_does_not_know_costs_only_itself(server: KubeSer
     assert body["status"] == {
         "observedGeneration": None,
         "daemonVersion": "1",
+        "contractLevel": None,
         "instances": None,
         "interfaces": None,
         "foreignRouters": None,

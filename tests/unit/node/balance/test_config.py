@@ -4,6 +4,7 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -72,45 +73,59 @@ def test_any_configuration_comes_back(config: BalanceConfig) -> None:
     assert from_json(to_json(config)) == config
 
 
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        (["format"], 2),
-        (["generation"], "7"),
-        (["generation"], True),
-        (["surprise"], 1),
-        (["servers"], {}),
-        (["servers", 0, "weight"], 1),
-        (["servers", 0, "port"], "443"),
-        (["servers", 0, "port"], None),
-        (["servers", 0, "flags"], "x"),
-        (["servers", 0, "backends", 0, "address"], 5),
-        (["servers", 0, "backends", 1, "way", "method"], 99),
-        (["servers", 0, "checks", 0, 1, "probe", "kind"], "PingPong"),
-        (["servers", 0, "checks", 0, 1, "probe", "colour"], "red"),
-        (["servers", 0, "checks", 0, 1, "probe"], "TCPProbe"),
-        (["servers", 0, "checks", 0], ["page"]),
-        (["portGuards"], []),
-        (["sync"], []),
-    ],
-)
-def test_what_is_not_ours_is_refused(path: list[str | int], value: object) -> None:
+def changed(path: list[str | int], value: object) -> str:
+    """FULL's file with this at that place; None: without it."""
     raw = place = json.loads(to_json(FULL))
     for step in path[:-1]:
         place = place[step]
-    place[path[-1]] = value
+    if value is None:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return json.dumps(raw)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"), [(["format"], 2), (["generation"], "7"), (["generation"], True), (["generation"], None)]
+)
+def test_what_is_not_ours_is_refused(path: list[str | int], value: object) -> None:
     with pytest.raises(ValueError, match=r"."):
-        from_json(json.dumps(raw))
+        from_json(changed(path, value))
 
 
-@pytest.mark.parametrize("lacking", [["generation"], ["servers", 0, "name"], ["servers", 0, "backends", 0, "port"]])
-def test_what_is_needed_is_missed(lacking: list[str | int]) -> None:
-    raw = place = json.loads(to_json(FULL))
-    for step in lacking[:-1]:
-        place = place[step]
-    del place[lacking[-1]]
-    with pytest.raises(ValueError, match="lacks"):
-        from_json(json.dumps(raw))
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["weight"], 1),
+        (["port"], "443"),
+        (["flags"], "x"),
+        (["name"], None),
+        (["backends", 0, "address"], 5),
+        (["backends", 0, "port"], None),
+        (["backends", 1, "way", "method"], 99),
+        (["checks", 0, 1, "probe", "kind"], "PingPong"),
+        (["checks", 0, 1, "probe", "colour"], "red"),
+        (["checks", 0, 1, "probe"], "TCPProbe"),
+        (["checks", 0], ["page"]),
+    ],
+)
+def test_a_server_that_only_another_release_can_run_costs_itself_alone(path: list[str | int], value: object) -> None:
+    assert from_json(changed(["servers", 0, *path], value)) == replace(FULL, servers=FULL.servers[1:])
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "without"),
+    [
+        (["surprise"], 1, {}),
+        (["servers"], {}, {"servers": ()}),
+        (["sync", "later"], 1, {"sync": None}),
+        (["sync"], [], {"sync": None}),
+        (["port_guards", 0, "later"], 1, {"port_guards": FULL.port_guards[1:]}),
+        (["backend_addresses", 0, "tunnel"], 99, {"backend_addresses": FULL.backend_addresses[1:]}),
+    ],
+)
+def test_so_does_anything_else(path: list[str | int], value: object, without: dict[str, Any]) -> None:
+    assert from_json(changed(path, value)) == replace(FULL, **without)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "7", '{"format": 1', "{}"])

@@ -22,7 +22,7 @@ from pathlib import Path
 #: Every root has it: the links /bin and /lib, and the release that scanners ask for.
 FOUNDATION = "base-files"
 #: Dependencies for the installation scripts alone, which do not run in an image.
-INSTALLATION_ONLY = frozenset({"awk", "debconf", "debconf-2.0", "dpkg", "perl-base"})
+INSTALLATION_ONLY = frozenset({"awk", "debconf", "debconf-2.0", "debianutils", "dpkg", "perl-base"})
 #: Documentation; the licences (`copyright`) stay.
 LEFT_OUT = tuple(f"/usr/share/{name}/" for name in ("bug", "doc", "info", "lintian", "locale", "man"))
 UNPRIVILEGED = 65532

@@ -31,6 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     python, root = Path(arguments[0]), Path(arguments[1])
     bom: Bom = Bom.from_json(json.loads(python.read_text()))
+    bom.metadata.timestamp = None  # or no two builds are the same
     release = dict(line.split("=", 1) for line in (root / "etc/os-release").read_text().splitlines() if "=" in line)
     distribution = release["ID"].strip('"'), release["VERSION_ID"].strip('"')
     bom.components.add(

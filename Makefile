@@ -35,7 +35,7 @@ test: ## what a contributor runs: lint, unit and architecture tests, tests in ne
 test-all: ## the tests that need something big built first: a real API server, the guest kernel with exact time
 	@scripts/bootstrap test
 	@scripts/cluster-tools
-	$(PYTEST) -q tests/cluster
+	$(PYTEST) -q tests/chart tests/cluster
 	@kernel=$$(scripts/guest-kernel) && set -x && \
 	$(BIN)/python -m mooring_lab.guest --kernel "$$kernel" --time-travel --time-limit 1200 --share . -- \
 		$(PYTEST) -q -p no:cacheprovider tests/guest && \

@@ -20,5 +20,7 @@
 {{- range slice . 1 -}}
 {{- $own = merge $own (deepCopy (default dict .)) -}}
 {{- end -}}
-{{- toYaml (merge $own (deepCopy (default dict $root.Values.commonAnnotations))) -}}
+{{- $own = merge $own (deepCopy (default dict $root.Values.commonAnnotations)) -}}
+{{/* Argo CD keeps what bears the policy when the application is deleted, and yet prunes it when it has gone from git. */ -}}
+{{- toYaml (merge $own (dict "argocd.argoproj.io/sync-options" "Prune=false")) -}}
 {{- end -}}

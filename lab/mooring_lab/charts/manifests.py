@@ -23,8 +23,8 @@ LEFT_OUT = (
     *(f"mooring-crds/templates/mooring.dev_{kind}.yaml" for kind in ("nodeconfigs", "virtualips", "virtualservers")),
 )
 _HEAD = "# Generated from charts/ by `python -m mooring_lab.charts manifests`; do not edit.\n"
-#: What is true of a release alone.
-_OF_HELM = ("helm.sh/", "app.kubernetes.io/managed-by:")
+#: What is said to Helm and to Argo CD alone.
+_OF_HELM = ("helm.sh/", "app.kubernetes.io/managed-by:", "argocd.argoproj.io/")
 
 
 def render(helm: Helm) -> dict[str, str]:

@@ -101,7 +101,7 @@ class Bench:
             series.lost.append(lost)
             sys.stderr.write(f"{series.name}: {_seconds(seconds)}, {lost} packets\n")
             holder.heal()
-            wait_until(lambda node=holder: node.held() == {ADDRESS}, _PATIENCE_SECONDS, "the first choice to be back")
+            self._lab.wait_held({holder.name: {ADDRESS}}, _PATIENCE_SECONDS)
         return series
 
     def _apply(self, interval: str | None) -> None:
@@ -120,7 +120,8 @@ class Bench:
             heard = all((node.daemon_status() or {}).get("groups") for node in self._lab.nodes)
             return self._lab.node(held[0]) if len(held) == 1 and heard else None
 
-        found: Node = wait_until(so, _PATIENCE_SECONDS, "one holder and a Backup", every=_POLL_SECONDS)
+        found = wait_until(so, _PATIENCE_SECONDS, "one holder and a Backup", every=_POLL_SECONDS)
+        assert found
         return found
 
     def _death(self, holder: Node) -> tuple[float, int]:

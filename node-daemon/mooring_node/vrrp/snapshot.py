@@ -12,8 +12,7 @@ from mooring_node.vrrp.member import Member
 from mooring_node.vrrp.refusals import Refusals
 from mooring_node.vrrp.states import Leaving, Observing
 from mooring_node.vrrp.text import address_text
-from mooring_node.vrrp.timing import active_down_ns, unheard_pace
-from mooring_node.vrrp.translation import under_way, visible_state
+from mooring_node.vrrp.translation import active_heard, under_way, visible_state
 
 _T = TypeVar("_T")
 #: A part stays below what a message may hold. An address weighs 1 and takes up to 50 bytes; a member's peers and
@@ -88,21 +87,11 @@ def _group(group: Group, now_ns: int) -> dict[str, Any]:
         "lastHeard": None
         if group.last_heard is None
         else {"source": group.last_heard.source, "priority": group.last_heard.priority},
-        "activeHeard": _active_heard(group, now_ns),
+        "activeHeard": active_heard(router, group.last_heard, now_ns),
         "heldAddresses": [_key_text(key) for key in sorted(group.holdings.held)],
         "leaseSeconds": group.config.lease_s,
         "members": [_member(member) for member in group.members],
     }
-
-
-def _active_heard(group: Group, now_ns: int) -> bool:
-    """Whether the group's Active router is known: this node, or one that was heard within the longest Active_Down."""
-    if visible_state(group.router) == "Active":
-        return True
-    heard, settings = group.last_heard, group.router.settings
-    if heard is None or not heard.priority:
-        return False
-    return now_ns - heard.at_ns <= active_down_ns(settings, unheard_pace(settings))
 
 
 def _tracker(tracker: TrackerConfig, group: Group) -> dict[str, Any]:

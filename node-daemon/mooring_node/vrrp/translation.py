@@ -17,7 +17,7 @@ from mooring_node.vrrp.states import (
     Settings,
     Stopped,
 )
-from mooring_node.vrrp.timing import active_down_ns
+from mooring_node.vrrp.timing import active_down_ns, unheard_pace
 
 
 def visible_state(router: Router) -> str:
@@ -96,6 +96,15 @@ class LastHeard:
     source: str
     priority: int
     at_ns: int
+
+
+def active_heard(router: Router, last: LastHeard | None, now_ns: int) -> bool:
+    """Whether the group's Active router is known: this node, or one that was heard within the longest Active_Down."""
+    if visible_state(router) == "Active":
+        return True
+    if last is None or last.priority == 0:
+        return False
+    return now_ns - last.at_ns <= active_down_ns(router.settings, unheard_pace(router.settings))
 
 
 def why_now(router: Router, last: LastHeard | None, now_ns: int) -> str:

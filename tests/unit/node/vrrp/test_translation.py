@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from mooring_node.vrrp.config import FormConfig, GroupConfig, MemberConfig
-from mooring_node.vrrp.states import Backup, Fault, Leaving, Pace, Router, Settings, State
-from mooring_node.vrrp.translation import LastHeard, settings_of, under_way, why_heard, why_now
+from mooring_node.vrrp.states import Active, Backup, Fault, Leaving, Observing, Pace, Router, Settings, State
+from mooring_node.vrrp.translation import LastHeard, active_heard, settings_of, under_way, why_heard, why_now
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -32,6 +32,29 @@ def heard(priority: int, ago_ns: int) -> LastHeard:
 )
 def test_what_time_brought(state: State, last: LastHeard | None, said: str) -> None:
     assert why_now(Router(SETTINGS, state), last, NOW) == said
+
+
+@pytest.mark.parametrize(
+    ("state", "last", "known"),
+    [
+        (Active(NOW, NOW, NOW), None, True),
+        (Leaving(NOW, NOW, stopping=True), None, True),
+        (Backup(NOW, Pace(3, S)), None, False),
+        (Backup(NOW, Pace(3, S)), heard(150, 3609 * MS), True),
+        (Backup(NOW, Pace(3, S)), heard(150, 3610 * MS), False),
+        (Backup(NOW, Pace(3, S)), heard(0, 100 * MS), False),
+        (Observing(), heard(150, 100 * MS), True),
+        (Fault(NOW), heard(150, 9000 * MS), False),
+    ],
+)
+def test_who_is_no_holder_may_hear_one(state: State, last: LastHeard | None, known: bool) -> None:
+    assert active_heard(Router(SETTINGS, state), last, NOW) is known
+
+
+def test_an_active_router_that_may_speak_more_slowly_has_longer() -> None:
+    slow = Router(replace(SETTINGS, accepted=(Pace(3, 10 * S),)), Observing())
+    assert active_heard(slow, heard(150, 30 * S), NOW)
+    assert not active_heard(slow, heard(150, 40 * S), NOW)
 
 
 def test_what_an_advert_brought() -> None:

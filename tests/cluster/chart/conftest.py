@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.chart.helm import Helm
 from tests.cluster.chart.scenery import IMAGES, KUBELET, NODE_NAMES, PORT, Stage, condition, forwarder
 from tests.cluster.chart.traces import Traces, traces
 
@@ -16,6 +15,7 @@ from mooring_kube.resources import NODES
 from mooring_lab.api import NODES_VIEW
 from mooring_lab.api.kubectl import Kubectl
 from mooring_lab.api.real import RealApi
+from mooring_lab.charts.helm import VERSIONS, Helm
 from mooring_lab.kubelet.handle import Kubelet
 from mooring_lab.lab import Lab, remove
 from mooring_lab.store import write_atomically
@@ -40,11 +40,11 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 def _stage(lab: Lab, api: RealApi, folder: Path) -> Iterator[Stage]:
     kubectl = Kubectl(api.kubeconfig, folder)
-    helms = {major: Helm(major, api.kubeconfig, folder / "helm") for major in (3, 4)}
+    helms = {version: Helm(folder / f"helm-{version}", version, api.kubeconfig) for version in VERSIONS}
     client = Client(from_kubeconfig(api.kubeconfig), agent="tests")
     images = folder / "images.json"
     write_atomically(images, json.dumps(IMAGES))
-    stage = Stage(lab, api, kubectl, helms, client, {name: Kubelet(lab, name) for name in NODE_NAMES})
+    stage = Stage(lab, api, kubectl, helms, client, folder, {name: Kubelet(lab, name) for name in NODE_NAMES})
     for kubelet in stage.kubelets.values():
         options = (*KUBELET, "--images", str(images))
         kubelet.start(api.kubeconfig, server=f"https://{NODES_VIEW}:{PORT}", options=options)
@@ -70,6 +70,6 @@ def stage(own: Stage, untouched: dict[str, Traces]) -> Stage:
     """The lab with the release installed, all of it Ready."""
     assert untouched
     if not own.installed():
-        own.install(own.helms[3])
+        own.install("3")
     own.until_ready()
     return own

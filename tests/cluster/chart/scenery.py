@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests.cluster.chart.helm import CHART, CRDS_CHART, Helm
+import yaml
 
 from mooring_kube.client import Client
 from mooring_kube.errors import NotFound
@@ -20,6 +20,8 @@ from mooring_lab import namespace
 from mooring_lab.api import NAMESPACE, NODES_VIEW
 from mooring_lab.api.kubectl import Kubectl
 from mooring_lab.api.real import RealApi
+from mooring_lab.charts import CRDS, MOORING
+from mooring_lab.charts.helm import Helm
 from mooring_lab.kubelet.handle import Kubelet
 from mooring_lab.lab import Lab
 from mooring_lab.layout import MANAGEMENT_BRIDGE
@@ -41,6 +43,7 @@ IMAGES = {
 }
 #: The lab has no network of pods.
 VALUES: Document = {"operator": {"hostNetwork": True}, "verify": {"timeout": "20s"}}
+PATIENCE = ("--wait", "--timeout", "3m")
 #: Restarts without the pauses that a person's cluster has.
 KUBELET = ("--bind-all", "--back-off", "0.5", "--longest-back-off", "4", "--renew", "1")
 
@@ -52,30 +55,42 @@ class Stage:
     lab: Lab
     api: RealApi
     kubectl: Kubectl
-    helms: Mapping[int, Helm]
+    helms: Mapping[str, Helm]
+    """Both, by version."""
     client: Client
+    folder: Path
     kubelets: dict[str, Kubelet] = field(default_factory=dict)
 
     # What a person types.
 
-    def install(self, helm: Helm, *, wait: bool = True) -> None:
+    def helm(self, version: str, *words: str) -> str:
+        """What it prints; the test fails where Helm does."""
+        done = self.helms[version](*words, timeout=240.0)
+        assert done.returncode == 0, f"helm-{version} {' '.join(words)}:\n{done.stdout}\n{done.stderr}\n{self.story()}"
+        return done.stdout
+
+    def install(self, version: str) -> None:
         """Both charts, as the README says; CRDs that stay from before are no hindrance."""
         if not self.installed("mooring-crds"):
-            helm.must("install", "mooring-crds", str(CRDS_CHART))
-        waiting = ["--wait", "--timeout", "2m"] if wait else []
-        helm.must("install", RELEASE, str(CHART), "-n", NAMESPACE, *helm.values(VALUES), *waiting)
+            self.helm(version, "install", "mooring-crds", str(CRDS))
+        self.helm(version, "install", RELEASE, str(MOORING), "-n", NAMESPACE, *self.values(), *PATIENCE)
 
-    def upgrade(self, helm: Helm, values: Mapping[str, Any]) -> None:
+    def upgrade(self, version: str, values: Mapping[str, Any]) -> None:
         """With other values; returns when everything is rolled out."""
-        given = helm.values(merged(VALUES, values))
-        helm.must("upgrade", RELEASE, str(CHART), "-n", NAMESPACE, *given, "--wait", "--timeout", "3m", timeout=240.0)
+        self.helm(version, "upgrade", RELEASE, str(MOORING), "-n", NAMESPACE, *self.values(values), *PATIENCE)
 
-    def uninstall(self, helm: Helm) -> None:
-        helm.must("uninstall", RELEASE, "-n", NAMESPACE, "--wait", "--timeout", "2m")
+    def uninstall(self, version: str) -> None:
+        self.helm(version, "uninstall", RELEASE, "-n", NAMESPACE, *PATIENCE)
         self.until("the pods to be gone", lambda: not self.client.list(PODS, NAMESPACE).items)
 
+    def values(self, more: Mapping[str, Any] | None = None) -> tuple[str, str]:
+        """The flags that give the lab's values, and these."""
+        path = self.folder / "values.yaml"
+        path.write_text(yaml.safe_dump(merged(VALUES, more or {})))
+        return "--values", str(path)
+
     def installed(self, release: str = RELEASE) -> bool:
-        listed = json.loads(self.helms[3].must("list", "--all", "--all-namespaces", "-o", "json"))
+        listed = json.loads(self.helm("3", "list", "--all", "--all-namespaces", "-o", "json"))
         return any(each["name"] == release for each in listed)
 
     def must(self, *words: str, stdin: str | None = None) -> str:

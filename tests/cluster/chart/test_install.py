@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.chart.helm import ROOT
 from tests.cluster.chart.scenery import DEPLOYMENTS, OPERATOR, RELEASE, Stage
 
 from mooring_kube.resources import NODES, VIRTUAL_IPS, VIRTUAL_SERVERS
 from mooring_lab.api import NAMESPACE
+from mooring_lab.charts import ROOT
+from mooring_lab.charts.helm import VERSIONS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.netns]
 
@@ -61,9 +62,9 @@ def said_of(stage: Stage, name: str) -> dict[str, str]:
     return stage.conditions(VIRTUAL_IPS, name)
 
 
-@pytest.mark.parametrize("major", [3, 4])
-def test_helm_test_passes_and_leaves_nothing(stage: Stage, major: int) -> None:
-    stage.helms[major].must("test", RELEASE, "-n", NAMESPACE, "--timeout", "90s")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_helm_test_passes_and_leaves_nothing(stage: Stage, version: str) -> None:
+    stage.helm(version, "test", RELEASE, "-n", NAMESPACE, "--timeout", "90s")
     said = verify_said(stage)
     assert "FAIL" not in said
     assert f"ok    {stage.leader()} leads" in said
@@ -90,7 +91,7 @@ def test_helm_test_fails_with_a_clear_word_when_nobody_leads(stage: Stage, figur
     try:
         stage.until("the operators to be gone", lambda: not stage.pods("operator"))
         stage.until("the Lease to be free", lambda: not stage.leader())
-        done = stage.helms[3]("test", RELEASE, "-n", NAMESPACE, "--timeout", "150s")
+        done = stage.helms["3"]("test", RELEASE, "-n", NAMESPACE, "--timeout", "150s")
         assert done.returncode != 0
         said = verify_said(stage)
         figure(said.splitlines()[-2])

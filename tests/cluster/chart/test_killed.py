@@ -1,15 +1,18 @@
 """The worst moment for a SIGKILL: in the middle of the hand-over, or without any."""
 
+import json
+import signal
 from collections.abc import Callable
 
 import pytest
-from tests.cluster.chart.scenery import NODE_NAMES, Stage
+from tests.cluster.chart.scenery import NODE_NAMES, Document, Stage
 from tests.cluster.chart.test_upgrade import held
 from tests.cluster.whole.watching import Watch
 
 from mooring_kube.errors import NotFound
 from mooring_kube.resources import PODS
 from mooring_lab.api import NAMESPACE
+from mooring_lab.processes import Identity
 from mooring_lab.wait import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.netns]
@@ -28,10 +31,13 @@ SLOW = {
 LEFT_S = 6.0
 
 
-def kill_now(stage: Stage, pod: str) -> None:
-    """What `kubectl delete --force --grace-period=0` asks for: kubelet kills at once."""
-    body = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
-    stage.client.request("DELETE", PODS.path(NAMESPACE, pod), body=body)
+def kill_container(stage: Stage, pod: Document) -> None:
+    """SIGKILL to its first process, and with it to all in its pid namespace, as where memory runs out."""
+    folder = stage.kubelets[pod["spec"]["nodeName"]].folder / "pods" / pod["metadata"]["uid"]
+    (file,) = folder.glob("attempts/*/*/process.json")
+    first = Identity(**json.loads(file.read_text()))
+    assert first.send(signal.SIGKILL)
+    wait_until(lambda: not first.alive(), 20, "the daemon to be dead")
 
 
 def report(watch: Watch, figure: Callable[[str], None]) -> tuple[float, float]:
@@ -48,15 +54,17 @@ def report(watch: Watch, figure: Callable[[str], None]) -> tuple[float, float]:
 def test_a_kill_in_the_middle_of_the_hand_over(stage: Stage, figure: Callable[[str], None]) -> None:
     selector = {"matchLabels": {"node-role.kubernetes.io/ingress": ""}}
     with held(stage, "hit", ADDRESS, nodes={"selector": selector, **SLOW}):
-        pod = stage.daemon(FIRST)["metadata"]["name"]
+        pod = stage.daemon(FIRST)
         said = len(stage.said(FIRST, "node"))
         with Watch(stage.lab, [ADDRESS], after_s=2.0, interval_ms=2.0) as watch:
-            stage.client.delete(PODS, pod, NAMESPACE)
-            wait_until(lambda: "hand" in stage.said(FIRST, "node")[said:], 20, "the hand-over to begin", every=0.01)
-            kill_now(stage, pod)
+            stage.client.delete(PODS, pod["metadata"]["name"], NAMESPACE)
+            wait_until(lambda: "hand" in stage.said(FIRST, "node")[said:], 20, "the hand-over to begin", every=0.005)
+            kill_container(stage, pod)
             stage.until("another pod", lambda: stage.ready("node", len(NODE_NAMES)))
             stage.until("the first choice to hold again", lambda: stage.lab.holders() == {ADDRESS: (FIRST,)})
         dark_s, overlap_s = report(watch, figure)
+        # It had no time to say that it was done.
+        assert "handed over to" not in stage.said(FIRST, "node")[said:]
         assert dark_s < LEFT_S
         assert overlap_s < LEFT_S
 

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cluster.chart.helm import ROOT
 from tests.cluster.chart.scenery import Stage
 from tests.cluster.chart.test_upgrade import virtual_ip
 from tests.cluster.chart.traces import Traces, left_behind, traces
 
 from mooring_kube.resources import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, NODE_CONFIGS, VIRTUAL_IPS, VIRTUAL_SERVERS
 from mooring_lab.api import NAMESPACE
+from mooring_lab.charts import ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.netns]
 
@@ -29,7 +29,7 @@ def test_an_uninstall_leaves_no_trace_on_a_node_and_every_object(
     assert {"addresses", "processes", "settings", "nftables"} <= {kind for kinds in at_work.values() for kind in kinds}
     groups = stage.client.get(VIRTUAL_IPS, "plain")["status"]["groups"]
 
-    stage.uninstall(stage.helms[4])
+    stage.uninstall("4")
 
     for node in stage.lab.nodes:
         assert left_behind(untouched[node.name], traces(node)) == {}
@@ -51,7 +51,7 @@ def test_an_uninstall_leaves_no_trace_on_a_node_and_every_object(
         node.name for node in stage.lab.nodes
     }
 
-    stage.install(stage.helms[4])
+    stage.install("4")
     stage.until_ready()
     stage.until("all of them to be held again", lambda: len(stage.lab.holders()) == 4)
     stage.until("the nodes to have confirmed it", stage.observed)

@@ -82,7 +82,7 @@ def test_an_upgrade_goes_from_node_to_node_and_the_address_stays_in_use(
     ready: list[int] = []
     with held(stage, "roll", ADDRESS):
         with Watch(stage.lab, [ADDRESS], after_s=1.0, interval_ms=2.0) as watch, fewest_ready(stage, ready):
-            stage.upgrade(stage.helms[4], changed)
+            stage.upgrade("4", changed)
             stage.until_ready()
             stage.until("the first choice to hold again", lambda: stage.lab.holders() == {ADDRESS: (NODE_NAMES[0],)})
         kernels = watch.kernels
@@ -105,7 +105,7 @@ def test_an_upgrade_that_changes_nothing_restarts_nothing(stage: Stage) -> None:
     with held(stage, "roll", ADDRESS):
         with Watch(stage.lab, [ADDRESS], after_s=1.0) as watch:
             changed = {"operator": {"podAnnotations": {"turn": "2"}}, "node": {"podAnnotations": {"turn": "2"}}}
-            for helm in stage.helms.values():
-                stage.upgrade(helm, changed)
+            for version in stage.helms:
+                stage.upgrade(version, changed)
         watch.assert_nothing_moved()
     assert before == {pod["metadata"]["uid"] for pod in (*stage.pods("node"), *stage.pods("operator"))}

@@ -80,8 +80,13 @@ class Stage:
         self.helm(version, "upgrade", RELEASE, str(MOORING), "-n", NAMESPACE, *self.values(values), *PATIENCE)
 
     def uninstall(self, version: str) -> None:
+        """As docs/install.md says it; returns when no pod is left."""
         self.helm(version, "uninstall", RELEASE, "-n", NAMESPACE, *PATIENCE)
         self.until("the pods to be gone", lambda: not self.client.list(PODS, NAMESPACE).items)
+
+    def holds(self, address: str, node: str) -> bool:
+        """Whether that node has the address in its kernel, and no other has."""
+        return self.lab.holders().get(address) == (node,)
 
     def values(self, more: Mapping[str, Any] | None = None) -> tuple[str, str]:
         """The flags that give the lab's values, and these."""

@@ -100,6 +100,8 @@ def test_helm_test_fails_with_a_clear_word_when_nobody_leads(stage: Stage, figur
         assert "ok    lb-1: its daemon runs generation" in said
     finally:
         scale(stage, 2)
+        # It stays for whoever reads its log, until the next `helm test`.
+        stage.must("delete", "pod", f"{RELEASE}-verify", "-n", NAMESPACE)
     stage.until_ready()
 
 

@@ -61,7 +61,7 @@ def test_a_kill_in_the_middle_of_the_hand_over(stage: Stage, figure: Callable[[s
             wait_until(lambda: "hand" in stage.said(FIRST, "node")[said:], 20, "the hand-over to begin", every=0.005)
             kill_container(stage, pod)
             stage.until("another pod", lambda: stage.ready("node", len(NODE_NAMES)))
-            stage.until("the first choice to hold again", lambda: stage.lab.holders() == {ADDRESS: (FIRST,)})
+            stage.until("the first choice to hold again", lambda: stage.holds(ADDRESS, FIRST))
         dark_s, overlap_s = report(watch, figure)
         # It had no time to say that it was done.
         assert "handed over to" not in stage.said(FIRST, "node")[said:]
@@ -84,7 +84,7 @@ def test_an_eviction_without_grace(stage: Stage, figure: Callable[[str], None]) 
             assert stage.daemon(FIRST)["metadata"]["uid"] != pod["uid"]
             with pytest.raises(NotFound):
                 stage.client.get(PODS, pod["name"], NAMESPACE)
-            stage.until("the first choice to hold again", lambda: stage.lab.holders() == {ADDRESS: (FIRST,)})
+            stage.until("the first choice to hold again", lambda: stage.holds(ADDRESS, FIRST))
         dark_s, overlap_s = report(watch, figure)
         assert dark_s < LEFT_S
         assert overlap_s < LEFT_S

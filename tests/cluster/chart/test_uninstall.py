@@ -1,65 +1,85 @@
 """`helm uninstall`, as it is documented: a node is as it was, the objects stay, and who comes back goes on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.chart.scenery import Stage
+from tests.cluster.chart.scenery import RELEASE, Stage
 from tests.cluster.chart.test_upgrade import virtual_ip
 from tests.cluster.chart.traces import Traces, left_behind, traces
 
-from mooring_kube.resources import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, NODE_CONFIGS, VIRTUAL_IPS, VIRTUAL_SERVERS
+from mooring_kube.resources import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    NAMESPACES,
+    NODE_CONFIGS,
+    VIRTUAL_IPS,
+    VIRTUAL_SERVERS,
+    Resource,
+)
 from mooring_lab.api import NAMESPACE
 from mooring_lab.charts import ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.netns]
 
+ADDRESSES = {"10.0.0.97", "10.0.0.120", "fd00:10::120", "10.0.0.130"}
 STATE = ROOT / "docs" / "node-daemon.md"
 
 
-def test_an_uninstall_leaves_no_trace_on_a_node_and_every_object(
-    stage: Stage, untouched: dict[str, Traces], figure: Callable[[str], None]
-) -> None:
+@pytest.fixture
+def in_use(stage: Stage, untouched: dict[str, Traces]) -> Iterator[Stage]:
+    """Addresses of all kinds are held, and the traces of that are there to be seen."""
     stage.must("apply", "-f", str(ROOT / "examples"))
     stage.client.apply(VIRTUAL_IPS, virtual_ip("plain", "10.0.0.97"), manager="test")
-    stage.until("all of them to be held", lambda: len(stage.lab.holders()) == 4)
-    stage.until("the nodes to have confirmed it", stage.observed)
-    at_work = {node.name: left_behind(untouched[node.name], traces(node)) for node in stage.lab.nodes}
-    # What is compared sees what the daemons do.
-    assert {"addresses", "processes", "settings", "nftables"} <= {kind for kinds in at_work.values() for kind in kinds}
+    try:
+        stage.until("all of them to be held", lambda: len(stage.lab.holders()) == len(ADDRESSES))
+        stage.until("the nodes to have confirmed it", stage.observed)
+        at_work = {kind for node in stage.lab.nodes for kind in left_behind(untouched[node.name], traces(node))}
+        assert at_work >= {"addresses", "processes", "settings", "nftables"}
+        yield stage
+    finally:
+        stage.must("delete", "-f", str(ROOT / "examples"))
+        stage.client.delete(VIRTUAL_IPS, "plain")
+    stage.until("all addresses to be gone", lambda: not stage.lab.holders())
+
+
+def test_an_uninstall_leaves_no_trace_on_a_node_and_every_object(
+    in_use: Stage, untouched: dict[str, Traces], figure: Callable[[str], None]
+) -> None:
+    stage = in_use
     groups = stage.client.get(VIRTUAL_IPS, "plain")["status"]["groups"]
 
     stage.uninstall("4")
 
-    for node in stage.lab.nodes:
-        assert left_behind(untouched[node.name], traces(node)) == {}
-    kinds = ", ".join(sorted({kind for kinds in at_work.values() for kind in kinds}))
-    figure(f"nothing left of {kinds}")
+    assert {node.name: left_behind(untouched[node.name], traces(node)) for node in stage.lab.nodes} == {
+        node.name: {} for node in stage.lab.nodes
+    }
     kept = {str(path.relative_to(folder)) for folder in state_folders(stage) for path in folder.rglob("*")}
     figure(f"files that stay in /var/lib/mooring: {', '.join(sorted(kept))}")
     documented = STATE.read_text()
     assert [name for name in kept if f"`{name}`" not in documented] == []
-
-    assert len(stage.client.list(CUSTOM_RESOURCE_DEFINITIONS).items) == 3
-    assert (
-        stage.client.get(NAMESPACES, NAMESPACE)["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
-        == "privileged"
-    )
-    assert {item["metadata"]["name"] for item in stage.client.list(VIRTUAL_IPS).items} == {"edge", "plain", "web"}
-    assert len(stage.client.list(VIRTUAL_SERVERS).items) == 2
-    assert {item["metadata"]["name"] for item in stage.client.list(NODE_CONFIGS).items} == {
-        node.name for node in stage.lab.nodes
-    }
+    for cluster_wide in ("clusterroles", "clusterrolebindings", "validatingadmissionpolicies"):
+        assert RELEASE not in stage.must("get", cluster_wide, "-o", "name")
+    assert_objects_are_kept(stage)
 
     stage.install("4")
     stage.until_ready()
-    stage.until("all of them to be held again", lambda: len(stage.lab.holders()) == 4)
+    stage.until("all of them to be held again", lambda: set(stage.lab.holders()) == ADDRESSES)
     stage.until("the nodes to have confirmed it", stage.observed)
     again = stage.client.get(VIRTUAL_IPS, "plain")["status"]["groups"]
     assert [group["virtualRouterID"] for group in again] == [group["virtualRouterID"] for group in groups]
-    stage.must("delete", "-f", str(ROOT / "examples"))
-    stage.client.delete(VIRTUAL_IPS, "plain")
-    stage.until("all addresses to be gone", lambda: not stage.lab.holders())
+
+
+def assert_objects_are_kept(stage: Stage) -> None:
+    assert len(stage.client.list(CUSTOM_RESOURCE_DEFINITIONS).items) == 3
+    labels = stage.client.get(NAMESPACES, NAMESPACE)["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "privileged"
+    assert names(stage, VIRTUAL_IPS) == {"edge", "plain", "web"}
+    assert names(stage, VIRTUAL_SERVERS) == {"edge", "web"}
+    assert names(stage, NODE_CONFIGS) == {node.name for node in stage.lab.nodes}
+
+
+def names(stage: Stage, resource: Resource) -> set[str]:
+    return {item["metadata"]["name"] for item in stage.client.list(resource).items}
 
 
 def state_folders(stage: Stage) -> list[Path]:

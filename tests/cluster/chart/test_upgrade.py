@@ -32,12 +32,14 @@ def virtual_ip(name: str, address: str, **spec: object) -> Document:
 def held(stage: Stage, name: str, address: str, **spec: object) -> Iterator[None]:
     """While it is there, the first node holds the address in the beginning."""
     stage.client.apply(VIRTUAL_IPS, virtual_ip(name, address, **spec), manager="test")
-    stage.until("the address to be held", lambda: stage.lab.holders() == {address: (NODE_NAMES[0],)})
+    stage.until("the address to be held", lambda: stage.holds(address, NODE_NAMES[0]))
     stage.until("Held", lambda: stage.conditions(VIRTUAL_IPS, name).get("Held") == "True Held")
     stage.until("the nodes to have confirmed it", stage.observed)
-    yield
-    stage.client.delete(VIRTUAL_IPS, name)
-    stage.until("the address to be gone", lambda: not stage.lab.holders())
+    try:
+        yield
+    finally:
+        stage.client.delete(VIRTUAL_IPS, name)
+    stage.until("the address to be gone", lambda: address not in stage.lab.holders())
     stage.until("the nodes to have confirmed it", stage.observed)
 
 
@@ -84,7 +86,7 @@ def test_an_upgrade_goes_from_node_to_node_and_the_address_stays_in_use(
         with Watch(stage.lab, [ADDRESS], after_s=1.0, interval_ms=2.0) as watch, fewest_ready(stage, ready):
             stage.upgrade("4", changed)
             stage.until_ready()
-            stage.until("the first choice to hold again", lambda: stage.lab.holders() == {ADDRESS: (NODE_NAMES[0],)})
+            stage.until("the first choice to hold again", lambda: stage.holds(ADDRESS, NODE_NAMES[0]))
         kernels = watch.kernels
         dark_s, overlap_s = kernels.longest_s(lambda count: count == 0), kernels.longest_s(lambda count: count > 1)
         figure(

@@ -142,7 +142,7 @@ def _run(options: argparse.Namespace) -> int:
     from mooring_node import daemon
     from mooring_node.board import Board
     from mooring_node.channel import Channel
-    from mooring_node.log import Log
+    from mooring_node.log import Log, catch_strays
 
     _settle_source(options)
     missing = missing_right()
@@ -174,7 +174,8 @@ def _run(options: argparse.Namespace) -> int:
         asyncio.run(run_agent())
 
     try:
-        log = Log(as_json=options.log_format == "json")
+        log = Log(as_json=options.log_format == "json", node=options.node or "")
+        catch_strays(log)
         return daemon.run(
             StateFolder(options.state_dir),
             agent,

@@ -3,9 +3,10 @@ end. The time is an argument.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
-from mooring_node.log import Log
+from mooring_node.log import Log, Subject, of_configuration, of_server
 
 SECOND_NS = 1_000_000_000
 #: A problem that comes and goes is told of so rarely.
@@ -23,13 +24,21 @@ Cause: TypeAlias = tuple[str, str]
 
 def merged(problems: Iterable[Message]) -> dict[Cause, str]:
     """One line for each cause, with the servers that it concerns."""
-    servers: dict[Cause, list[str]] = {}
-    whole: dict[Cause, str] = {}
+    found = list(problems)
+    whole = {_cause(each): _words(each) for each in found}
+    return {cause: _line(names, whole[cause])[:LONGEST_LINE] for cause, names in _servers(found).items()}
+
+
+def _cause(problem: Message) -> Cause:
+    return str(problem.get("path", "")), str(problem["message"])
+
+
+def _servers(problems: Iterable[Message]) -> dict[Cause, list[str]]:
+    """The servers that each cause concerns, each once; empty: it concerns none alone."""
+    servers: dict[Cause, dict[str, None]] = {}
     for each in problems:
-        cause = (str(each.get("path", "")), str(each["message"]))
-        servers.setdefault(cause, []).append(str(each.get("server", "")))
-        whole[cause] = _words(each)
-    return {cause: _line(list(dict.fromkeys(names)), whole[cause])[:LONGEST_LINE] for cause, names in servers.items()}
+        servers.setdefault(_cause(each), {})[str(each.get("server", ""))] = None
+    return {cause: list(names) for cause, names in servers.items()}
 
 
 def _words(problem: Message) -> str:
@@ -56,11 +65,14 @@ class ProblemLog:
         self._standing: dict[Cause, str] = {}
         """Told of, and not over."""
         self._told_ns: dict[Cause, int] = {}
+        self._subjects: dict[Cause, Subject] = {}
 
     def turn(self, problems: Iterable[Message], now_ns: int) -> None:
         """These are the problems now."""
-        lines = merged(problems)
-        over = [self._standing.pop(cause) for cause in self._standing.keys() - lines.keys()]
+        found = list(problems)
+        lines = merged(found)
+        self._subjects |= {cause: self._about(names) for cause, names in _servers(found).items()}
+        over = {cause: self._standing.pop(cause) for cause in self._standing.keys() - lines.keys()}
         self._told_ns = {
             cause: at for cause, at in self._told_ns.items() if cause in self._standing or now_ns - at < QUIET_NS
         }
@@ -69,11 +81,17 @@ class ProblemLog:
         }
         self._standing |= new
         self._told_ns |= dict.fromkeys(new, now_ns)
-        self._write("error", list(new.values()))
-        self._write("info", [f"no longer: {line}" for line in sorted(over)])
+        self._write("error", new)
+        self._write("info", {cause: f"no longer: {line}" for cause, line in sorted(over.items())})
+        self._subjects = {cause: about for cause, about in self._subjects.items() if cause in self._standing}
 
-    def _write(self, level: str, lines: list[str]) -> None:
-        for line in lines[:MOST_LINES]:
-            self._log.write(level, line)
+    def _write(self, level: str, lines: Mapping[Cause, str]) -> None:
+        for cause, line in list(lines.items())[:MOST_LINES]:
+            self._log.write(level, line, self._subjects[cause])
         if len(lines) > MOST_LINES:
-            self._log.write(level, f"and {len(lines) - MOST_LINES} more of what is balanced")
+            self._log.write(level, f"and {len(lines) - MOST_LINES} more of what is balanced", self._about([]))
+
+    def _about(self, servers: list[str]) -> Subject:
+        """One virtual server, or what configures all of them."""
+        named = [name for name in servers if name]
+        return replace(of_server(named[0]), text="") if len(named) == 1 else of_configuration(self._log.node)

@@ -10,7 +10,7 @@ from mooring_node.agent.balance_problems import IPVS, ProblemLog, merged
 from mooring_node.agent.server_report import Told, bounded, is_well, worst_first
 from mooring_node.balance.config import BalanceConfig
 from mooring_node.channel import Channel
-from mooring_node.log import Log
+from mooring_node.log import Log, of_server
 
 SECOND_NS = 1_000_000_000
 #: What was not taken up is told again.
@@ -142,7 +142,8 @@ class Balancing:
         """One of its messages; answers to questions are somebody else's."""
         if "log" in message:
             log = message["log"]
-            self._log.write(log["level"], log["message"], log["server"])
+            about = of_server(log["server"]) if log["server"] else None
+            self._log.write(log["level"], log["message"], about)
         elif "configured" in message:
             self._configured(message["configured"])
         elif "report" in message:
@@ -178,10 +179,11 @@ class Balancing:
 
     def _happened(self, told: Message) -> None:
         event, reason = told["event"], told.get("reason") or ""
-        where = f" {_endpoint(told['address'], told['port'])}" if told.get("address") else ""
-        family = f" IPv{told['family']}" if told.get("family") else ""
+        backend = _endpoint(told["address"], told["port"]) if told.get("address") else ""
+        family = f"IPv{told['family']}" if told.get("family") else ""
         level = "warning" if event.endswith("Down") else "info"
-        self._log.write(level, f"{event}{where}{': ' if reason else ''}{reason}", f"{told['server']}{family}")
+        line = f"{event}{' ' if backend else ''}{backend}{': ' if reason else ''}{reason}"
+        self._log.write(level, line, of_server(told["server"], family, backend))
 
 
 def _problem(told: Message) -> Problem:

@@ -23,7 +23,7 @@ from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
 from mooring_node.kernel.process import be_expendable, bound_memory, now_ns
 from mooring_node.kernel.rtnetlink import Monitor, Rtnetlink
-from mooring_node.log import Log, timestamp
+from mooring_node.log import Log, Subject, of_group, timestamp
 
 if TYPE_CHECKING:
     from mooring_node.agent.observer import Observer
@@ -62,6 +62,11 @@ class AgentOptions:
     checks_only: bool = False
     """There is no VRRP process: nothing is held here."""
 
+    @property
+    def node(self) -> str:
+        """The Node's name; empty: a file does not say it before it is read."""
+        return self.source.node if isinstance(self.source, ApiSource) else ""
+
 
 class Agent:
     """Everything of the daemon that may be late."""
@@ -77,7 +82,7 @@ class Agent:
         checks: Channel,
     ) -> None:
         self._options = options
-        self._log = Log(as_json=options.json_logs)
+        self._log = Log(as_json=options.json_logs, node=options.node)
         self._state = state
         self._board = board
         self._child = child
@@ -174,7 +179,7 @@ class Agent:
         for message in self._vrrp.receive():
             if "log" in message:
                 log = message["log"]
-                self._log.write(log["level"], log["message"], log["group"])
+                self._log.write(log["level"], log["message"], self._about_group(log["group"]))
             elif "transition" in message:
                 self._transition(message["transition"])
             elif "priority" in message:
@@ -219,7 +224,7 @@ class Agent:
         entry = Transition(timestamp(told["time"]), told["group"], told["from"], told["to"], told["reason"])
         self._transitions.add(entry)
         level = "error" if told["to"] == "Fault" else "info"
-        self._log.write(level, f"{told['from']} -> {told['to']}: {told['reason']}", told["group"])
+        self._log.write(level, f"{told['from']} -> {told['to']}: {told['reason']}", self._about_group(told["group"]))
         if self._upstream is not None:
             self._upstream.changed()
 
@@ -265,6 +270,12 @@ class Agent:
                 for each in self._running.claims.conflicts.all()
             ],
         }
+
+    def _about_group(self, name: str) -> Subject | None:
+        """For the log; None: the line is about no group."""
+        groups = self._running.runtime.groups if self._running.runtime else ()
+        virtual_ips = (group.virtual_ip for group in groups if group.name == name)
+        return of_group(name, next(virtual_ips, None)) if name else None
 
     # The turn.
 

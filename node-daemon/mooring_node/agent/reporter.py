@@ -12,7 +12,7 @@ from mooring_node.agent.hearing import explain
 from mooring_node.agent.publication import SECOND_NS, Publication
 from mooring_node.agent.writer import Document, OurMistake, Writer
 from mooring_node.kernel.process import now_ns
-from mooring_node.log import Log
+from mooring_node.log import Log, of_configuration
 
 #: The last words of a daemon that ends.
 LAST_WORDS_S = 1.5
@@ -59,7 +59,8 @@ class Reporter:
         """The object was seen; see Publication."""
         there = status if isinstance(status, dict) else None
         if self._publication.observed(uid, version, there, newest=newest):
-            self._log.write("warning", f"{self._called}: somebody else has written its status; it is written again")
+            what = f"{self._called}: somebody else has written its status; it is written again"
+            self._log.write("warning", what, of_configuration(self._log.node))
         self._plan()
 
     def absent(self) -> None:
@@ -145,5 +146,6 @@ class Reporter:
         """Once for each kind of refusal; that a server is gone, who listens to it says."""
         kind = type(error).__name__
         if isinstance(error, ApiError | OurMistake) and kind != self._refusal:
-            self._log.write("warning", f"{self._called}: its status was not written: {explain(error)}")
+            what = f"{self._called}: its status was not written: {explain(error)}"
+            self._log.write("warning", what, of_configuration(self._log.node))
         self._refusal = kind

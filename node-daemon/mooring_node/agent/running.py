@@ -33,7 +33,7 @@ from mooring_node.files import StateFolder
 from mooring_node.kernel.process import now_ns
 from mooring_node.kernel.rtnetlink import AddressGone, Change, Rtnetlink
 from mooring_node.ledger import Ledger
-from mooring_node.log import Log
+from mooring_node.log import Log, Subject, of_configuration
 from mooring_node.vrrp.config import NodeRuntime
 
 #: After a change, what was configured before may still be handed over: the ledger keeps it for so long.
@@ -130,14 +130,16 @@ class Running:
         if outcome.runtime is None:
             return
         if news and any(each.severity is Severity.ERROR for each in outcome.problems):
-            self._log.write("warning", "what is wrong keeps its last good form; all else is as it was written")
+            self._log.write(
+                "warning", "what is wrong keeps its last good form; all else is as it was written", self._about()
+            )
         if outcome.changed:
             self.accepted_at_ns = now_ns()
         self._run(outcome)
         if news and (outcome.changed or reading.origin is None or outcome.origin != before.origin):
             of = f", generation {outcome.origin.generation} of the API" if outcome.origin else ""
             what = f"{len(outcome.runtime.groups)} groups, {len(outcome.balance.servers)} virtual servers"
-            self._log.write("info", f"configuration {outcome.runtime.generation}: {what}{of}")
+            self._log.write("info", f"configuration {outcome.runtime.generation}: {what}{of}", self._about())
 
     def prepare_last_good(self) -> NodeRuntime | None:
         """Make the node ready for the last good configuration, which the VRRP process may run before another comes."""
@@ -193,9 +195,14 @@ class Running:
     def _tell(self, problems: tuple[Problem, ...]) -> None:
         for problem in problems[:MOST_LOGGED]:
             level = "error" if problem.severity is Severity.ERROR else "warning"
-            self._log.write(level, self._say(problem))
+            self._log.write(level, self._say(problem), self._about(problem.instance))
         if len(problems) > MOST_LOGGED:
-            self._log.write("error", f"and {len(problems) - MOST_LOGGED} more; `mooring-node status` shows them")
+            more = f"and {len(problems) - MOST_LOGGED} more; `mooring-node status` shows them"
+            self._log.write("error", more, self._about())
+
+    def _about(self, instance: str = "") -> Subject:
+        """For the log: the NodeConfig, and which instance or virtual server of it."""
+        return of_configuration(self._log.node, instance)
 
     def _run(self, outcome: Outcome) -> None:
         assert outcome.runtime is not None

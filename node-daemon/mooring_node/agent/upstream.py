@@ -21,7 +21,7 @@ from mooring_node.agent.reporter import Reporter
 from mooring_node.agent.running import Running
 from mooring_node.agent.writer import Document
 from mooring_node.kernel.process import now_ns
-from mooring_node.log import Log
+from mooring_node.log import Log, of_configuration
 
 #: So long a first configuration of the API is waited for before the last good one is run.
 PATIENCE_S = 2.0
@@ -144,7 +144,8 @@ class Upstream:
             return
         if not self._absence:
             self._absence = how
-            self._log.write("warning", f"{self._identity.called} {how}; {self._what_runs()}")
+            what = f"{self._identity.called} {how}; {self._what_runs()}"
+            self._log.write("warning", what, of_configuration(self._identity.node))
         self._there = None
         self._reporter.absent()
         self._begin()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mooring_node.agent.balance_problems import MOST_LINES, QUIET_NS, ProblemLog, merged
-from mooring_node.log import Log
+from mooring_node.log import Log, Subject
 
 NOW = 100 * QUIET_NS
 IPVS = {"server": "", "path": "", "message": "the kernel lacks the module ip_vs", "module": "ip_vs"}
@@ -14,12 +14,15 @@ LINE = "nothing is balanced: the kernel lacks the module ip_vs; checks go on"
 
 class Lines(Log):
     def __init__(self) -> None:
-        super().__init__(as_json=False)
+        super().__init__(as_json=False, node="lb-1")
         self.lines: list[tuple[str, str]] = []
+        self.abouts: list[tuple[str, str]] = []
 
-    def write(self, level: str, message: str, group: str = "") -> None:
-        assert not group
+    def write(self, level: str, message: str, about: Subject | None = None) -> None:
+        assert about is not None
+        assert not about.text, "the line names it already"
         self.lines.append((level, message))
+        self.abouts.append((about.kind, about.name))
 
 
 @pytest.fixture
@@ -61,3 +64,11 @@ def test_another_server_of_the_same_cause_is_no_news_and_many_causes_are_counted
     assert lines.lines == [("error", "a: it is 0")]
     log.turn([of("a", f"cause {number}") for number in range(MOST_LINES + 4)], NOW)
     assert ("error", "and 4 more of what is balanced") in lines.lines
+
+
+def test_a_line_is_about_the_one_server_that_it_concerns(lines: Lines) -> None:
+    log = ProblemLog(lines)
+    log.turn([of("shop/web:https"), of("a", "of two"), of("b", "of two"), IPVS], NOW)
+    log.turn([], NOW + 1)
+    one, all_of_them = ("VirtualServer", "shop/web"), ("NodeConfig", "lb-1")
+    assert sorted(lines.abouts) == sorted([one, all_of_them, all_of_them] * 2)

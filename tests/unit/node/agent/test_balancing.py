@@ -10,7 +10,7 @@ from mooring_node.agent.report import Facts, build
 from mooring_node.agent.server_report import bounded
 from mooring_node.balance.config import BalanceConfig, ServerConfig
 from mooring_node.channel import Channel
-from mooring_node.log import Log
+from mooring_node.log import Log, Subject
 
 S = 1_000_000_000
 NOW = 100 * S
@@ -24,8 +24,8 @@ class Lines(Log):
         super().__init__(as_json=False)
         self.lines: list[tuple[str, str, str]] = []
 
-    def write(self, level: str, message: str, group: str = "") -> None:
-        self.lines.append((level, group, message))
+    def write(self, level: str, message: str, about: Subject | None = None) -> None:
+        self.lines.append((level, about.text if about else "", message))
 
 
 class Bench:

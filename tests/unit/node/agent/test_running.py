@@ -15,7 +15,7 @@ from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
 from mooring_node.kernel.process import now_ns
 from mooring_node.kernel.rtnetlink import Rtnetlink
-from mooring_node.log import Log
+from mooring_node.log import Log, Subject
 
 
 class Lines(Log):
@@ -23,8 +23,8 @@ class Lines(Log):
         super().__init__(as_json=False)
         self.lines: list[str] = []
 
-    def write(self, level: str, message: str, group: str = "") -> None:
-        self.lines.append(f"{level} {group}{message}")
+    def write(self, level: str, message: str, about: Subject | None = None) -> None:
+        self.lines.append(f"{level} {about.text if about else ''}{message}")
 
 
 class Bench:

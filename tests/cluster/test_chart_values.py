@@ -13,7 +13,7 @@ from mooring_kube.client import Client
 from mooring_lab.api import tools
 from mooring_lab.api.kubectl import Kubectl
 from mooring_lab.api.real import RealApi
-from mooring_lab.charts import CRDS, MOORING
+from mooring_lab.charts import CRDS, MOORING, ROOT
 from mooring_lab.charts.helm import VERSIONS, Helm
 from mooring_lab.wait import wait_until
 
@@ -117,6 +117,16 @@ def test_the_api_server_knows_a_mistake(render: Renderer, kubectl: Kubectl) -> N
     text = rendered(render, MOORING, {}).text.replace("minReadySeconds: 10", "minReadySecond: 10")
     done = kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-", stdin=text)
     assert 'unknown field "spec.minReadySecond"' in done.stderr + done.stdout or "field not declared" in done.stderr
+
+
+@pytest.mark.parametrize("version", ["", "1.32"])
+def test_it_installs_without_helm(version: str, real_api: RealApi, tmp_path: Path) -> None:
+    kubectl = Kubectl(real_api.kubeconfig, tmp_path, version)
+    files = [word for folder in ("crds", "deploy", "deploy/workloads") for word in ("-f", str(ROOT / folder))]
+    done = kubectl("apply", "--dry-run=server", "--validate=strict", *files)
+    assert done.returncode == 0, done.stderr
+    for name in ("deployment.apps/mooring-operator", "daemonset.apps/mooring-node", "namespace/mooring-system"):
+        assert f"{name} " in done.stdout
 
 
 def notes(helm: Helm, chart: Path, *words: str) -> str:

@@ -1,12 +1,14 @@
 """What the documentation shows is there: links, commands, flags, YAML, metrics, files and codes."""
 
 import argparse
+import itertools
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mooring_api.documents import parse_documents
 from mooring_api.reading import read_node_config
@@ -15,6 +17,9 @@ from mooring_api.virtualserver import VirtualServer
 from mooring_api.wire import GROUP, parse_object
 from mooring_cli.main import main as mooring
 from mooring_cli.main import parser as mooring_parser
+from mooring_lab.charts import CRDS, MOORING
+from mooring_lab.charts.values import read as read_schema
+from mooring_lab.charts.values import values as chart_values
 from mooring_node import commands as daemon
 from mooring_node.files import StateFolder
 from mooring_node.reference import metrics
@@ -89,6 +94,9 @@ def test_what_is_shown_can_be_typed(page: str, line: str) -> None:
     if program == "kubectl":
         _kubectl_is_plausible(page, arguments)
         return
+    if program == "helm":
+        _helm_is_plausible(page, arguments)
+        return
     assert program in PARSERS, f"{page}: {line}"
     try:
         PARSERS[program]().parse_args(arguments)
@@ -103,6 +111,7 @@ def _kubectl_is_plausible(page: str, arguments: list[str]) -> None:
         "annotate",
         "apply",
         "cordon",
+        "create",
         "delete",
         "describe",
         "edit",
@@ -111,11 +120,39 @@ def _kubectl_is_plausible(page: str, arguments: list[str]) -> None:
         "label",
         "logs",
         "patch",
+        "rollout",
         "uncordon",
     }
     assert {*words[:1], *words[1:2]} & (verbs | {"wait"}), f"{page}: {arguments}"
     if "-f" in arguments:
         assert (ROOT / arguments[arguments.index("-f") + 1]).exists(), f"{page}: {arguments}"
+
+
+def _helm_is_plausible(page: str, arguments: list[str]) -> None:
+    """A verb that is one, a chart that is there, and values that it has; what it does, tests/cluster/chart sees."""
+    verb, release, *_ = arguments
+    assert verb in {"install", "upgrade", "test", "uninstall", "rollback", "history"}, f"{page}: {arguments}"
+    chart = CRDS if release == CRDS.name else MOORING
+    for before, word in itertools.pairwise(arguments):
+        if word.startswith("charts/"):
+            assert ROOT / word == chart, f"{page}: {word}"
+        if before == "--set":
+            _are_values(page, chart, [setting.partition("=")[0] for setting in word.split(",")])
+
+
+def _are_values(page: str, chart: Path, names: Iterable[str]) -> None:
+    known = {value.name for value in chart_values(read_schema(chart)) if not value.section}
+    for name in names:
+        above = [name.rsplit(".", count)[0] for count in range(name.count(".") + 1)]
+        assert known & {*above}, f"{page}: {chart.name} has no value {name}"
+
+
+def _paths(document: object, above: str = "") -> Iterator[str]:
+    if isinstance(document, dict) and document:
+        for key, below in document.items():
+            yield from _paths(below, f"{above}.{key}" if above else str(key))
+    else:
+        yield above
 
 
 def test_something_is_shown_and_mentioned() -> None:
@@ -147,6 +184,9 @@ def _subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.Argument
 @pytest.mark.parametrize("page", [p for p in PAGES if _blocks(p, "yaml")], ids=_id)
 def test_yaml_is_good(page: Path) -> None:
     for block in _blocks(page, "yaml"):
+        if not re.search(r"^apiVersion: ", block, re.MULTILINE):
+            _are_values(_id(page), MOORING, _paths(yaml.safe_load(block)))
+            continue
         documents = parse_documents(block, _id(page))
         assert documents, block
         for document in documents:

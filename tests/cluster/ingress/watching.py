@@ -24,7 +24,7 @@ LEASE_S = 4.5
 
 
 class Watch:
-    """An echo request each millisecond and an HTTP request each 20 ms, until some seconds after the end of the block."""
+    """An echo request each millisecond and an HTTP request each 20 ms, to the end of the block and somewhat longer."""
 
     def __init__(self, scene: Scene, after_s: float = _AFTER_S) -> None:
         self._scene, self._after_s = scene, after_s

@@ -110,6 +110,7 @@ def _kubectl_is_plausible(page: str, arguments: list[str]) -> None:
     verbs = {
         "annotate",
         "apply",
+        "auth",
         "cordon",
         "create",
         "delete",

@@ -95,7 +95,8 @@ class Process:
             loop.add_reader(channel.fileno(), self._hear, channel)
         self._rules.listen()
         # On disk before anything is set: whoever comes after us, if we die, has something to clear away.
-        write_atomically(self._state.balancing, "")
+        if not self._state.balancing.exists():
+            write_atomically(self._state.balancing, "")
         checks = asyncio.create_task(self._checker.run())
         self._configure(now_ns())
         while not self._stopping and not (self._kept.gone and not self._rules.at_work):

@@ -1,4 +1,4 @@
-"""Mooring's own daemon as a DaemonSet: with the rights of deploy/, its pod's token, and no more than it needs."""
+"""Mooring's own daemon as the chart's DaemonSet: with its rights, its pod's token, and no more than it needs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,20 +11,27 @@ from tests.cluster.kubelet.conftest import DAEMON_SETS, NODE_NAMES, Document, No
 from mooring_kube.client import Client
 from mooring_kube.errors import NotFound
 from mooring_kube.resources import NODE_CONFIGS, PODS, SERVICE_ACCOUNTS, Resource
+from mooring_lab.charts import MOORING
+from mooring_lab.charts.helm import Helm
 from mooring_lab.wait import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.netns]
 
-RIGHTS = Path(__file__).parents[3] / "deploy" / "node-rbac.yaml"
 ADDRESS = "10.0.0.100"
 FIRST, SECOND = NODE_NAMES
-_RBAC = "rbac.authorization.k8s.io"
+#: Its release is called like the test's namespace, so nothing of it is anybody else's.
+DAEMON = "{}-node"
+_RBAC, _ADMISSION = "rbac.authorization.k8s.io", "admissionregistration.k8s.io"
 _RESOURCES = {
     "ServiceAccount": SERVICE_ACCOUNTS,
     **{
         kind: Resource(_RBAC, "v1", f"{kind.lower()}s", kind, namespaced=not kind.startswith("Cluster"))
         for kind in ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
     },
+    "ValidatingAdmissionPolicy": Resource(_ADMISSION, "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy"),
+    "ValidatingAdmissionPolicyBinding": Resource(
+        _ADMISSION, "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding"
+    ),
 }
 
 
@@ -56,59 +63,52 @@ def configs(client: Client, nodes: Nodes) -> Iterator[None]:
 
 
 @pytest.fixture
-def rights(client: Client, place: Place) -> Iterator[None]:
-    """Those of deploy/, in the test's namespace and under its name."""
-    text = RIGHTS.read_text().replace("mooring-system", place.name)
-    documents = list(yaml.safe_load_all(text))
-    cluster_wide = [d for d in documents if d["kind"].startswith("Cluster")]
-    for document in cluster_wide:
-        document["metadata"]["name"] = place.name
+def chart(place: Place, tmp_path: Path) -> list[Document]:
+    """What the chart renders for the daemons, as a release in the test's namespace."""
+    settings = f"--set=fullnameOverride={place.name},node.minReadySeconds=1"
+    text = Helm(tmp_path).template(MOORING, settings, namespace=place.name)
+    component = "app.kubernetes.io/component"
+    return [d for d in yaml.safe_load_all(text) if d and d["metadata"]["labels"][component] == "node"]
+
+
+@pytest.fixture
+def rights(client: Client, place: Place, chart: list[Document]) -> Iterator[None]:
+    """Those of the chart."""
+    documents = [document for document in chart if document["kind"] in _RESOURCES]
+    assert {document["kind"] for document in documents} == set(_RESOURCES)
+    cluster_wide = [d for d in documents if not _RESOURCES[d["kind"]].namespaced]
     for document in documents:
-        if document["kind"] == "ClusterRoleBinding":
-            document["roleRef"]["name"] = place.name
         resource = _RESOURCES[document["kind"]]
         client.create(resource, document, place.name if resource.namespaced else None)
     try:
         yield
     finally:
         for document in cluster_wide:
-            client.delete(_RESOURCES[document["kind"]], place.name)
+            client.delete(_RESOURCES[document["kind"]], document["metadata"]["name"])
 
 
-def daemon_set(namespace: str, **annotations: str) -> Document:
-    arguments = ["run", "--node", "$(NODE_NAME)", "--namespace", namespace, "--metrics-address", "127.0.0.1:0"]
-    main = {
-        "name": "daemon",
-        "image": "example.com/mooring-node:test",
-        "command": ["mooring-node"],
-        "args": arguments,
-        "env": [{"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
-        "readinessProbe": {"exec": {"command": ["mooring-node", "status"]}, "periodSeconds": 1, "timeoutSeconds": 10},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW", "SYS_NICE", "IPC_LOCK"]},
-        },
-        "volumeMounts": [{"name": "state", "mountPath": "/var/lib/mooring"}],
-    }
-    spec = {
-        "hostNetwork": True,
-        "serviceAccountName": "mooring-node",
-        "containers": [main],
-        "volumes": [{"name": "state", "hostPath": {"path": "/var/lib/mooring", "type": "DirectoryOrCreate"}}],
-    }
-    labels = {"app": "mooring-node"}
-    template = {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec}
-    return {"metadata": {"name": "mooring-node"}, "spec": {"selector": {"matchLabels": labels}, "template": template}}
+@pytest.fixture
+def daemon_set(chart: list[Document]) -> Document:
+    """The chart's; only what is in the image's entry point stands here, as this lab's nodes have no images."""
+    (found,) = [document for document in chart if document["kind"] == "DaemonSet"]
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    container["command"] = ["mooring-node"]
+    # Probes that tell the test soon what is so.
+    container["readinessProbe"]["periodSeconds"] = container["startupProbe"]["periodSeconds"] = 1
+    return found
+
+
+def daemons(place: Place) -> list[Document]:
+    return place.pods(**{"app.kubernetes.io/component": "node"})
 
 
 def all_ready(place: Place) -> bool:
-    pods = place.pods(app="mooring-node")
+    pods = daemons(place)
     return len(pods) == 2 and all(condition(pod, "Ready") == "True" for pod in pods)
 
 
 def pod_of(place: Place, node: str) -> Document:
-    (pod,) = [pod for pod in place.pods(app="mooring-node") if pod["spec"].get("nodeName") == node]
+    (pod,) = [pod for pod in daemons(place) if pod["spec"].get("nodeName") == node]
     return pod
 
 
@@ -122,9 +122,9 @@ def states(client: Client) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("configs", "rights")
-def test_the_daemon_lives_as_a_pod(place: Place, nodes: Nodes, client: Client) -> None:
-    lab = nodes.lab
-    place.create(DAEMON_SETS, daemon_set(place.name))
+def test_the_daemon_lives_as_a_pod(place: Place, nodes: Nodes, client: Client, daemon_set: Document) -> None:
+    lab, name = nodes.lab, DAEMON.format(place.name)
+    place.create(DAEMON_SETS, daemon_set)
     try:
         place.until("both daemons", lambda: all_ready(place))
         lab.wait_held({FIRST: [ADDRESS], SECOND: []}, 20)
@@ -144,11 +144,12 @@ def test_the_daemon_lives_as_a_pod(place: Place, nodes: Nodes, client: Client) -
 
         # A rollout goes through both.
         place.until("both daemons", lambda: all_ready(place))
-        old = {pod["metadata"]["uid"] for pod in place.pods(app="mooring-node")}
-        client.merge_patch(DAEMON_SETS, "mooring-node", {"spec": daemon_set(place.name, turn="2")["spec"]}, place.name)
+        old = {pod["metadata"]["uid"] for pod in daemons(place)}
+        turn = {"spec": {"template": {"metadata": {"annotations": {"turn": "2"}}}}}
+        client.merge_patch(DAEMON_SETS, name, turn, place.name)
 
         def replaced() -> bool:
-            return all_ready(place) and not old & {pod["metadata"]["uid"] for pod in place.pods(app="mooring-node")}
+            return all_ready(place) and not old & {pod["metadata"]["uid"] for pod in daemons(place)}
 
         place.until("the rollout", replaced)
         lab.wait_held({FIRST: [ADDRESS], SECOND: []}, 20)
@@ -156,5 +157,5 @@ def test_the_daemon_lives_as_a_pod(place: Place, nodes: Nodes, client: Client) -
     except (TimeoutError, AssertionError, NotFound) as error:
         logs = "\n".join(nodes.kubelets[name].container_log(place.name, "*", "daemon") for name in NODE_NAMES)
         raise AssertionError(f"{error}\n{logs}") from error
-    place.delete(DAEMON_SETS, "mooring-node")
+    place.delete(DAEMON_SETS, name)
     wait_until(lambda: not lab.holders(), 20, "the address to go with its last daemon")

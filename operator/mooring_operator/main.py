@@ -8,6 +8,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 
 from mooring_api.duration import Duration
@@ -85,7 +86,9 @@ def _run(chosen: settings.Settings) -> int:
     from mooring_operator import logs
     from mooring_operator.process import Exit, Operator, leave
 
-    logs.begin(chosen.log_format, chosen.log_level)
+    # One name, in the Lease and in the log, where it is made up.
+    chosen = replace(chosen, identity=chosen.own_identity)
+    logs.begin(chosen.log_format, chosen.log_level, chosen.identity)
     try:
         connection = find(chosen.kubeconfig)
     except NoConnection as error:

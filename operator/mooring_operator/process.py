@@ -22,6 +22,7 @@ from mooring_operator.cluster.watches import Watches
 from mooring_operator.cluster.writer import Writer
 from mooring_operator.cluster.writes import Write
 from mooring_operator.health import HealthServer
+from mooring_operator.logs import object_fields
 from mooring_operator.loop import Loop
 from mooring_operator.metrics import Metrics, Readings
 from mooring_operator.reconcile import Reconciler, Result
@@ -63,6 +64,7 @@ class Operator:
         self._lacking = "the rights have not been looked at yet"
         self._metrics = Metrics()
         self._store = Store(self._woken)
+        self._lease = object_fields("Lease", f"{settings.namespace}/{settings.lease_name}")
         self._leader = Leader(
             ApiLease(lease_client, settings.lease_name, settings.namespace),
             settings.lease_name,
@@ -99,7 +101,7 @@ class Operator:
             self._leader.start()
             self._wait(self._elected)
         if not self._ending.is_set():
-            log.info("leading as %s", self._leader.holder)
+            log.info("leading as %s", self._leader.holder, extra=self._lease)
             self._lead()
             self._ending.wait()
         self._end()
@@ -138,7 +140,7 @@ class Operator:
             holder = self._leader.holder
             if holder and holder != told:
                 told = holder
-                log.info("standing by: %s leads", holder)
+                log.info("standing by: %s leads", holder, extra=self._lease)
 
     def _lead(self) -> None:
         self._loop.start()
@@ -172,9 +174,9 @@ class Operator:
         try:
             self._leader.release()
         except KubeError as error:
-            log.warning("the lease runs out by itself, it could not be given back: %s", error)
+            log.warning("the lease runs out by itself, it could not be given back: %s", error, extra=self._lease)
         else:
-            log.info("the lease is given back")
+            log.info("the lease is given back", extra=self._lease)
 
     # -- what the threads say
 
@@ -205,7 +207,8 @@ class Operator:
             self._slices.follow(result.services)
 
     def _lost(self, why: str) -> None:
-        log.error("the lease is lost (%s); nothing more is written, and this process ends", why)
+        what = "the lease is lost (%s); nothing more is written, and this process ends"
+        log.error(what, why, extra=self._lease)
         self._code = Exit.LEASE_LOST
         self._ending.set()
 

@@ -105,7 +105,8 @@ class EventPoster(threading.Thread):
                 log.debug("event %s: %s", posting.name, error)
             else:
                 return True
-        log.warning("event on %s/%s is lost: %s", kind, posting.subject.name, posting.news.message)
+        about = object_fields(kind, posting.subject.name)
+        log.warning("event on %s/%s is lost: %s", kind, posting.subject.name, posting.news.message, extra=about)
         return False
 
 

@@ -118,7 +118,7 @@ class Writer:
         try:
             outcome, asked_s = self._look(write) if write.verb is Verb.LOOK else self._attempt(write)
         except Exception:  # one object that trips us must not cost the others
-            log.exception("%s: a mistake of the operator's own; please report it", write)
+            log.exception("%s: a mistake of the operator's own; please report it", write, extra=_fields(write))
         with self._condition:
             self._backlog.done(write, outcome, self._clock(), jitter=random.random(), asked_s=asked_s)
             self._condition.notify_all()

@@ -1,6 +1,8 @@
 """The operator's process: killed, started twice, stopped in the middle, cut off from its API server."""
 
 import contextlib
+import json
+import re
 import signal
 import threading
 import time
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.cluster
 #: A lease that is found empty soon.
 BRIEF = ("--lease-duration", "4s", "--renew-deadline", "3s", "--retry-period", "500ms")
 LEASE_LOST = 7
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 def test_killed_and_started_again_it_writes_nothing(cluster: Cluster) -> None:
@@ -262,3 +265,31 @@ def test_without_a_right_it_waits_and_names_it(cluster: Cluster, real_api: RealA
         role["metadata"].pop("resourceVersion", None)
         admin.request("PUT", path, body=role)
         admin.close()
+
+
+def test_each_line_of_its_log_says_what_it_is_about(cluster: Cluster) -> None:
+    """A life with writes, a bad object, a second operator and an end, in JSON."""
+    fields = set(re.findall(r"^\| `(\w+)` \|", (DOCS / "logs.md").read_text(encoding="utf-8"), re.MULTILINE))
+    cluster.add_nodes(["n1", "n2"])
+    first = cluster.leader("--log-format", "json")
+    second = cluster.operator("--log-format", "json")
+    with Daemons(cluster.client, addresses_of(["n1", "n2"])).running():
+        cluster.apply("web", "10.0.0.100/8")
+        cluster.wait_for("web", "Held")
+        cluster.balance("web", virtual_ip="nothing")
+        wait_until(lambda: first.metric("mooring_operator_plan_problems") > 0, SOON_S, "the problem")
+        wait_until(lambda: "standing by" in second.log.read_text(), SOON_S, "standby")
+        assert first.metric("mooring_operator_group_holders", virtual_ip="web", group="web-0") == 1
+        assert first.metric("mooring_operator_condition", object="web", condition="Held") == 1
+        first.end()
+        wait_until(second.settled, SOON_S, "the second to lead")
+        second.end()
+    kinds = set()
+    for operator in (first, second):
+        for line in operator.log.read_text().splitlines():
+            entry = json.loads(line)
+            assert entry.keys() >= {"time", "level", "component", "kind", "name", "message"}, line
+            assert entry.keys() <= fields, line
+            assert all(isinstance(value, str) and value for value in entry.values()), line
+            kinds.add(entry["kind"])
+    assert kinds >= {"Operator", "Lease", "NodeConfig", "VirtualIP", "VirtualServer"}

@@ -1,7 +1,6 @@
 """The process from outside: exit codes, what it says, and that it ends when it is asked to, whatever is missing."""
 
 import json
-import logging
 import signal
 import socket
 import subprocess
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from mooring_operator import logs
 from mooring_operator.process import Exit
 
 LONG_S = 60.0
@@ -84,20 +82,12 @@ def test_it_ends_at_once_though_a_reply_never_comes(tmp_path: Path, silent: int)
     process.stderr.close()
 
 
-def test_a_line_of_json_names_its_object(capsys: pytest.CaptureFixture[str]) -> None:
-    before = logging.getLogger().handlers[:], logging.getLogger().level
-    try:
-        logs.begin("json", "info")
-        logging.getLogger("x").info("create %s", "NodeConfig/n1", extra=logs.object_fields("NodeConfig", "n1"))
-        logging.getLogger("x").debug("not this")
-        logging.getLogger("kopf.objects").info("nor this")
-        (line,) = capsys.readouterr().err.splitlines()
-        entry = json.loads(line)
-        assert entry.pop("time").endswith("Z")
-        assert entry == {"level": "info", "message": "create NodeConfig/n1", "kind": "NodeConfig", "name": "n1"}
-        logs.begin("text", "info")
-        logging.getLogger("x").warning("%s", "careful")
-        assert capsys.readouterr().err.endswith("Z warning careful\n")
-    finally:
-        logging.getLogger().handlers[:], _ = before
-        logging.getLogger().setLevel(before[1])
+def test_with_json_there_is_nothing_else(tmp_path: Path) -> None:
+    """Also where the end comes before anything has begun."""
+    process = run("--kubeconfig", str(tmp_path / "none"), "--log-format", "json", "--identity", "op-1")
+    _, said = process.communicate(timeout=LONG_S)
+    assert process.returncode == Exit.NO_CONNECTION
+    (line,) = said.splitlines()
+    entry = json.loads(line)
+    assert (entry["level"], entry["kind"], entry["name"]) == ("error", "Operator", "op-1")
+    assert str(tmp_path / "none") in entry["message"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mooring_node.files import StateFolder
+from mooring_node.preflight.options import add_options
 from mooring_node.probe import QUESTIONS, answer_of, probe
 
 if TYPE_CHECKING:
@@ -53,13 +54,6 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help=f"programs of checks and notifications ({DEFAULT_SCRIPTS})",
     )
-    run.add_argument(
-        "--sys-net",
-        type=Path,
-        default=PROC_SYS_NET,
-        metavar="DIR",
-        help=f"where the node's {PROC_SYS_NET} can be written, if not there",
-    )
     check = commands.add_parser("check", help="say what is wrong with a configuration; nothing is changed")
     check.add_argument("--config", type=Path, required=True, metavar="FILE")
     status = commands.add_parser("status", help="what this node holds, and why")
@@ -71,7 +65,11 @@ def parser() -> argparse.ArgumentParser:
     hand_over = commands.add_parser(
         "hand-over", help="before this daemon is ended: hand over, wait for it, stay Backup until the end or for 5 min"
     )
-    for each in (run, status, maintenance, asked, hand_over):
+    flight = commands.add_parser("preflight", help="say what on this node would keep a daemon from its work")
+    add_options(flight)
+    for each in (run, flight):
+        _add_sys_net(each)
+    for each in (run, status, maintenance, asked, hand_over, flight):
         each.add_argument(
             "--state-dir",
             type=Path,
@@ -80,6 +78,16 @@ def parser() -> argparse.ArgumentParser:
             help=f"ledger and last good configuration ({DEFAULT_STATE})",
         )
     return root
+
+
+def _add_sys_net(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--sys-net",
+        type=Path,
+        default=PROC_SYS_NET,
+        metavar="DIR",
+        help=f"where the node's {PROC_SYS_NET} can be written, if not there",
+    )
 
 
 def _add_sources(run: argparse.ArgumentParser) -> None:
@@ -127,6 +135,7 @@ def run_command(arguments: Sequence[str]) -> int:
         "maintenance": _maintenance,
         "probe": _probe,
         "hand-over": _hand_over,
+        "preflight": _preflight,
     }
     try:
         code = commands[options.command](options)
@@ -322,6 +331,12 @@ def _probe(options: argparse.Namespace) -> int:
     code = probe([options.question, "--state-dir", str(options.state_dir)])
     assert code is not None
     return code
+
+
+def _preflight(options: argparse.Namespace) -> int:
+    from mooring_node.preflight.command import preflight
+
+    return preflight(options)
 
 
 def _hand_over(options: argparse.Namespace) -> int:

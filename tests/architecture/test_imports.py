@@ -62,6 +62,11 @@ SHELLS = {
     "mooring_node.kernel.process",
     "mooring_node.kernel.rtnetlink",
     "mooring_node.kernel.tunnels",
+    "mooring_node.preflight.command",
+    "mooring_node.preflight.legacy_reading",
+    "mooring_node.preflight.listening",
+    "mooring_node.preflight.options",
+    "mooring_node.preflight.reading",
     "mooring_node.vrrp.breath",
     "mooring_node.vrrp.group",
     "mooring_node.vrrp.holdings",
@@ -94,7 +99,7 @@ def test_the_contracts_are_kept() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-ROOMS = ("vrrp", "ipvs", "checks", "forwarding", "balance", "kernel")
+ROOMS = ("vrrp", "ipvs", "checks", "forwarding", "balance", "kernel", "preflight")
 
 
 @pytest.mark.parametrize("package", [f"mooring_node.{room}" for room in ROOMS])

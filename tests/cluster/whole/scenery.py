@@ -10,6 +10,7 @@ import pytest
 from tests.cluster.whole.watching import Watch
 
 from mooring_api.duration import Duration
+from mooring_api.virtualip import EXCLUSION_LABEL
 from mooring_kube.client import Client
 from mooring_kube.errors import KubeError, NotFound
 from mooring_kube.resources import (
@@ -273,7 +274,8 @@ class Scene:
                 self.cluster.stop_operator(signal.SIGKILL)
             self.cluster.start_operator()
         for item in self.client.list(NODES).items:
-            labels = {label: None for label in item["metadata"]["labels"] if label.startswith(POOL)} | {INGRESS: ""}
+            labels = {label: None for label in item["metadata"]["labels"] if label.startswith(POOL)}
+            labels |= {INGRESS: "", EXCLUSION_LABEL: None}
             patch = {"metadata": {"labels": labels}, "spec": {"unschedulable": None}}
             self.client.merge_patch(NODES, item["metadata"]["name"], patch)
         for resource, namespace in ((VIRTUAL_SERVERS, "default"), (ENDPOINT_SLICES, "default"), (VIRTUAL_IPS, None)):

@@ -7,6 +7,7 @@ import pytest
 from tests.cluster.whole.scenery import Scene, addresses_of, virtual_ip
 from tests.cluster.whole.watching import History
 
+from mooring_api.virtualip import EXCLUSION_LABEL
 from mooring_kube.resources import NODE_CONFIGS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.netns]
@@ -102,6 +103,40 @@ def test_a_node_is_cordoned_and_uncordoned(scene: Scene) -> None:
         scene.until_holder("lb-1", "10.0.0.100")
         scene.until_held("web")
     watch.assert_moved_in_peace()
+
+
+def test_a_holder_gets_the_label_of_nodes_that_load_balancers_leave_out_and_loses_it_again(scene: Scene) -> None:
+    web = virtual_ip("web", "10.0.0.100", nodes={"maxCandidates": 2})
+    scene.settle(web)
+    assert order(scene) == ["lb-1", "lb-2"]
+    with scene.watch(web) as watch:
+        scene.kubectl("label", "node", "lb-1", f"{EXCLUSION_LABEL}=")
+        scene.until_holder("lb-2", "10.0.0.100")
+        scene.until("lb-1 to have no part", lambda: not scene.instances("lb-1"))
+        scene.until_programmed("web")
+        assert order(scene) == ["lb-2", "lb-3"]
+        assert f"left out by the label {EXCLUSION_LABEL}: lb-1" in scene.condition("web", "Programmed")["message"]
+        scene.kubectl("label", "node", "lb-1", f"{EXCLUSION_LABEL}-")
+        scene.until_holder("lb-1", "10.0.0.100")
+        scene.until_programmed("web")
+        scene.until_held("web")
+    watch.assert_moved_in_peace()
+
+
+def test_where_all_nodes_have_that_label_it_moves_nothing(scene: Scene) -> None:
+    web = virtual_ip("web", "10.0.0.100")
+    scene.settle(web)
+    with scene.watch(web) as watch:
+        for name in ("lb-3", "lb-2", "lb-1"):
+            scene.kubectl("label", "node", name, f"{EXCLUSION_LABEL}=")
+        scene.until(
+            "the condition to say so",
+            lambda: "so it keeps none out" in scene.condition("web", "Programmed").get("message", ""),
+        )
+        scene.until_programmed("web")
+        scene.until_held("web")
+    watch.assert_nothing_moved()
+    assert order(scene) == ["lb-1", "lb-2", "lb-3"]
 
 
 def test_a_node_is_deleted_while_its_daemon_holds_and_it_is_made_again(scene: Scene) -> None:

@@ -175,7 +175,9 @@ def _run(options: argparse.Namespace) -> int:
         choice = Choice(tuple(options.show_interface or ()), (*HIDDEN, *(options.hide_interface or ())))
         source = options.config or ApiSource(options.node, options.namespace, options.kubeconfig, choice)
         json_logs, checks_only = options.log_format == "json", options.checks_only
-        chosen = AgentOptions(source, host.strip("[]"), int(port), json_logs, checks_only)
+        places = ("--state-dir", str(options.state_dir), "--sys-net", str(options.sys_net))
+        preflight = (sys.executable, "-m", "mooring_node.main", "preflight", *places)
+        chosen = AgentOptions(source, host.strip("[]"), int(port), json_logs, checks_only, preflight)
 
         async def run_agent() -> None:
             await Agent(chosen, state, board, child, vrrp, supervisor, checks).run()

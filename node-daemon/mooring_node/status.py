@@ -79,6 +79,7 @@ def _wrong(reply: dict[str, Any]) -> list[str]:
         lines.append(f"! and {configuration['moreProblems']} more; the log has them")
     lines += status_servers.wrong(reply["agent"].get("balance") or {})
     lines += _wrong_with_api(reply["agent"].get("api") or {})
+    lines += [f"! {found}" for found in reply["agent"].get("preflight", [])]
     lines += _wrong_with_processes(reply)
     return [*lines, ""] if lines else lines
 

@@ -59,6 +59,12 @@ class Observer:
         self._looked_at_ns = -LOOK_EVERY_NS
         self._asked_at_ns = -LOOK_EVERY_NS
         self._silences = 0
+        self._remarks: tuple[str, ...] = ()
+
+    def remark(self, remarks: tuple[str, ...]) -> None:
+        """What somebody should mend on this node, though nothing waits for it."""
+        self._remarks = remarks
+        self._changed()
 
     def status(
         self, observed: int | None, credentials: Sequence[CredentialReport], remarks: Sequence[str]
@@ -78,7 +84,7 @@ class Observer:
             foreign_routers=self._foreign,
             credentials=credentials,
             problems=problems,
-            remarks=(*remarks, *self._left_out),
+            remarks=(*remarks, *self._left_out, *self._remarks),
             servers=self._balancing.told(),
             kube_proxy=self._balancing.report.kube_proxy,
         )

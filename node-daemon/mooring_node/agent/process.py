@@ -14,6 +14,7 @@ from mooring_node.agent import metrics
 from mooring_node.agent.balancing import Balancing
 from mooring_node.agent.configuration import in_file, read_file
 from mooring_node.agent.interfaces import Choice
+from mooring_node.agent.preflight import Preflight
 from mooring_node.agent.questions import PATIENCE_S, Questions
 from mooring_node.agent.running import Running
 from mooring_node.agent.transitions import Transition, TransitionLog
@@ -61,6 +62,8 @@ class AgentOptions:
     json_logs: bool
     checks_only: bool = False
     """There is no VRRP process: nothing is held here."""
+    preflight: tuple[str, ...] = ()
+    """How the node is looked at now and then; empty: it is not."""
 
     @property
     def node(self) -> str:
@@ -104,6 +107,7 @@ class Agent:
         self._questions = Questions({"vrrp": vrrp, "checks": checks}, self._about)
         self._observer: Observer | None = None
         self._upstream: Upstream | None = None
+        self._preflight = Preflight(options.preflight, self._log, self._looked, now_ns()) if options.preflight else None
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -129,6 +133,8 @@ class Agent:
         while self._hear_vrrp() or self._hear_checks():
             pass
         self._save_transitions()
+        if self._preflight is not None:
+            await self._preflight.stop()
         if self._upstream is not None:
             await self._upstream.finish()
         stop_metrics()
@@ -214,6 +220,10 @@ class Agent:
         if self._upstream is not None:
             self._upstream.changed(confirms=news)
 
+    def _looked(self) -> None:
+        if self._observer is not None and self._preflight is not None:
+            self._observer.remark(self._preflight.remarks)
+
     def _priority(self, told: dict[str, Any]) -> None:
         self._transitions.weighed(told["group"], told["priority"])
         if self._upstream is not None:
@@ -264,6 +274,7 @@ class Agent:
             "api": self._upstream.about() if self._upstream is not None else None,
             "balance": self._balancing.about(),
             "checksOnly": self._options.checks_only,
+            "preflight": [each[:LONGEST_TOLD] for each in self._preflight.remarks] if self._preflight else [],
             "conflictsTotal": self._running.claims.conflicts.total,
             "conflicts": [
                 {"address": each.address, "mac": each.mac, "interface": each.interface, "count": each.count}
@@ -284,6 +295,8 @@ class Agent:
         self._hear_vrrp()
         self._questions.expire()
         self._running.turn(now)
+        if self._preflight is not None:
+            self._preflight.turn(now)
         if self._observer is not None and self._upstream is not None:
             self._observer.turn(now)
             self._upstream.turn(now)

@@ -1,6 +1,7 @@
 """Each finding of `mooring-node preflight` in a real network namespace, and that it goes with its cause."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -326,3 +327,31 @@ def test_ipvs_that_is_not_there_matters_where_something_is_balanced(flight):
 def test_a_file_that_is_none(flight):
     flight._config.write_text("a: [")
     assert flight.run().returncode == 3
+
+
+LOOKING = """
+import sys
+from mooring_node import main
+from mooring_node.agent import preflight
+preflight.FIRST_NS, preflight.EVERY_NS, preflight.LISTEN_S = 0, 10**9, 0.5
+sys.exit(main.main())
+"""
+
+
+def test_the_daemon_looks_by_itself_and_says_what_comes_and_goes(make_bench):
+    bench = make_bench(daemon_command=(sys.executable, "-c", LOOKING))
+    bench.pair()
+    added = bench.a.exec(
+        "nft", "add table inet x; add chain inet x y { type filter hook input priority 0; policy drop; }"
+    )
+    assert added.returncode == 0, added.stderr
+    bench.wait(
+        lambda: "the firewall drops adverts" in " ".join(bench.status(bench.a)["agent"]["preflight"]), "a finding"
+    )
+    bench.wait_log(bench.a, "error preflight: the firewall drops adverts")
+    done = bench.run(bench.a, "status", "--state-dir", str(bench.a.state_dir))
+    assert "! the firewall drops adverts" in done.stdout
+    bench.a.exec("nft", "flush ruleset")
+    bench.wait_log(bench.a, "preflight: it is well again: the firewall drops adverts")
+    # It is ended with the daemon, wherever it is.
+    bench.a.stop_daemon()

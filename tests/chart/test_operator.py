@@ -2,7 +2,7 @@
 
 import pytest
 from tests.chart.matrix import DIGEST, SETS
-from tests.chart.rendering import Document, Renderer
+from tests.chart.rendering import VERSION, Document, Renderer
 
 from mooring_operator.main import parser
 
@@ -25,6 +25,20 @@ def test_two_replicas_of_which_one_leads(render: Renderer) -> None:
     assert ["mooring-operator"] in [rule.get("resourceNames") for rule in role["rules"]]
     identity = next(e for e in container["env"] if e["name"] == "MOORING_IDENTITY")
     assert identity["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_all_of_a_release_mean_the_same_lease_and_namespace(name: str, render: Renderer) -> None:
+    rendered = render(SETS[name], namespace="elsewhere")
+    lease = rendered.one("Deployment")["metadata"]["name"]
+    (verify,) = rendered.one("Pod")["spec"]["containers"]
+    for args in (rendered.container("Deployment")["args"], verify["args"]):
+        assert {f"--lease-name={lease}", "--namespace=elsewhere"} <= {*args}
+    assert "--namespace=elsewhere" in rendered.container("DaemonSet")["args"]
+    named = [
+        rule["resourceNames"] for role in rendered.all("Role") for rule in role["rules"] if "resourceNames" in rule
+    ]
+    assert all(names == [lease] for names in named)
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -112,7 +126,7 @@ def test_a_digest_goes_before_a_tag(render: Renderer) -> None:
     def image(**operator: object) -> object:
         return render({"operator": {"image": operator}}).container("Deployment")["image"]
 
-    assert image() == "ghcr.io/mooring-dev/mooring-operator:v0.1.0"
+    assert image() == f"ghcr.io/mooring-dev/mooring-operator:v{VERSION}"
     assert image(tag="main") == "ghcr.io/mooring-dev/mooring-operator:main"
     assert image(tag="main", digest=DIGEST) == f"ghcr.io/mooring-dev/mooring-operator@{DIGEST}"
     mirrored = render(SETS["everything"])
@@ -121,7 +135,7 @@ def test_a_digest_goes_before_a_tag(render: Renderer) -> None:
         == f"registry.example.com:5000/mirror/mooring-dev/mooring-operator@{DIGEST}"
     )
     plain = render({"image": {"registry": ""}, "operator": {"image": {"repository": "localhost/operator"}}})
-    assert plain.container("Deployment")["image"] == "localhost/operator:v0.1.0"
+    assert plain.container("Deployment")["image"] == f"localhost/operator:v{VERSION}"
     for kind in ("Deployment", "DaemonSet"):
         assert mirrored.pod(kind)["spec"]["imagePullSecrets"] == [{"name": "registry"}]
 

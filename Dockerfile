@@ -18,27 +18,30 @@ RUN apt-get -q update && apt-get -q -y install --no-install-recommends ca-certif
 COPY image/build.txt /src/image/
 RUN python3 -m venv /tools \
     && pip install -q --no-cache-dir --no-compile --require-hashes --only-binary :all: -r /src/image/build.txt
-COPY image/root.py image/sbom.py /src/image/
 WORKDIR /src
+COPY image/root.py image/compile image/
 
 # --- the operator ---------------------------------------------------------------------------------------------
 FROM tools AS operator-build
-RUN python3 image/root.py /root-operator python3-minimal libpython3-stdlib
+RUN python3 image/root.py /debian python3-minimal libpython3-stdlib \
+    && image/compile /debian/usr/lib /debian
 COPY pyproject.toml uv.lock ./
 RUN uv venv -q --python /usr/bin/python3 /opt/mooring \
     && uv export -q --frozen --no-dev --no-emit-project --extra operator -o /requirements.txt \
-    && uv pip install -q --python /opt/mooring --require-hashes --only-binary :all: -r /requirements.txt
+    && uv pip install -q --python /opt/mooring --require-hashes --only-binary :all: -r /requirements.txt \
+    && image/compile /opt/mooring/lib
 COPY README.md LICENSE ./
 COPY crds crds
 COPY kube kube
 COPY operator operator
-COPY image/finish image/finish
+COPY image/finish image/sbom.py image/
 RUN image/finish operator
 
 FROM scratch AS operator
 ARG VERSION=unknown
 ARG REVISION=unknown
-COPY --from=operator-build /root-operator /
+COPY --from=operator-build /debian /
+COPY --from=operator-build /project /
 ENV PATH=/opt/mooring/bin:/usr/bin:/usr/sbin LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532
 WORKDIR /
@@ -55,22 +58,25 @@ ENTRYPOINT ["mooring-operator"]
 # --- the node daemon ------------------------------------------------------------------------------------------
 FROM tools AS node-build
 # nft writes the rules; checks and notifications of users are mostly shell scripts, so there is a shell for them.
-RUN python3 image/root.py /root-node python3-minimal libpython3-stdlib nftables dash
+RUN python3 image/root.py /debian python3-minimal libpython3-stdlib nftables dash \
+    && image/compile /debian/usr/lib /debian
 COPY pyproject.toml uv.lock ./
 RUN uv venv -q --python /usr/bin/python3 /opt/mooring \
     && uv export -q --frozen --no-dev --no-emit-project --extra node -o /requirements.txt \
-    && uv pip install -q --python /opt/mooring --require-hashes --only-binary :all: -r /requirements.txt
+    && uv pip install -q --python /opt/mooring --require-hashes --only-binary :all: -r /requirements.txt \
+    && image/compile /opt/mooring/lib
 COPY README.md LICENSE ./
 COPY crds crds
 COPY kube kube
 COPY node-daemon node-daemon
-COPY image/finish image/finish
+COPY image/finish image/sbom.py image/
 RUN image/finish node
 
 FROM scratch AS node
 ARG VERSION=unknown
 ARG REVISION=unknown
-COPY --from=node-build /root-node /
+COPY --from=node-build /debian /
+COPY --from=node-build /project /
 ENV PATH=/opt/mooring/bin:/usr/bin:/usr/sbin LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 0:0
 WORKDIR /

@@ -28,7 +28,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def table_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `scripts/image build` says, as the lab's kubelet takes it."""
+    """What `scripts/image build` says, as the lab's kubelet takes it; MOORING_IMAGES names a file with what it said."""
+    if ready := os.environ.get("MOORING_IMAGES"):
+        return Path(ready)
     done = subprocess.run(
         [ROOT / "scripts" / "image", "build"], stdout=subprocess.PIPE, text=True, check=False, timeout=SECONDS
     )

@@ -15,7 +15,7 @@ import yaml
 
 from mooring_kube.client import Client
 from mooring_kube.errors import NotFound
-from mooring_kube.resources import LEASES, NODE_CONFIGS, PODS, Resource
+from mooring_kube.resources import LEASES, NODE_CONFIGS, PODS, VIRTUAL_IPS, Resource
 from mooring_lab import namespace
 from mooring_lab.api import NAMESPACE, NODES_VIEW
 from mooring_lab.api.kubectl import Kubectl
@@ -79,8 +79,13 @@ class Stage:
         """With other values; returns when everything is rolled out."""
         self.helm(version, "upgrade", RELEASE, str(MOORING), "-n", NAMESPACE, *self.values(values), *PATIENCE)
 
+    def stop_daemons(self) -> None:
+        """The first step of an uninstall by docs/install.md; returns when no daemon is left."""
+        self.must("delete", "daemonset", NODE, "-n", NAMESPACE, "--cascade=foreground", "--timeout=60s")
+        self.until("the daemons to be gone", lambda: not self.pods("node"))
+
     def uninstall(self, version: str) -> None:
-        """As docs/install.md says it; returns when no pod is left."""
+        """Returns when no pod is left."""
         self.helm(version, "uninstall", RELEASE, "-n", NAMESPACE, *PATIENCE)
         self.until("the pods to be gone", lambda: not self.client.list(PODS, NAMESPACE).items)
 
@@ -179,6 +184,31 @@ class Stage:
     def disk(self, node: str) -> Path:
         """What is the node's own disk for its pods."""
         return self.kubelets[node].folder / "disk"
+
+
+def virtual_ip(name: str, address: str, **spec: object) -> Document:
+    """With the defaults of everything, first choice lb-1."""
+    nodes = {
+        "selector": {"matchLabels": {"node-role.kubernetes.io/ingress": ""}},
+        "preferred": [{"node": name} for name in NODE_NAMES],
+    }
+    head = {"apiVersion": "mooring.dev/v1alpha1", "kind": "VirtualIP", "metadata": {"name": name}}
+    return head | {"spec": {"addresses": [{"address": f"{address}/16"}], "nodes": nodes, **spec}}
+
+
+@contextmanager
+def held(stage: Stage, name: str, address: str, **spec: object) -> Iterator[None]:
+    """While it is there, the first node holds the address in the beginning."""
+    stage.client.apply(VIRTUAL_IPS, virtual_ip(name, address, **spec), manager="test")
+    stage.until("the address to be held", lambda: stage.holds(address, NODE_NAMES[0]))
+    stage.until("Held", lambda: stage.conditions(VIRTUAL_IPS, name).get("Held") == "True Held")
+    stage.until("the nodes to have confirmed it", stage.observed)
+    try:
+        yield
+    finally:
+        stage.client.delete(VIRTUAL_IPS, name)
+    stage.until("the address to be gone", lambda: address not in stage.lab.holders())
+    stage.until("the nodes to have confirmed it", stage.observed)
 
 
 @contextmanager

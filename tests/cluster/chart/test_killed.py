@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from tests.cluster.chart.scenery import NODE_NAMES, Document, Stage
-from tests.cluster.chart.test_upgrade import held
+from tests.cluster.chart.scenery import NODE_NAMES, Document, Stage, held
 from tests.cluster.whole.watching import Watch
 
 from mooring_kube.errors import NotFound

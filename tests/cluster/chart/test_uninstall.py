@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.chart.scenery import RELEASE, Stage
-from tests.cluster.chart.test_upgrade import virtual_ip
+from tests.cluster.chart.scenery import RELEASE, Stage, virtual_ip
 from tests.cluster.chart.traces import Traces, left_behind, traces
 
 from mooring_kube.resources import (
@@ -48,11 +47,11 @@ def test_an_uninstall_leaves_no_trace_on_a_node_and_every_object(
     stage = in_use
     groups = stage.client.get(VIRTUAL_IPS, "plain")["status"]["groups"]
 
-    stage.uninstall("4")
+    stage.stop_daemons()
+    stage.until("the word that nobody holds it", lambda: says(stage, "plain", "Held", "False NoHolder"))
+    stage.uninstall("3")
 
-    assert {node.name: left_behind(untouched[node.name], traces(node)) for node in stage.lab.nodes} == {
-        node.name: {} for node in stage.lab.nodes
-    }
+    assert remains(stage, untouched) == {}
     kept = {str(path.relative_to(folder)) for folder in state_folders(stage) for path in folder.rglob("*")}
     figure(f"files that stay in /var/lib/mooring: {', '.join(sorted(kept))}")
     documented = STATE.read_text()
@@ -67,6 +66,22 @@ def test_an_uninstall_leaves_no_trace_on_a_node_and_every_object(
     stage.until("the nodes to have confirmed it", stage.observed)
     again = stage.client.get(VIRTUAL_IPS, "plain")["status"]["groups"]
     assert [group["virtualRouterID"] for group in again] == [group["virtualRouterID"] for group in groups]
+
+
+def test_helm_uninstall_alone_leaves_no_trace_either(in_use: Stage, untouched: dict[str, Traces]) -> None:
+    """It takes the rights away before the daemons have ended; they need none to undo what they did."""
+    in_use.uninstall("4")
+    assert remains(in_use, untouched) == {}
+
+
+def remains(stage: Stage, untouched: dict[str, Traces]) -> dict[str, dict[str, list[str]]]:
+    """By node, where there is anything."""
+    found = {node.name: left_behind(untouched[node.name], traces(node)) for node in stage.lab.nodes}
+    return {node: kinds for node, kinds in found.items() if kinds}
+
+
+def says(stage: Stage, name: str, kind: str, words: str) -> bool:
+    return stage.conditions(VIRTUAL_IPS, name).get(kind) == words
 
 
 def assert_objects_are_kept(stage: Stage) -> None:

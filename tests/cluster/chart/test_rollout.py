@@ -5,42 +5,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.cluster.chart.scenery import NODE_NAMES, Document, Stage, condition
+from tests.cluster.chart.scenery import NODE_NAMES, Stage, condition, held
 from tests.cluster.whole.watching import Watch
 
 from mooring_kube.errors import KubeError
-from mooring_kube.resources import VIRTUAL_IPS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.netns]
 
 ADDRESS = "10.0.0.99"
 #: A hand-over is an overlap by design, and the lab's machine stalls.
 OVERLAP_S, DARK_S = 1.5, 1.0
-
-
-def virtual_ip(name: str, address: str, **spec: object) -> Document:
-    """With the defaults of everything, first choice lb-1."""
-    nodes = {
-        "selector": {"matchLabels": {"node-role.kubernetes.io/ingress": ""}},
-        "preferred": [{"node": name} for name in NODE_NAMES],
-    }
-    head = {"apiVersion": "mooring.dev/v1alpha1", "kind": "VirtualIP", "metadata": {"name": name}}
-    return head | {"spec": {"addresses": [{"address": f"{address}/16"}], "nodes": nodes, **spec}}
-
-
-@contextmanager
-def held(stage: Stage, name: str, address: str, **spec: object) -> Iterator[None]:
-    """While it is there, the first node holds the address in the beginning."""
-    stage.client.apply(VIRTUAL_IPS, virtual_ip(name, address, **spec), manager="test")
-    stage.until("the address to be held", lambda: stage.holds(address, NODE_NAMES[0]))
-    stage.until("Held", lambda: stage.conditions(VIRTUAL_IPS, name).get("Held") == "True Held")
-    stage.until("the nodes to have confirmed it", stage.observed)
-    try:
-        yield
-    finally:
-        stage.client.delete(VIRTUAL_IPS, name)
-    stage.until("the address to be gone", lambda: address not in stage.lab.holders())
-    stage.until("the nodes to have confirmed it", stage.observed)
 
 
 @contextmanager

@@ -35,6 +35,15 @@ def test_deploy_is_what_the_charts_render_to(render: Renderer) -> None:
     assert stands == rendered, "run: make manifests"
 
 
+@pytest.mark.parametrize("chart", [MOORING, CRDS], ids=lambda chart: chart.name)
+def test_a_package_renders_as_the_folder_does(chart: Path, render: Renderer, tmp_path: Path) -> None:
+    """Nothing that it needs is left out by .helmignore."""
+    assert render.helm("package", str(chart), "--destination", str(tmp_path)).returncode == 0
+    (package,) = tmp_path.iterdir()
+    values = SETS["everything"] if chart == MOORING else {}
+    assert render(values, chart=package).text == render(values, chart=chart).text
+
+
 def test_no_cluster_is_asked_while_it_renders() -> None:
     """`lookup` finds nothing under Argo CD, and capabilities differ: what is in git must be what is installed."""
     for path in (ROOT / "charts").rglob("*"):

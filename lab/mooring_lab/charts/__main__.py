@@ -1,6 +1,6 @@
 """Writes what is generated of the charts.
 
-python -m mooring_lab.charts            values.yaml, the CRDs' templates, docs/reference/chart.md; needs no Helm
+python -m mooring_lab.charts            values.yaml, READMEs, the CRDs' templates, docs/reference/chart.md; needs no Helm
 python -m mooring_lab.charts manifests  that, and deploy/ from what the charts render to
 """
 
@@ -16,6 +16,7 @@ from mooring_lab.charts.helm import Helm
 def generated() -> dict[Path, str]:
     """The text of each file that needs no Helm."""
     files = {chart / "values.yaml": values.values_file(values.read(chart)) for chart in (MOORING, CRDS)}
+    files |= {chart / "README.md": reference.readme(chart) for chart in (MOORING, CRDS)}
     files |= {CRDS / "templates" / name: text for name, text in crds.templates(ROOT / "crds").items()}
     return files | {ROOT / "docs" / "reference" / "chart.md": reference.page()}
 

@@ -70,6 +70,7 @@ def defaults(schema: Schema) -> dict[str, Any]:
 def values_file(schema: Schema) -> str:
     """The text of values.yaml."""
     lines = [
+        "# yaml-language-server: $schema=values.schema.json",
         f"# {schema['title']}, with their defaults.",
         "# Generated from values.schema.json by `python -m mooring_lab.charts`; do not edit.",
     ]

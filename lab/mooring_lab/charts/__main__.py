@@ -1,6 +1,6 @@
 """Writes what is generated of the charts.
 
-python -m mooring_lab.charts            values.yaml, READMEs, the CRDs' templates, docs/reference/chart.md; needs no Helm
+python -m mooring_lab.charts            values.yaml, READMEs, the CRDs' templates, docs/reference/chart.md; no Helm
 python -m mooring_lab.charts manifests  that, and deploy/ from what the charts render to
 """
 

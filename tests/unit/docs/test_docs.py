@@ -116,6 +116,7 @@ def _kubectl_is_plausible(page: str, arguments: list[str]) -> None:
         "delete",
         "describe",
         "edit",
+        "exec",
         "explain",
         "get",
         "label",

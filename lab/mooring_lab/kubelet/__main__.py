@@ -39,6 +39,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--kubeconfig", required=True, type=Path, metavar="FILE", help="an administrator's")
     options.add_argument("--images", type=Path, metavar="FILE", help="a table {IMAGE: {root, entrypoint, ...}} in JSON")
     options.add_argument(
+        "--manifests", type=Path, metavar="DIR", help="static pods' manifests; they need no API server"
+    )
+    options.add_argument(
         "--bind-all", action="store_true", help="bind any waiting pod that fits, not only those of DaemonSets"
     )
     pace = Pace()
@@ -66,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if lock is None:
         sys.stderr.write(f"another kubelet runs for {options.node} of lab {options.lab}\n")
         return ALREADY_RUNNING
-    agent = Agent(services, bind_all=options.bind_all, renew_s=options.renew)
+    agent = Agent(services, bind_all=options.bind_all, renew_s=options.renew, manifests=options.manifests)
     agent.start()
     services.log(f"kubelet of {options.node} runs; {services.client.server}")
     stopping.wait()

@@ -25,6 +25,8 @@ class Bound:
         self._workers: dict[str, PodWorker] = {}
         self._done: set[str] = set()
         """Pods that have ended here, until the API server has forgotten them too."""
+        self._left: frozenset[str] = frozenset()
+        """Static pods whose manifest has gone, and that were told to end."""
         self._stopping = False
 
     def adopt(self) -> None:
@@ -57,6 +59,22 @@ class Bound:
             for worker in self._workers.values():
                 self._services.log(f"pod {worker.key.namespace}/{worker.key.name} has not ended")
 
+    def static(self, pods: Iterable[Document]) -> None:
+        """These are the static pods now; one that replaces another of its name waits for the end of that."""
+        found = {pod["metadata"]["uid"]: pod for pod in pods}
+        with self._lock:
+            static = [worker for worker in self._workers.values() if worker.static]
+            left = [worker for worker in static if worker.key.uid not in found]
+            gone = [worker for worker in left if worker.key.uid not in self._left]
+            self._left = frozenset(worker.key.uid for worker in left)
+            running = {(worker.key.namespace, worker.key.name) for worker in left}
+        for worker in gone:
+            worker.gone()
+        for pod in found.values():
+            key = PodKey.of(pod)
+            if (key.namespace, key.name) not in running:
+                self._start(pod)
+
     # -- the follower's handler
 
     def listed(self, items: Iterable[Document]) -> None:
@@ -64,7 +82,7 @@ class Bound:
         with self._lock:
             self._pods = found
             self._done &= found.keys()
-            gone = [worker for uid, worker in self._workers.items() if uid not in found]
+            gone = [worker for uid, worker in self._workers.items() if uid not in found and not worker.static]
         for worker in gone:
             worker.gone()
         for pod in found.values():
@@ -101,6 +119,6 @@ class Bound:
     def _ended(self, key: PodKey) -> None:
         with self._lock:
             worker = self._workers.pop(key.uid)
-            if worker.finished:
+            if worker.finished and not worker.static:
                 self._done.add(key.uid)
             self._changed.notify_all()

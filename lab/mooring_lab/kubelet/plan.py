@@ -18,6 +18,8 @@ _TERMINATION_LOG = "/dev/termination-log"
 _KERNEL = ("/dev", "/proc", "/sys")
 #: The host's own under these, but never to be written: a lab changes nothing of its machine.
 _SYSTEM = ("/bin", "/boot", "/etc", "/lib", "/lib64", "/sbin", "/usr")
+#: But for what each node's owner writes there.
+_NODES = ("/etc/kubernetes", "/etc/mooring")
 
 
 def unsupported(pod: View) -> str | None:
@@ -145,6 +147,8 @@ def host_path(path: str, disk: str) -> tuple[str, bool]:
     machine's, and so are the system's, which nobody writes.
     """
     path = posixpath.normpath(path)
+    if _beneath(path, _NODES):
+        return str(Path(disk) / path.lstrip("/")), False
     if _beneath(path, _KERNEL):
         return path, False
     if _beneath(path, _SYSTEM):

@@ -20,6 +20,7 @@ from mooring_lab.kubelet.provision import Provisioner
 from mooring_lab.kubelet.rules import begin, rules_of
 from mooring_lab.kubelet.runner import Runner
 from mooring_lab.kubelet.services import Services
+from mooring_lab.kubelet.static import is_static
 from mooring_lab.kubelet.volumes import PodFolder
 from mooring_lab.store import write_atomically
 
@@ -56,6 +57,8 @@ class PodWorker(threading.Thread):
 
     def __init__(self, pod: Document, services: Services, ended: Callable[[PodKey], None]) -> None:
         self.key = PodKey.of(pod)
+        self.static = is_static(pod)
+        """Of a manifest: nothing of it is reported, since the lab makes no mirror pods."""
         super().__init__(name=f"pod {self.key.name}", daemon=True)
         self._pod = pod
         self._services = services
@@ -152,7 +155,7 @@ class PodWorker(threading.Thread):
     def _close(self) -> None:
         """Nothing of it is alive."""
         self._folder.remove()
-        if not self._keep_in_api:
+        if not self._keep_in_api and not self.static:
             self._services.reporter.report(self.key, self._status, over=True)
 
     def _remember(self) -> None:
@@ -168,11 +171,12 @@ class PodWorker(threading.Thread):
         if status != self._status:
             self._status = status
             self._reported_at = time.monotonic()
-            self._services.reporter.report(self.key, status)
+            if not self.static:
+                self._services.reporter.report(self.key, status)
 
     def _compare(self) -> None:
         """Somebody else may have written over it, as the node controller does when kubelet was silent for long."""
-        if time.monotonic() < self._reported_at + _ECHO_S:
+        if self.static or time.monotonic() < self._reported_at + _ECHO_S:
             return
         there = self._pod.get("status") or {}
         given = {said["type"]: said["status"] for said in there.get("conditions") or ()}

@@ -11,23 +11,37 @@ kernel's list is the newest first, whatever we do: a kubelet that goes by it nee
 
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network
-from socket import AF_INET
+from typing import Protocol, TypeAlias
 
-from mooring_node.kernel.addresses import IFA_F_SECONDARY, AddressKey, KernelAddress
+#: Interface, family, address, prefix length, as everywhere in the kernel's messages.
+Key: TypeAlias = tuple[int, int, bytes, int]
+#: Behind another address of its subnet, the primary (IFA_F_SECONDARY of Linux' uapi/linux/if_addr.h).
+SECONDARY = 0x01
+_IPV4_BYTES = 4
 
 
-def in_the_way(addresses: Sequence[KernelAddress], ours: frozenset[AddressKey]) -> frozenset[AddressKey]:
+class Listed(Protocol):
+    """An address as the kernel lists it; see KernelAddress."""
+
+    @property
+    def key(self) -> Key: ...
+    @property
+    def scope(self) -> int: ...
+    @property
+    def flags(self) -> int: ...
+
+
+def in_the_way(addresses: Sequence[Listed], ours: frozenset[Key]) -> frozenset[Key]:
     """Those of ours that stand where an own address of the node belongs; `addresses` in the kernel's order."""
-    found: set[AddressKey] = set()
-    indices = {index for index, family, _, _ in ours if family == AF_INET}
-    for index in indices:
-        listed = [each for each in addresses if each.interface_index == index and each.family == AF_INET]
+    found: set[Key] = set()
+    for index in {index for index, _, address, _ in ours if len(address) == _IPV4_BYTES}:
+        listed = [each for each in addresses if each.key[0] == index and len(each.key[2]) == _IPV4_BYTES]
         found.update(_before_the_first(listed, ours))
         found.update(_primaries_of_others(listed, ours))
     return frozenset(found)
 
 
-def _before_the_first(listed: Sequence[KernelAddress], ours: frozenset[AddressKey]) -> Iterable[AddressKey]:
+def _before_the_first(listed: Sequence[Listed], ours: frozenset[Key]) -> Iterable[Key]:
     first = next((place for place, each in enumerate(listed) if each.key not in ours), None)
     if first is None:
         return ()
@@ -35,11 +49,12 @@ def _before_the_first(listed: Sequence[KernelAddress], ours: frozenset[AddressKe
     return [each.key for each in listed[:first] if each.scope <= listed[first].scope]
 
 
-def _primaries_of_others(listed: Sequence[KernelAddress], ours: frozenset[AddressKey]) -> Iterable[AddressKey]:
-    primaries: dict[IPv4Network, AddressKey] = {}
+def _primaries_of_others(listed: Sequence[Listed], ours: frozenset[Key]) -> Iterable[Key]:
+    primaries: dict[IPv4Network, Key] = {}
     for each in listed:
-        network = IPv4Network((each.address, each.prefix_length), strict=False)
-        if not each.flags & IFA_F_SECONDARY:
+        _, _, address, prefix_length = each.key
+        network = IPv4Network((address, prefix_length), strict=False)
+        if not each.flags & SECONDARY:
             primaries.setdefault(network, each.key)
         elif each.key not in ours and primaries.get(network) in ours:
             yield primaries[network]

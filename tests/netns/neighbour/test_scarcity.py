@@ -4,8 +4,8 @@ import os
 import resource
 
 import pytest
-from tests.netns.neighbour.scarce import MemoryGroup, busy, holding_memory, limits, score, small_disk
 
+from mooring_lab.scarcity import MemoryGroup, busy, holding_memory, limits, score, small_disk
 from mooring_node.agent.process import MOST_MEMORY
 from mooring_node.kernel.process import EXPENDABLE
 

@@ -73,8 +73,7 @@ class Scene:
         for kubelet in self.kubelets.values():
             options = (*_OPTIONS, "--images", str(self._images))
             kubelet.start(self.api.kubeconfig, server=f"https://{NODES_VIEW}:{PORT}", options=options)
-        for name in NODE_NAMES:
-            self.kubectl("label", "node", name, f"{INGRESS}=")
+        self.label(*NODE_NAMES)
         self.apply(*sorted((ROOT / "deploy" / "workloads").glob("*.yaml")))
         self.apply(EXAMPLE / "controller.yaml", EXAMPLE / "virtualip.yaml")
 
@@ -91,13 +90,14 @@ class Scene:
         self.until("every daemon to run what stands", self._confirmed)
 
     def mend(self) -> None:
-        """Power, network, cordons; pods come again by themselves."""
+        """Power, network, labels, cordons; pods come again by themselves."""
         for node in self.lab.nodes:
             if not node.powered:
                 node.heal()
         for item in self._nodes():
             if item.get("spec", {}).get("unschedulable"):
                 self.kubectl("uncordon", item["metadata"]["name"])
+        self.label(*NODE_NAMES)
 
     # -- what a person types
 
@@ -106,6 +106,10 @@ class Scene:
         done = self._kubectl(*words, stdin=stdin, timeout=150.0)
         assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}{done.stdout}"
         return done.stdout
+
+    def label(self, *nodes: str, on: bool = True) -> None:
+        """Have them run controllers and hold the address, or not."""
+        self.kubectl("label", "node", *nodes, f"{INGRESS}{'=' if on else '-'}", "--overwrite")
 
     def apply(self, *files: Path) -> None:
         """kubectl apply, in the form that is for the lab."""
@@ -138,13 +142,17 @@ class Scene:
     @property
     def first(self) -> str:
         """The node that the plan prefers."""
+        return (*self.order(), "")[0]
+
+    def order(self) -> list[str]:
+        """The nodes that may take the role, the preferred one first."""
         priorities = {
             item["metadata"]["name"]: instance["priority"]
             for item in self.client.list(NODE_CONFIGS).items
             for instance in item["spec"].get("instances") or ()
             if instance["eligible"]
         }
-        return max(priorities, key=lambda name: priorities[name], default="")
+        return sorted(priorities, key=lambda name: -priorities[name])
 
     def eligible(self, node: str) -> bool:
         """Whether its NodeConfig lets it take the role."""

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 import pytest
-from tests.cluster.ingress.scenery import CONTROLLERS, EXAMPLE, Scene
+from tests.cluster.ingress.scenery import ADDRESS, CONTROLLERS, EXAMPLE, Scene
 from tests.cluster.ingress.watching import MOST_PACKETS, MOST_REQUESTS, Watch
 
 from mooring_lab.api import NAMESPACE
 
-pytestmark = [pytest.mark.cluster, pytest.mark.netns]
+# The cluster that the first of them waits for is built within its time.
+pytestmark = [pytest.mark.cluster, pytest.mark.netns, pytest.mark.timeout(300)]
 
 Figure = Callable[[str], None]
 
@@ -21,6 +22,20 @@ def test_rolling_restart_of_the_controller(scene: Scene, figure: Figure) -> None
     figure(f"rolling restart of the controller: {watch}")
     watch.assert_peaceful(MOST_PACKETS, MOST_REQUESTS)
     assert watch.moves >= 2, watch.story()
+
+
+def test_rolling_restart_of_the_controller_between_two_nodes(scene: Scene, figure: Figure) -> None:
+    """Without a pause: the second pod goes in the moment in which the first is Ready."""
+    scene.label(scene.order()[-1], on=False)
+    scene.kubectl("-n", CONTROLLERS, "patch", "daemonset/controller", "-p", '{"spec": {"minReadySeconds": 0}}')
+    scene.settle()
+    first, other = scene.order()
+    with Watch(scene) as watch:
+        scene.restart(CONTROLLERS, "daemonset/controller")
+        scene.until("the first choice alone to hold the address", lambda: scene.holders() == (first,))
+    figure(f"rolling restart of the controller on two nodes, without a pause: {watch}")
+    watch.assert_peaceful(MOST_PACKETS, MOST_REQUESTS)
+    assert any(other in text for text in watch.kernels.holders(ADDRESS)), watch.story()
 
 
 def test_rolling_restart_of_the_daemons(scene: Scene, figure: Figure) -> None:

@@ -10,7 +10,8 @@ from tests.cluster.ingress.watching import LEASE_S, MOST_PACKETS, MOST_REQUESTS,
 
 from mooring_lab.processes import Identity
 
-pytestmark = [pytest.mark.cluster, pytest.mark.netns]
+# The cluster that the first of them waits for is built within its time.
+pytestmark = [pytest.mark.cluster, pytest.mark.netns, pytest.mark.timeout(300)]
 
 Figure = Callable[[str], None]
 #: Three adverts of 1 s and a skew; twice that is more than a machine that stalls adds.

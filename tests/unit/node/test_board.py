@@ -59,3 +59,14 @@ def test_what_a_child_wrote_outlives_it() -> None:
             os._exit(0)
         os.waitpid(pid, 0)
         assert board.slot("web-0").read() == Standing(7, 8)
+
+
+def test_until_when_nothing_may_be_held_is_on_the_board() -> None:
+    with Board() as board:
+        assert board.apart_until_ns() == 0
+        board.stay_apart(123)
+        board.progress(2, 7)
+        board.vouch(8)
+        board.slot("web").write(1, 2)
+        assert board.apart_until_ns() == 123
+        assert board.vouched_ns() == 8

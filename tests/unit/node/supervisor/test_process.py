@@ -18,6 +18,7 @@ from mooring_node.kernel.process import now_ns
 from mooring_node.log import Log
 from mooring_node.supervisor.children import ChildNumber, Duty
 from mooring_node.supervisor.control import CLIENT_NS, MOST_CLIENTS
+from mooring_node.supervisor.handing import APART_NS, PATIENCE_NS
 from mooring_node.supervisor.process import INQUIRY_NS, LONGEST_END_NS, Supervisor
 
 
@@ -274,3 +275,107 @@ def test_without_a_vrrp_process_nobody_asks_it(live_without_vrrp: Bench) -> None
     wait_for_end(bench, ChildNumber.CHECKS)
     wait_for_end(bench, ChildNumber.AGENT)
     assert running(bench) == []
+
+
+# What kubelet asks, and what it has done before the end.
+
+
+def ask(bench: Bench, request: str) -> socket.socket:
+    client = bench.connect()
+    client.send(f'{{"do": "{request}"}}\n'.encode())
+    bench.serve()
+    return client
+
+
+def hear(bench: Bench, number: ChildNumber) -> None:
+    bench.supervisor._turn([bench.supervisor._channels[number]], {})
+
+
+def test_a_child_that_was_killed_and_does_not_end_is_told_of(live: Bench) -> None:
+    start_all(live)
+    client = ask(live, "live")
+    assert client.recv(4096).startswith(b"yes live: vrrp ")
+    client.close()
+    # As one that is stuck in the kernel: the signal is noted, and has no effect.
+    live.supervisor._children[ChildNumber.AGENT]._killed_ns = now_ns() - 11 * 10**9
+    client = ask(live, "live")
+    assert client.recv(4096) == b"no the agent process was killed 11 s ago and does not end\n"
+    client.close()
+    # While it ends, that is its own affair.
+    live.supervisor._stopping = True
+    client = ask(live, "live")
+    assert client.recv(4096).startswith(b"yes ")
+    client.close()
+    live.supervisor._stopping = False
+
+
+def test_a_vrrp_process_that_dies_again_and_again_is_told_of_in_the_end(live: Bench) -> None:
+    start_all(live)
+    vrrp = live.supervisor._children[ChildNumber.VRRP]
+    for _ in range(2):
+        vrrp.kill(now_ns())
+        wait_for_end(live, ChildNumber.VRRP)
+        live.supervisor._look_after_children(now_ns() + 10**10)
+    assert vrrp.running
+    assert live.supervisor._live(now_ns()).startswith("yes ")
+    vrrp._failing_ns -= 200 * 10**9
+    assert "dying again and again for 20" in live.supervisor._live(now_ns())
+    # It has lived long enough since.
+    vrrp.started_ns = now_ns() - 61 * 10**9
+    assert live.supervisor._live(now_ns()).startswith("yes ")
+
+
+def test_both_are_asked_whether_this_node_is_ready(bench: Bench) -> None:
+    client = ask(bench, "ready")
+    (asked,) = bench.vrrp.receive()
+    assert asked["do"] == "ready"
+    assert list(bench.agent.receive()) == [asked]
+    bench.vrrp.send({"ready": "vrrp", "id": asked["id"], "runs": 1, "waits": "web is not started"})
+    hear(bench, ChildNumber.VRRP)
+    bench.agent.send({"ready": "agent", "id": asked["id"], "nothing": False, "waits": ""})
+    hear(bench, ChildNumber.AGENT)
+    assert client.recv(4096) == b"no web is not started\n"
+    client.close()
+
+
+def test_a_hand_over_is_on_the_board_and_all_who_wait_are_answered(bench: Bench) -> None:
+    first, second = ask(bench, "hand-over"), ask(bench, "hand-over")
+    assert [each["do"] for each in bench.vrrp.receive()] == ["hand-over", "hand-over"]
+    left_ns = bench.supervisor._board.apart_until_ns() - now_ns()
+    assert APART_NS - 10**10 < left_ns <= APART_NS
+    waiting = ask(bench, "ready")
+    assert waiting.recv(4096).startswith(b"no everything is handed over; it takes part again in ")
+    bench.vrrp.send({"handedOver": True})
+    hear(bench, ChildNumber.VRRP)
+    for client in (first, second):
+        assert json.loads(client.recv(4096)) == {"handedOver": True}
+        client.close()
+    waiting.close()
+
+
+def test_one_that_is_not_done_is_told_in_time_and_lasts(bench: Bench) -> None:
+    client = ask(bench, "hand-over")
+    bench.supervisor._expire(now_ns() + PATIENCE_NS)
+    assert "not everything was let go" in json.loads(client.recv(4096))["error"]
+    assert bench.supervisor._board.apart_until_ns() > now_ns()
+    client.close()
+
+
+def test_more_than_it_serves_do_not_wait_for_a_hand_over(bench: Bench) -> None:
+    clients = [ask(bench, "hand-over") for _ in range(MOST_CLIENTS + 1)]
+    assert "too many wait" in json.loads(clients[0].recv(4096))["error"]
+    for client in clients:
+        client.close()
+    bench.vrrp.send({"handedOver": True})
+    hear(bench, ChildNumber.VRRP)
+
+
+def test_a_hand_over_outlasts_what_kubelet_gives() -> None:
+    """It must not take part again while it is about to be ended: the hook's bound, then all the ends."""
+    assert PATIENCE_NS + sum(LONGEST_END_NS.values()) - LONGEST_END_NS[ChildNumber.VRRP] < APART_NS
+
+
+def test_without_vrrp_there_is_nothing_to_hand_over(live_without_vrrp: Bench) -> None:
+    client = ask(live_without_vrrp, "hand-over")
+    assert json.loads(client.recv(4096))["handedOver"]
+    client.close()

@@ -97,9 +97,10 @@ def test_only_metrics_that_are_there_are_asked_for() -> None:
 BREAKS = [
     ("mooring_vrrp_active_heard) == 0\n", "mooring_vrrp_active_heard) == 2\n", "nobody hears one"),
     ("unless on (cluster, virtual_ip, group)\n", "and on (cluster, virtual_ip, group)\n", "cut off from the API"),
-    (" and on (cluster, job, instance) (up == 1)\n          ) > 1", ") > 1", "Prometheus was away"),
+    ("== 2 and on (cluster, job, instance) up == 1", "== 2", "Prometheus was away"),
+    ("max by (cluster, virtual_ip, group, instance) (", "(", "two jobs"),
     ("family) (mooring_server_quorum) == 0", "family) (1 - mooring_server_quorum) == 1", "one node cannot reach"),
-    ("sum by (cluster, virtual_ip, group)", "sum by (virtual_ip, group)", "two clusters"),
+    ("by (cluster, virtual_ip, group", "by (virtual_ip, group", "two clusters"),
 ]  # fmt: skip
 
 

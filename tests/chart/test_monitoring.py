@@ -36,13 +36,13 @@ def test_monitors_scrape_operator_and_daemons(kind: str, value: str, endpoints: 
         assert monitor["metadata"]["labels"]["release"] == "prometheus"
         (endpoint,) = monitor["spec"][endpoints]
         assert (endpoint["port"], endpoint["interval"], endpoint["scrapeTimeout"]) == ("metrics", "5s", "4s")
-        assert endpoint["honorLabels"] is True, "our label `service` is a virtual server's"
+        assert "honorLabels" not in endpoint, "no label of ours is called as a target's"
         node, *more = endpoint["relabelings"]
         assert (node["targetLabel"], node["sourceLabels"]) == ("node", ["__meta_kubernetes_pod_node_name"])
         assert more == wanted["relabelings"]
         assert endpoint["metricRelabelings"] == wanted["metricRelabelings"]
     (plain,) = render({value: {"enabled": True}}).all(kind)[0]["spec"][endpoints]
-    assert plain.keys() == {"port", "interval", "honorLabels", "relabelings"}
+    assert plain.keys() == {"port", "interval", "relabelings"}
 
 
 def test_the_rule_is_the_file_with_runbooks_of_ones_own(render: Renderer) -> None:

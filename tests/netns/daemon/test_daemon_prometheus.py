@@ -4,10 +4,10 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -52,13 +52,18 @@ class Prometheus:
         """What an expression gives now, by labels; nothing while it does not answer."""
 
         def read() -> Any:
-            with urlopen(f"http://{WEB}/api/v1/query?{urlencode({'query': expression})}", timeout=20) as reply:
-                return json.load(reply)
+            connection = HTTPConnection(WEB, timeout=20)
+            try:
+                connection.request("GET", f"/api/v1/query?{urlencode({'query': expression})}")
+                reply = connection.getresponse()
+                return json.load(reply) if reply.status == 200 else None
+            except OSError:
+                return None
+            finally:
+                connection.close()
 
-        try:
-            result = namespace.call(self._machine.namespace, read)["data"]["result"]
-        except OSError:
-            return {}
+        answer = namespace.call(self._machine.namespace, read)
+        result = answer["data"]["result"] if answer else []
         return {tuple(sorted(each["metric"].items())): float(each["value"][1]) for each in result}
 
     def number(self, expression: str) -> float | None:
@@ -81,7 +86,9 @@ def scene(
     make_bench: Callable[..., Any], require_tool: Callable[[str], str], tmp_path: Path
 ) -> Iterator[tuple[Any, Prometheus]]:
     program = require_tool("prometheus")
-    wrapped = ("sh", "-c", 'exec "$0" "$@" --metrics-address 0.0.0.0:9650', *default_daemon_command())
+    # As the chart does: on the node's own address, which stands alone on its link before anything is held.
+    own = "$(ip -4 -oneline address show dev eth0 | sed 's|.* inet \\([0-9.]*\\)/.*|\\1|')"
+    wrapped = ("sh", "-c", f'exec "$0" "$@" --metrics-address "[{own}]:9650"', *default_daemon_command())
     bench = make_bench(daemon_command=wrapped)
     bench.pair(virtualIP="shop")
     targets = {node.name: f"{node.address}:9650" for node in bench.nodes}

@@ -6,8 +6,6 @@ interval: {{ $monitor.interval }}
 {{- with $monitor.scrapeTimeout }}
 scrapeTimeout: {{ . }}
 {{- end }}
-# Our own labels keep their names: `service` is one of them.
-honorLabels: true
 relabelings:
   - {sourceLabels: [__meta_kubernetes_pod_node_name], targetLabel: node, action: replace}
   {{- with $monitor.relabelings }}{{ toYaml . | nindent 2 }}{{ end }}

@@ -29,7 +29,7 @@ demo-balancing: ## three nodes, real servers, IPVS; a server dies, the holder di
 test: ## what a contributor runs: lint, unit and architecture tests, tests in network namespaces (needs root)
 	@scripts/bootstrap test
 	@$(MAKE) --no-print-directory lint
-	$(PYTEST) -q -n 2 tests/unit tests/conformance tests/architecture
+	$(PYTEST) -q -n 2 tests/unit tests/conformance tests/architecture tests/alerts
 	$(PYTEST) -q tests/netns
 
 test-all: ## the tests that need something big built first: a real API server, the guest kernel with exact time

@@ -10,6 +10,8 @@ from tests.unit.operator.running import Running
 from mooring_api.levels import Novelties, Novelty
 from mooring_api.nodeconfig import Instance
 from mooring_api.vrrp import FlapDamping
+from mooring_operator.stage.skew import as_they_stand
+from mooring_operator.stage.standing import standing_of
 
 Document = dict[str, Any]
 NAMES = ("n1", "n2", "n3")
@@ -229,3 +231,37 @@ def test_a_newer_daemon_is_understood_but_for_what_is_new() -> None:
     assert len([w for w in cluster.api.log if w.kind == "NodeConfig"]) == written
     assert cluster.programmed()[:2] == ("True", "Programmed")
     assert cluster.api.get("VirtualIP", "web")["status"]["groups"][0]["holder"] == "n1"
+
+
+# Of virtual servers too.
+
+
+def entry(name: str, **fields: Any) -> Document:
+    base = {"name": name, "virtualServer": name.partition(":")[0], "addresses": ["10.0.0.100"], "port": 80}
+    return base | fields
+
+
+def written(stored: Document, made: Document, kept: frozenset[str], servers: frozenset[str]) -> Document:
+    document = {"metadata": {"name": "n1", "generation": 1}, "spec": stored}
+    return as_they_stand(made, stored, standing_of(document), kept, servers)
+
+
+HELD = {"name": "web-0", "virtualIP": "web", "addresses": [{"address": "10.0.0.100/24"}]}
+
+
+def test_what_stands_of_a_virtual_server_that_only_a_newer_operator_can_read_stays() -> None:
+    stored = {"instances": [], "virtualServers": [entry("a/x:p", later=1), entry("a/y:p", port=81, scheduler="later")]}
+    made = {"instances": [HELD], "virtualServers": [entry("a/x:p"), entry("b/z:p", port=82)]}
+    found = written(stored, made, frozenset(), frozenset({"a/x", "a/y"}))
+    assert found["virtualServers"] == [entry("a/x:p", later=1), entry("b/z:p", port=82), stored["virtualServers"][1]]
+    assert written(stored, made, frozenset(), frozenset())["virtualServers"] == made["virtualServers"]
+
+
+def test_it_goes_with_the_addresses_that_it_had() -> None:
+    stored = {"instances": [], "virtualServers": [entry("a/x:p", later=1, addresses=["10.0.0.100", "10.0.0.101"])]}
+    made = {"instances": [HELD], "virtualServers": [entry("a/x:p")]}
+    assert written(stored, made, frozenset(), frozenset({"a/x"}))["virtualServers"] == [entry("a/x:p")]
+    gone = {"instances": [], "virtualServers": [entry("a/y:p", scheduler="later")]}
+    assert (
+        written(gone, {"instances": [], "virtualServers": []}, frozenset(), frozenset({"a/y"}))["virtualServers"] == []
+    )

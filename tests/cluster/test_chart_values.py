@@ -19,6 +19,9 @@ from mooring_lab.wait import wait_until
 
 NAMESPACE = "chart-values"
 SOON_S = 30.0
+#: How each Helm takes over what kubectl has made. Helm 4 applies on the server's side, where kubectl stays the owner of
+#: its fields, and each upgrade that changes one would be a conflict.
+TAKING = {"3": ("--take-ownership",), "4": ("--take-ownership", "--server-side=false")}
 SETS_OF_BOTH = [pytest.param(MOORING, values, id=name) for name, values in SETS.items()]
 SETS_OF_BOTH += [pytest.param(CRDS, values, id=f"CRDs, {name}") for name, values in CRD_SETS.items()]
 Check = Callable[[str], "subprocess.CompletedProcess[str]"]
@@ -127,6 +130,46 @@ def test_it_installs_without_helm(version: str, real_api: RealApi, tmp_path: Pat
     assert done.returncode == 0, done.stderr
     for name in ("deployment.apps/mooring-operator", "daemonset.apps/mooring-node", "namespace/mooring-system"):
         assert f"{name} " in done.stdout
+
+
+def test_helm_takes_over_what_was_installed_without_it_and_leaves_the_definitions(
+    own_api: RealApi, tmp_path: Path
+) -> None:
+    """As docs/install.md says: `--take-ownership`, and an uninstallation that takes no VirtualIP along."""
+    kubectl = Kubectl(own_api.kubeconfig, tmp_path)
+
+    def must(done: "subprocess.CompletedProcess[str]") -> str:
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    newest = Helm(tmp_path / "newest", kubeconfig=own_api.kubeconfig)
+    for version in VERSIONS:
+        helm = Helm(tmp_path / version, version, own_api.kubeconfig)
+        for folder in ("crds", "deploy", "deploy/workloads"):
+            must(kubectl("apply", "-f", str(ROOT / folder)))
+        must(kubectl("wait", "--for=condition=Established", "-f", str(ROOT / "crds"), "--timeout=30s"))
+        must(kubectl("apply", "-f", str(ROOT / "examples" / "dual-master" / "virtualip.yaml")))
+        assert helm("install", "mooring-crds", str(CRDS)).returncode != 0, "then the flags were not needed"
+        helm("uninstall", "mooring-crds")  # what Helm 4 keeps of one that failed
+        taking = TAKING[version]
+        must(helm("install", "mooring-crds", str(CRDS), *taking))
+        release = ("mooring", str(MOORING), "--namespace", "mooring-system")
+        must(helm("install", *release, *taking))
+        # Whoever installed it: from Helm 3 people go on to Helm 4.
+        must(newest("upgrade", *release, "--set", "operator.replicas=3"))
+        replicas = ("get", "deployment", "mooring-operator", "-n", "mooring-system", "-o", "jsonpath={.spec.replicas}")
+        assert must(kubectl(*replicas)) == "3"
+        must(newest("rollback", "mooring", "1", "--namespace", "mooring-system"))
+        assert must(kubectl(*replicas)) == "2"
+
+        must(helm("uninstall", "mooring", "--namespace", "mooring-system"))
+        must(helm("uninstall", "mooring-crds"))
+        assert len(must(kubectl("get", "virtualips", "-o", "name")).split()) > 0
+        assert must(kubectl("get", "namespace", "mooring-system", "-o", "jsonpath={.status.phase}")) == "Active"
+        gone = kubectl("get", "daemonset,deployment,networkpolicy,pdb", "-n", "mooring-system", "-o", "name")
+        assert must(gone) == ""
+        ours = must(kubectl("get", "clusterrole,validatingadmissionpolicy", "-o", "name")).splitlines()
+        assert [name for name in ours if "mooring" in name] == []
 
 
 def notes(helm: Helm, chart: Path, *words: str) -> str:

@@ -4,19 +4,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.chart.scenery import RELEASE, Stage, virtual_ip
+from tests.cluster.chart.scenery import PATIENCE, RELEASE, Stage, virtual_ip
 from tests.cluster.chart.traces import Traces, left_behind, traces
 
 from mooring_kube.resources import (
     CUSTOM_RESOURCE_DEFINITIONS,
     NAMESPACES,
     NODE_CONFIGS,
+    PODS,
     VIRTUAL_IPS,
     VIRTUAL_SERVERS,
     Resource,
 )
 from mooring_lab.api import NAMESPACE
-from mooring_lab.charts import ROOT
+from mooring_lab.charts import MOORING, ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.netns]
 
@@ -72,6 +73,20 @@ def test_helm_uninstall_alone_leaves_no_trace_either(in_use: Stage, untouched: d
     """It takes the rights away before the daemons have ended; they need none to undo what they did."""
     in_use.uninstall("4")
     assert remains(in_use, untouched) == {}
+
+
+def test_a_release_of_another_name_in_another_namespace_works(own: Stage, untouched: dict[str, Traces]) -> None:
+    """Accounts, Lease, policy and Secrets are where the release is; nothing looks for the names of the default."""
+    if own.installed():
+        own.uninstall("4")
+    named = ["--set=fullnameOverride=vips", "--create-namespace", *PATIENCE]
+    own.helm("3", "install", "net", str(MOORING), "-n", "edge-net", *own.values(), *named)
+    own.helm("4", "test", "net", "-n", "edge-net", "--timeout", "90s")
+    leases = own.must("get", "leases", "-n", "edge-net", "-o", "name").split()
+    assert leases == ["lease.coordination.k8s.io/vips-operator"]
+    own.helm("4", "uninstall", "net", "-n", "edge-net", *PATIENCE)
+    own.until("the pods to be gone", lambda: not own.client.list(PODS, "edge-net").items)
+    assert remains(own, untouched) == {}
 
 
 def remains(stage: Stage, untouched: dict[str, Traces]) -> dict[str, dict[str, list[str]]]:

@@ -48,6 +48,14 @@ BAD: list[tuple[Values, str]] = [
     ({"fullnameOverride": "Mooring"}, "at '/fullnameOverride': 'Mooring' does not match pattern"),
     ({"fullnameOverride": "a" * 41}, "at '/fullnameOverride': maxLength: got 41, want 40"),
     (
+        {"operator": {"leaderElection": {"leaseDuration": "9500ms"}}},
+        "operator.leaderElection: leaseDuration 9500ms, renewDeadline 10s and retryPeriod 2s must be each longer than",
+    ),
+    (
+        {"operator": {"leaderElection": {"leaseDuration": "2m", "renewDeadline": "1m", "retryPeriod": "59s1000ms"}}},
+        "operator.leaderElection: leaseDuration 2m, renewDeadline 1m and retryPeriod 59s1000ms must be each longer",
+    ),
+    (
         {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}},
         "podMonitor.enabled and serviceMonitor.enabled are both true: ",
     ),
@@ -72,6 +80,11 @@ BAD_CRDS: list[tuple[Values, str]] = [
 def test_what_is_wrong_is_named(values: Values, says: str, version: str, render_by: dict[str, Renderer]) -> None:
     with pytest.raises(HelmError, match=re.escape(says)):
         render_by[version](values)
+
+
+def test_durations_are_compared_and_not_their_texts(render: Renderer) -> None:
+    times = {"leaseDuration": "1m30s", "renewDeadline": "60s", "retryPeriod": "59999ms"}
+    assert render({"operator": {"leaderElection": times}}).all("Deployment")
 
 
 @pytest.mark.parametrize(("values", "says"), BAD_CRDS, ids=[says[:60] for _, says in BAD_CRDS])

@@ -88,8 +88,26 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end -}}
 {{- end -}}
 
+{{/* A duration such as 1m30s, in milliseconds. */}}
+{{- define "mooring.milliseconds" -}}
+{{- $units := dict "h" 3600000 "m" 60000 "s" 1000 "ms" 1 -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+(ms|h|m|s)" . -1 -}}
+{{- $sum = add $sum (mul (regexFind "^[0-9]+" .) (get $units (regexFind "[a-z]+$" .))) -}}
+{{- end -}}
+{{- $sum -}}
+{{- end -}}
+
 {{/* What fits no schema: values that contradict each other. */}}
 {{- define "mooring.check" -}}
+{{- with .Values.operator.leaderElection -}}
+{{- $lease := include "mooring.milliseconds" .leaseDuration | int64 -}}
+{{- $deadline := include "mooring.milliseconds" .renewDeadline | int64 -}}
+{{- $retry := include "mooring.milliseconds" .retryPeriod | int64 -}}
+{{- if not (and (gt $lease $deadline) (gt $deadline $retry)) -}}
+{{- fail (printf "operator.leaderElection: leaseDuration %s, renewDeadline %s and retryPeriod %s must be each longer than the next" .leaseDuration .renewDeadline .retryPeriod) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.podMonitor.enabled .Values.serviceMonitor.enabled -}}
 {{- fail "podMonitor.enabled and serviceMonitor.enabled are both true: each daemon would be scraped twice, which looks like two holders; set one of them to false" -}}
 {{- end -}}

@@ -14,7 +14,7 @@ from mooring_lab.visits import Visit, Visitor
 
 _EVERY_MS, _REQUEST_EVERY_S = 1.0, 0.02
 #: Longer than a Backup waits at adverts of 1 s, so that a late quarrel is seen too.
-_AFTER_S = 4.5
+_AFTER_S = 3.5
 #: At a hand-over: an ARP reply may be on its way while the address moves, and so may a request, whose connection ends.
 MOST_PACKETS, MOST_REQUESTS = 5, 3
 #: A hand-over is an overlap by design: the leaver answers until it hears its successor. Longer is a quarrel.

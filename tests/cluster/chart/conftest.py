@@ -23,7 +23,7 @@ from mooring_lab.store import write_atomically
 _NAME = f"t{os.getpid()}h"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The lab with Ready nodes; nothing of Mooring is there."""
     folder = tmp_path_factory.mktemp("chart")
@@ -59,7 +59,7 @@ def _ready_nodes(client: Client) -> set[str]:
     return {node["metadata"]["name"] for node in client.list(NODES).items if condition(node, "Ready") == "True"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def untouched(own: Stage) -> dict[str, Traces]:
     """What each node's kernel showed before there was anything of Mooring."""
     return {node.name: traces(node) for node in own.lab.nodes}

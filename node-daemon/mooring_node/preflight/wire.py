@@ -22,8 +22,8 @@ def judge(facts: Facts) -> Iterator[Finding]:
     if facts.conntrack is not None and facts.conntrack[0] >= FULL_SHARE * facts.conntrack[1]:
         yield error(
             "ConntrackFull",
-            f"connection tracking has {facts.conntrack[0]} of {facts.conntrack[1]} entries: where it is full, adverts"
-            " of new senders are dropped",
+            f"connection tracking is full to {FULL_SHARE:.0%} or more of its {facts.conntrack[1]} entries: where it is"
+            " full, adverts of new senders are dropped",
             "raise net.netfilter.nf_conntrack_max, or exempt adverts: `notrack` for IP protocol 112 in a raw chain",
         )
     if facts.clock_source in SLOW_CLOCKS:
@@ -82,8 +82,8 @@ def _listened(facts: Facts) -> Iterator[Finding]:
         if heard.on_the_wire >= LEAST_SEEN and not heard.received and mine is not None:
             yield error(
                 "AdvertsLost",
-                f"{heard.on_the_wire} adverts of {who} arrived on {heard.interface}, and none came through to a socket:"
-                " a firewall or the check of the reverse path drops them",
+                f"adverts of {who} arrive on {heard.interface}, and none comes through to a socket: a firewall or the"
+                " check of the reverse path drops them",
                 "see the other findings; `nft monitor trace` and net.ipv4.conf.*.rp_filter show which",
             )
         if mine is not None and mine.peers and heard.source not in mine.peers and heard.source != mine.source:

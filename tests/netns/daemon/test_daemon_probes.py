@@ -1,5 +1,6 @@
 """What kubelet does to a daemon: it probes, and before it ends one it has everything handed over."""
 
+import contextlib
 import os
 import resource
 import signal
@@ -7,6 +8,10 @@ import sys
 import threading
 
 import pytest
+
+from mooring_kube.errors import NotFound
+from mooring_kube.resources import NODE_CONFIGS
+from mooring_lab.cluster import ApiKind
 
 pytestmark = pytest.mark.netns
 
@@ -185,3 +190,34 @@ def test_without_a_daemon_there_is_no_hand_over_to_wait_for(make_bench):
     done = asked(bench, bench.a, "hand-over")
     assert done.returncode == 6
     assert said(bench, bench.a, "live")[0] == 6
+
+
+def test_ready_is_what_the_api_server_says_to_run(make_bench, instance_of):
+    """No NodeConfig: nothing is to run here, and an update goes on. No server and nothing known: it does not."""
+    bench = make_bench(nodes=["a", "b"], api=ApiKind.EMBEDDED)
+    bench.lab.cluster.stop_operator()
+    a = bench.a
+    with contextlib.closing(bench.lab.cluster.client()) as client:
+        with contextlib.suppress(NotFound):
+            client.delete(NODE_CONFIGS, a.name)
+        if a.daemon:
+            a.stop_daemon()
+    for file in a.state_dir.glob("*.json"):
+        file.unlink()
+    bench.lab.cluster.cut(a.name)
+    a.start_daemon()
+    code, words = said(bench, a, "ready")
+    assert (code, "no last good one" in words) == (1, True)
+    assert said(bench, a, "live")[0] == 0
+    bench.lab.cluster.mend(a.name)
+    wait_ready(bench, a)
+    transport = {"source": a.address, "peers": [bench.b.address]}
+    document = {"metadata": {"name": a.name}, "spec": {"instances": [instance_of(transport=transport)]}}
+    with contextlib.closing(bench.lab.cluster.client()) as client:
+        client.apply(NODE_CONFIGS, document, manager="test", force=True)
+    bench.wait_held(a, ADDRESS)
+    wait_ready(bench, a)
+    # What runs goes on without it.
+    bench.lab.cluster.cut(a.name)
+    assert said(bench, a, "ready") == (0, "ready")
+    assert said(bench, a, "live")[0] == 0

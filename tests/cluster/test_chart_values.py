@@ -89,7 +89,7 @@ def test_the_schemas_know_all_of_it(chart: Path, values: Values, render: Rendere
     [
         ("minReadySeconds: 10", "minReadySecond: 10"),
         ("terminationGracePeriodSeconds: 190", "terminationGracePeriodSeconds: long"),
-        ("honorLabels: true", "honourLabels: true"),
+        ("scrapeTimeout: 4s", "scrapeTimeOut: 4s"),
         ("kind: PodDisruptionBudget", "kind: PodDisruptionBudgets"),
     ],
 )

@@ -109,7 +109,7 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.podMonitor.enabled .Values.serviceMonitor.enabled -}}
-{{- fail "podMonitor.enabled and serviceMonitor.enabled are both true: each daemon would be scraped twice, which looks like two holders; set one of them to false" -}}
+{{- fail "podMonitor.enabled and serviceMonitor.enabled are both true: each daemon would be scraped twice, and each sum over them doubled; set one of them to false" -}}
 {{- end -}}
 {{- if and .Values.node.scripts .Values.node.scriptsConfigMap -}}
 {{- fail "node.scripts and node.scriptsConfigMap are both set: there is one folder of scripts; empty one of them" -}}

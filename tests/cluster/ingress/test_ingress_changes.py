@@ -15,17 +15,7 @@ Figure = Callable[[str], None]
 
 
 def test_rolling_restart_of_the_controller(scene: Scene, figure: Figure) -> None:
-    first = scene.first
-    with Watch(scene) as watch:
-        scene.restart(CONTROLLERS, "daemonset/controller")
-        scene.until("the first choice alone to hold the address", lambda: scene.holders() == (first,))
-    figure(f"rolling restart of the controller: {watch}")
-    watch.assert_peaceful(MOST_PACKETS, MOST_REQUESTS)
-    assert watch.moves >= 2, watch.story()
-
-
-def test_rolling_restart_of_the_controller_between_two_nodes(scene: Scene, figure: Figure) -> None:
-    """Without a pause: the second pod goes in the moment in which the first is Ready."""
+    """In its hardest form: between two nodes, where the second pod goes in the moment in which the first is Ready."""
     scene.label(scene.order()[-1], on=False)
     scene.kubectl("-n", CONTROLLERS, "patch", "daemonset/controller", "-p", '{"spec": {"minReadySeconds": 0}}')
     scene.settle()
@@ -33,7 +23,7 @@ def test_rolling_restart_of_the_controller_between_two_nodes(scene: Scene, figur
     with Watch(scene) as watch:
         scene.restart(CONTROLLERS, "daemonset/controller")
         scene.until("the first choice alone to hold the address", lambda: scene.holders() == (first,))
-    figure(f"rolling restart of the controller on two nodes, without a pause: {watch}")
+    figure(f"rolling restart of the controller, two nodes, no pause between them: {watch}")
     watch.assert_peaceful(MOST_PACKETS, MOST_REQUESTS)
     assert any(other in text for text in watch.kernels.holders(ADDRESS)), watch.story()
 

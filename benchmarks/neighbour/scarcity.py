@@ -12,10 +12,9 @@ from itertools import pairwise
 from benchmarks.beside_keepalived.settings import Load
 from benchmarks.beside_keepalived.system import Keepalived, Mooring, System
 
-from mooring_lab.scarcity import MemoryGroup, busy, holding_memory, small_disk
+from mooring_lab.scarcity import CpuGroup, MemoryGroup, busy, small_disk, too_little_memory
 
 LOAD = Load(addresses=10, interval_ms=100)
-MIB = 1 << 20
 DISK_BYTES = 256 * 1024
 
 
@@ -67,23 +66,22 @@ def _seen(times: Sequence[int], expected: int, by_others: int) -> Seen:
 
 
 @contextmanager
-def scarce_cpu(_systems: Sequence[System], seconds: float) -> Iterator[None]:
-    """Busy loops on every core: nobody on this machine is spared."""
-    with busy(4 * (os.cpu_count() or 1), seconds):
-        yield
+def scarce_cpu(systems: Sequence[System], seconds: float) -> Iterator[None]:
+    """Busy loops on every core, and the disturbed holders in a cgroup with the least share of them."""
+    with CpuGroup("mooring-bench") as group:
+        group.add(identity.pid for system in _disturbed(systems) for identity in system.holder.processes())
+        with busy(4 * (os.cpu_count() or 1), seconds):
+            yield
 
 
 @contextmanager
 def scarce_memory(systems: Sequence[System], _seconds: float) -> Iterator[None]:
-    """The holders of all but the undisturbed one in a memory cgroup with others who want more than there is."""
+    """The disturbed holders, each in a memory cgroup with others who want more than there is."""
     with ExitStack() as groups:
-        for system in systems:
-            if isinstance(system.daemon, Undisturbed):
-                continue
+        for system in _disturbed(systems):
             group = groups.enter_context(MemoryGroup(f"mooring-bench-{system.daemon.lab}"))
             group.add(identity.pid for identity in system.holder.processes())
-            group.limit(group.usage + 60 * MIB)
-            groups.enter_context(holding_memory(group, 6, 24 * MIB))
+            groups.enter_context(too_little_memory(group))
         yield
 
 
@@ -95,6 +93,10 @@ def scarce_disk(systems: Sequence[System], _seconds: float) -> Iterator[None]:
         disk.fill()
         node.reload_daemon()
         yield
+
+
+def _disturbed(systems: Sequence[System]) -> list[System]:
+    return [system for system in systems if not isinstance(system.daemon, Undisturbed)]
 
 
 @contextmanager

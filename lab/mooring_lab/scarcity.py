@@ -7,9 +7,24 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from mooring_node.kernel.process import EXPENDABLE
+
 CGROUPS = Path("/sys/fs/cgroup")
+#: So much is left of memory, and is too little.
+MEMORY_LEFT = 350 << 20
+_HELD = 24 << 20
+#: Of each second, in a cgroup of version 1.
+_REAL_TIME_US = 500_000
 _BURN = "import time\nends = time.monotonic() + {seconds}\nwhile time.monotonic() < ends: pass"
-_HOLD = "import sys\nheld = bytearray({size})\nfor place in range(0, {size}, 4096): held[place] = 1\nsys.stdin.read()"
+_HOLD = """
+import os, sys
+score = os.open("/proc/self/oom_score_adj", os.O_RDWR)
+os.write(score, str(int(os.read(score, 16)) + {score}).encode())
+held = bytearray({size})
+for place in range(0, {size}, 4096):
+    held[place] = 1
+sys.stdin.read()
+"""
 
 
 @contextlib.contextmanager
@@ -56,17 +71,56 @@ class MemoryGroup:
 
     def __exit__(self, *_exception: object) -> None:
         self._limit.write_text("max" if self._unified else "-1")
-        home = self._folder.parent / "cgroup.procs"
-        for pid in (self._folder / "cgroup.procs").read_text().split():
-            with contextlib.suppress(OSError):
-                home.write_text(pid)
-        self._folder.rmdir()
+        _empty(self._folder)
+
+
+class CpuGroup:
+    """A cgroup (version 1 or 2) with the least share of the CPU that there is, as of a pod that asks for nothing.
+
+    While others are busy, what has no real-time priority in it gets next to nothing.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._unified = (CGROUPS / "cgroup.controllers").exists()
+        self._folder = (CGROUPS if self._unified else CGROUPS / "cpu") / name
+
+    def add(self, pids: Iterable[int]) -> None:
+        for pid in pids:
+            (self._folder / "cgroup.procs").write_text(str(pid))
+
+    def __enter__(self) -> "CpuGroup":
+        if self._unified:
+            (CGROUPS / "cgroup.subtree_control").write_text("+cpu")
+        self._folder.mkdir()
+        file, least = ("cpu.weight", "1") if self._unified else ("cpu.shares", "2")
+        (self._folder / file).write_text(least)
+        # Version 1 gives real-time priority a share of its own, which is nothing at first.
+        if (real_time := self._folder / "cpu.rt_runtime_us").exists():
+            real_time.write_text(str(_REAL_TIME_US))
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        _empty(self._folder)
+
+
+def _empty(folder: Path) -> None:
+    """Remove a cgroup; what is in it goes to where it came from."""
+    for pid in (folder / "cgroup.procs").read_text().split():
+        with contextlib.suppress(OSError):
+            (folder.parent / "cgroup.procs").write_text(pid)
+    folder.rmdir()
 
 
 @contextlib.contextmanager
-def holding_memory(group: MemoryGroup, processes: int, size: int) -> Iterator[None]:
-    """So many processes in the group that hold `size` bytes each as long as the context lasts."""
-    command = [sys.executable, "-c", _HOLD.format(size=size)]
+def too_little_memory(group: MemoryGroup) -> Iterator[None]:
+    """Others in the group want more than there is, as long as the context lasts.
+
+    Each is small, and its score is between what the daemon protects and what it lets go first: on a node it is higher
+    than both, but to lower scores takes a right that tests need not have.
+    """
+    group.limit(group.usage + MEMORY_LEFT)
+    command = [sys.executable, "-c", _HOLD.format(size=_HELD, score=EXPENDABLE // 2)]
+    processes = 2 * MEMORY_LEFT // _HELD
     with contextlib.ExitStack() as running:
         for _ in range(processes):
             process = running.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE))

@@ -16,6 +16,7 @@ from mooring_node.files import StateFolder, read_json
 from mooring_node.keeping import adoptable, keeping, last_groups, left_out_groups, write_kept
 from mooring_node.kernel.process import (
     Scheduling,
+    be_expendable,
     lock_memory,
     no_core_dumps,
     now_ns,
@@ -174,10 +175,13 @@ def _plan(
         run_vrrp(state, board, vrrp_supervisor, vrrp_agent, vrrp_checks, restarted=restarted, priority=priority)
 
     def agent(_restarted: bool) -> None:
+        # First of all: what it imports is most of what it weighs.
+        be_expendable()
         vrrp_checks.close()
         agent_run(state, board, int(ChildNumber.AGENT), agent_vrrp, agent_supervisor, agent_checks)
 
     def checks(_restarted: bool) -> None:
+        be_expendable()
         # Only here: the other processes must not carry what it imports.
         from mooring_node.balance.assembly import run_checks
 

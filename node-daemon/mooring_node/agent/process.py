@@ -22,7 +22,7 @@ from mooring_node.agent.version import daemon_version
 from mooring_node.board import Board
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
-from mooring_node.kernel.process import be_expendable, bound_memory, now_ns
+from mooring_node.kernel.process import bound_memory, now_ns
 from mooring_node.kernel.rtnetlink import Monitor, Rtnetlink
 from mooring_node.log import Log, Subject, of_group, timestamp
 
@@ -111,9 +111,8 @@ class Agent:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Until SIGTERM; the process's memory is bounded from here on, and it goes first where there is none."""
+        """Until SIGTERM; the process's memory is bounded from here on."""
         bound_memory(MOST_MEMORY)
-        be_expendable()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
         monitor = Monitor()

@@ -31,7 +31,7 @@ from mooring_node.ipvs.reconcile import Reconciler
 from mooring_node.ipvs.sync import both_roles
 from mooring_node.ipvs.table import DestinationKey, Table, spelled
 from mooring_node.keeping import keeping
-from mooring_node.kernel.process import be_expendable, bound_memory
+from mooring_node.kernel.process import bound_memory
 
 SECOND_NS = 1_000_000_000
 SYNC_NS = 30 * SECOND_NS
@@ -183,7 +183,6 @@ def run_checks(
     where the kernel's settings of the network are written.
     """
     bound_memory(MOST_MEMORY)
-    be_expendable()
     allow_descriptors()
     gc.freeze()
     asyncio.run(_run(state, board, child, channels, Scripts(folder or DEFAULT_FOLDER), sys_net))

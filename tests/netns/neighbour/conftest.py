@@ -2,6 +2,7 @@
 
 from tests.netns.daemon.conftest import (  # noqa: F401 - fixtures
     bench,
+    capture,
     instance_of,
     make_bench,
     make_shared_bench,

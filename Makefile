@@ -64,20 +64,21 @@ bench: ## side by side with keepalived, in one run (needs root)
 	@kernel=$$(scripts/guest-kernel) && set -x && \
 	$(BIN)/python -m benchmarks.ipvs --kernel "$$kernel" && $(BIN)/python -m benchmarks.checks --kernel "$$kernel"
 
-crds: ## write the CRDs and the reference documentation anew from the types
+crds: ## write what is generated anew: CRDs, reference documentation, the charts' values, the dashboard
 	@scripts/bootstrap setup
 	$(BIN)/python -m mooring_api.crd
 	$(BIN)/python -m mooring_api.reference
 	$(BIN)/python -m mooring_node.reference
 	$(BIN)/python -m mooring_operator.reference
 	$(BIN)/python -m mooring_lab.charts
+	$(BIN)/python scripts/dashboard.py
 
 manifests: ## write deploy/ anew from what the charts render to, and what `make crds` does for the charts (needs Helm)
 	@scripts/bootstrap setup
 	@scripts/cluster-tools
 	$(BIN)/python -m mooring_lab.charts manifests
 
-cluster-tools: ## build etcd, the Kubernetes servers and kubectl once (7 minutes, needs Go), kept in .cache/cluster-tools
+cluster-tools: ## build etcd, the Kubernetes servers, kubectl, Helm and kubeconform once (10 minutes, needs Go), kept in .cache/cluster-tools
 	@scripts/cluster-tools
 
 guest-kernel: ## build the guest kernel once (20 minutes), kept in .cache/guest

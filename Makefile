@@ -36,6 +36,8 @@ test-all: ## the tests that need something big built first: a real API server, t
 	@scripts/bootstrap test
 	@scripts/cluster-tools
 	$(PYTEST) -q tests/chart tests/cluster
+	@scripts/bootstrap image
+	$(PYTEST) -q tests/image
 	@kernel=$$(scripts/guest-kernel) && set -x && \
 	$(BIN)/python -m mooring_lab.guest --kernel "$$kernel" --time-travel --time-limit 1200 --share . -- \
 		$(PYTEST) -q -p no:cacheprovider tests/guest && \

@@ -6,18 +6,6 @@ kopf waits for ever, and without a word, for what it is not allowed to see.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mooring_api.balancing import TunnelType
-from mooring_api.health_check import HealthCheck, HTTPSCheck
-from mooring_api.node_server import (
-    BackendAddress,
-    ConnectionSync,
-    GuardedPort,
-    NodeBackend,
-    NodeVirtualServer,
-    PortGuard,
-)
-from mooring_api.nodeconfig import AcceptedForm, HeldAddress, Instance, Metadata, NodeConfig, NodeConfigSpec
-from mooring_api.tracking import TrackedServer, Tracking
 from mooring_kube.client import Client
 from mooring_kube.errors import BadRequest, Forbidden, Invalid, NotFound
 from mooring_kube.resources import (
@@ -32,39 +20,8 @@ from mooring_kube.resources import (
     VIRTUAL_SERVERS,
     Resource,
 )
+from mooring_operator.cluster.sample import SAMPLE
 
-#: A NodeConfig with what the planner writes.
-SAMPLE = NodeConfig(
-    metadata=Metadata(name="mooring-operator-asks"),
-    spec=NodeConfigSpec(
-        instances=(
-            Instance(
-                name="web-0",
-                virtual_ip="web",
-                sync_group="web-0",
-                interface="eth0",
-                virtual_router_id=1,
-                also_accept=(AcceptedForm(virtual_router_id=2),),
-                addresses=(HeldAddress(address="192.0.2.1/24", interface="eth0", label="eth0:0"),),
-                tracking=(Tracking(name="shop", virtual_server=TrackedServer(name="shop/shop")),),
-            ),
-        ),
-        virtual_servers=(
-            NodeVirtualServer(
-                name="shop/shop:https",
-                virtual_server="shop/shop",
-                addresses=("192.0.2.1",),
-                port=443,
-                backends=(NodeBackend(address="192.0.2.2", port=8443, host="shop-1"),),
-                health_checks=(HealthCheck(name="page", https=HTTPSCheck()),),
-                other_directors=("02:00:00:00:00:01",),
-            ),
-        ),
-        backend_addresses=(BackendAddress(address="192.0.2.1", interfaces=("eth0",), tunnel=TunnelType.IPIP),),
-        port_guards=(PortGuard(addresses=("192.0.2.1",), mode="Monitor", ports=(GuardedPort(port=443),)),),
-        connection_sync=ConnectionSync(interface="eth0"),
-    ),
-)
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -122,7 +79,7 @@ def _unknown(client: Client) -> str:
     """
     query = {"dryRun": "All", "fieldValidation": "Strict"}
     try:
-        client.request("POST", NODE_CONFIGS.path(), query=query, body=SAMPLE.to_wire())
+        client.request("POST", NODE_CONFIGS.path(), query=query, body=SAMPLE)
     except (BadRequest, Invalid) as error:
         return error.message
     return ""

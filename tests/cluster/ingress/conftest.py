@@ -1,7 +1,7 @@
 """One cluster for all: a real API server, three nodes with kubelets, Mooring's pods, the example's controller."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,9 @@ from mooring_lab.lab import Lab, remove
 
 
 @pytest.fixture(scope="package")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def built(tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[[str], str]) -> Iterator[Scene]:
     """Its own API server, since a test ends it."""
+    require_tool("nginx")
     name = f"t{os.getpid()}i"
     remove(name)
     folder: Path = tmp_path_factory.mktemp("ingress")

@@ -265,3 +265,25 @@ def test_it_goes_with_the_addresses_that_it_had() -> None:
     assert (
         written(gone, {"instances": [], "virtualServers": []}, frozenset(), frozenset({"a/y"}))["virtualServers"] == []
     )
+
+
+@pytest.mark.parametrize("release", ["newer", "older"])
+def test_what_an_operator_of_another_release_has_allocated_is_adopted(release: str) -> None:
+    """From the statuses: the groups and their virtual router IDs, also where no NodeConfig has them any more."""
+    cluster = Cluster(virtual_ip("web", "10.0.0.100/24", virtualRouterIDs=[77]), virtual_ip("api", "10.0.0.101/24"))
+    cluster.run()
+    cluster.change("web")
+    stood = cluster.specs()
+    for name in ("web", "api"):
+        document = cluster.api.get("VirtualIP", name)
+        for group in document["status"]["groups"]:
+            if release == "newer":
+                group |= {"later": 1}
+            else:
+                group.pop("order", None)
+                group.pop("home", None)
+        document["status"] |= {"later": {"x": 1}} if release == "newer" else {"conditions": []}
+        cluster.api.add(document)
+    cluster.run()
+    assert cluster.specs() == stood
+    assert {cluster.instance(name)["virtualRouterID"] for name in NAMES} == {77}

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -156,10 +156,6 @@ def _keep_state(node: Node, names: tuple[str, ...], into: Path) -> None:
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
-
-
-#: For the tests: how a release's files are found.
-Load = Callable[[str], list[Document]]
 
 
 def load(release: Path, plural: str) -> list[Document]:

@@ -83,10 +83,10 @@ class Facts:
     """The node's own address as kubelet tells it."""
     kubelet: Sequence[str] | None = None
     """Its command line; None: it cannot be seen from here."""
-    tables: Sequence[Mapping[str, Any]] | None = None
-    """The rules of nftables, and those of iptables-legacy, as `nft -j` lists them; None: nft could not be asked."""
-    tables_trouble: str = ""
-    """Why not."""
+    tables: Sequence[Mapping[str, Any]] = ()
+    """The rules of nftables, and those of iptables-legacy, as `nft -j` lists them."""
+    nft_trouble: str = ""
+    """Why nftables could not be asked; empty: it was."""
     unread_tables: tuple[str, ...] = ()
     """Tables of iptables-legacy that could not be read, with the reason."""
     ipvs: bool = True

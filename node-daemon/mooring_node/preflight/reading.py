@@ -84,8 +84,8 @@ def read(wanted: Sequence[Wanted], places: Places, *, balances: bool) -> Facts:
         ways_back={peer: by_address[way] for peer in peers if (way := _answers_from(peer)) in by_address},
         node_ip=os.environ.get(NODE_IP_VARIABLE),
         kubelet=_kubelet(places.host_root),
-        tables=None if tables is None else (*tables, *legacy),
-        tables_trouble=trouble,
+        tables=(*tables, *legacy),
+        nft_trouble=trouble,
         unread_tables=unread,
         ipvs=Path("/proc/net/ip_vs").exists(),
         modules_disabled=_text(Path("/proc/sys/kernel/modules_disabled")) == "1",
@@ -213,16 +213,16 @@ def _conntrack() -> tuple[int, int] | None:
 # Rules.
 
 
-def _tables() -> tuple[tuple[Mapping[str, Any], ...] | None, str]:
+def _tables() -> tuple[tuple[Mapping[str, Any], ...], str]:
     """Those tables that could drop something, and why they could not be read: others are large, with many Services."""
     chains, trouble = _nft("list", "chains")
     if chains is None:
-        return None, trouble
+        return (), trouble
     listed: list[Mapping[str, Any]] = []
     for family, table in sorted(set(_of_filters(chains))):
         found, trouble = _nft("list", "table", family, table)
         if found is None:
-            return None, trouble
+            return (), trouble
         listed += found
     return tuple(listed), ""
 
@@ -241,7 +241,7 @@ def _nft(*arguments: str) -> tuple[Sequence[Mapping[str, Any]] | None, str]:
             ["nft", "-j", *arguments], capture_output=True, text=True, timeout=NFT_TIME_LIMIT_S, check=False
         )
     except FileNotFoundError:
-        return None, ""
+        return None, "there is no program nft"
     except (OSError, subprocess.TimeoutExpired) as error:
         return None, f"nft: {error}"
     if done.returncode:

@@ -35,17 +35,15 @@ def judge(facts: Facts) -> Iterator[Finding]:
 
 
 def _rules(facts: Facts) -> Iterator[Finding]:
-    if facts.tables is None:
-        why = facts.tables_trouble or "there is no program nft"
-        yield warning(
-            "FirewallUnknown", f"nftables cannot be looked at: {why}", "install nftables, or run this as root"
-        )
+    if facts.nft_trouble:
+        message = f"nftables cannot be looked at: {facts.nft_trouble}"
+        yield warning("FirewallUnknown", message, "install it, or run this as root")
     for unread in facts.unread_tables:
         remedy = (
             "see that it accepts IP protocol 112 (`iptables-legacy-save`), or use --listen while another node speaks"
         )
         yield warning("FirewallUnknown", f"a table of iptables-legacy cannot be read: {unread}", remedy)
-    ruleset = Ruleset(facts.tables or ())
+    ruleset = Ruleset(facts.tables)
     found: dict[tuple[str, bool, str], set[str]] = {}
     for instance in facts.wanted:
         for packet, hooks in _packets(instance):

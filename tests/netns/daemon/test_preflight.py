@@ -62,7 +62,9 @@ def shared(make_shared_bench):
 
 
 @pytest.fixture
-def flight(shared, tmp_path, instance_of):
+def flight(shared, tmp_path, instance_of, require_tool):
+    for tool in ("nft", "iptables-nft", "iptables-legacy", "setpriv", "prlimit"):
+        require_tool(tool)
     made = Flight(shared, tmp_path, instance_of)
     yield made
     made.nft("flush ruleset")
@@ -355,3 +357,29 @@ def test_the_daemon_looks_by_itself_and_says_what_comes_and_goes(make_bench):
     bench.wait_log(bench.a, "preflight: it is well again: the firewall drops adverts")
     # It is ended with the daemon, wherever it is.
     bench.a.stop_daemon()
+
+
+def test_settings_are_written_where_a_container_can(flight, tmp_path):
+    """As runc leaves it: /proc/sys is read-only, and the node's is mounted outside of /proc."""
+    aside = tmp_path / "net"
+    aside.mkdir()
+    servers = [{"name": "s", "addresses": ["10.0.0.100"], "port": 80, "protocol": "TCP"}]
+    flight._config.write_text(flight.bench.config(flight.node, flight._instance_of(), virtualServers=servers))
+    write = (
+        "from pathlib import Path; from mooring_node.forwarding import sysctls;"
+        f"print(sysctls.write('net/ipv4/conf/lo/rp_filter', '2', Path('{aside}')),"
+        " sysctls.write('net/ipv4/conf/lo/rp_filter', '1').missing, sysctls.read('net/ipv4/conf/lo/rp_filter'))"
+    )
+    look = " ".join(flight_command(flight))
+    script = (
+        f"mount --bind /proc/sys/net {aside} && mount --bind /proc/sys /proc/sys"
+        f' && mount -o remount,ro,bind /proc/sys && {sys.executable} -c "{write}"'
+        f" && {look}; {look} --sys-net {aside}"
+    )
+    said = flight.node.exec("unshare", "--mount", "sh", "-c", script).stdout
+    written, _, findings = said.partition("\n")
+    assert written == "None False 2"
+    without, with_flag = findings.split("\n}\n", 1)
+    assert "SettingsReadOnly" in without
+    assert "SettingsReadOnly" not in with_flag
+    assert "IpvsMissing" in with_flag or Path("/proc/net/ip_vs").exists()

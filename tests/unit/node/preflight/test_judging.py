@@ -47,7 +47,7 @@ def test_a_well_node_has_no_findings() -> None:
         ({"set_by_others": frozenset({("10.0.0.100", "eth1")})}, "AddressInUse"),
         ({"node_ip": "10.0.0.100"}, "NodeAddressIsVirtual"),
         ({"kubelet": ("kubelet", "--v=2")}, "NodeAddressNotSet"),
-        ({"tables": None}, "FirewallUnknown"),
+        ({"nft_trouble": "there is no program nft"}, "FirewallUnknown"),
         ({"unread_tables": ("filter of IPv4: no",)}, "FirewallUnknown"),
         ({"heard": (Heard("eth0", 4, 51, "10.0.0.2", 2, 0),)}, "AdvertsLost"),
         ({"heard": (Heard("eth0", 4, 51, "10.0.0.9", 2, 2),)}, "ForeignRouter"),

@@ -8,10 +8,11 @@ import socket
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from configparser import ConfigParser, Error
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mooring_node.kernel.addresses import KernelAddress
 from mooring_node.kernel.links import Link
 from mooring_node.kernel.rtnetlink import Rtnetlink, is_ours
 from mooring_node.preflight import legacy_reading
@@ -48,14 +49,36 @@ def wanted_of(groups: Iterable[GroupConfig]) -> tuple[Wanted, ...]:
             member.interface,
             member.family,
             member.virtual_router_id,
-            member.source,
-            member.peers or (),
+            member.source and _bare(member.source),
+            tuple(_bare(peer) for peer in member.peers or ()),
             (member.group or GROUPS[member.family]) if member.peers is None else "",
             tuple((each.address, each.prefix_length) for each in member.addresses),
         )
         for group in groups
         for member in group.members
     )
+
+
+def _bare(address: str) -> str:
+    """Without its zone, which packets do not have."""
+    return address.partition("%")[0]
+
+
+def _sourced(wanted: Iterable[Wanted], own: Mapping[tuple[str, int], str]) -> tuple[Wanted, ...]:
+    """Where the configuration leaves the sender open, it is the interface's own address, as the daemon takes it."""
+    return tuple(
+        each if each.source else replace(each, source=own.get((each.interface, each.family))) for each in wanted
+    )
+
+
+def _own(addresses: Iterable[KernelAddress], names: Mapping[int, str]) -> Mapping[tuple[str, int], str]:
+    """For each interface and family the first address of the node itself: for IPv6 the link's."""
+    found: dict[tuple[str, int], str] = {}
+    for each in addresses:
+        text, family = address_text(each.address), 4 if each.family == socket.AF_INET else 6
+        if not is_ours(each) and (family == 4 or text.startswith("fe80:")):
+            found.setdefault((names.get(each.interface_index, ""), family), text)
+    return found
 
 
 def read(wanted: Sequence[Wanted], places: Places, *, balances: bool) -> Facts:
@@ -71,7 +94,8 @@ def read(wanted: Sequence[Wanted], places: Places, *, balances: bool) -> Facts:
         for each in addresses
         if each.permanent and not is_ours(each) and names.get(each.interface_index) != "lo"
     )
-    peers = {peer for each in wanted for peer in each.peers if "%" not in peer}
+    wanted = _sourced(wanted, _own(addresses, names))
+    peers = {peer for each in wanted for peer in each.peers}
     tables, trouble = _tables()
     legacy, unread = legacy_reading.read()
     heard = listen(wanted, places.listen_s) if places.listen_s and wanted else None

@@ -175,6 +175,23 @@ def test_what_arrives_and_does_not_come_through(flight):
         flight.other.stop_daemon()
 
 
+def test_an_open_source_is_the_interface_s_own_address(flight):
+    """Of kube-proxy: a rule about the target alone must not leave the way open."""
+    flight.instance(transport={"peers": [flight.other.address]})
+    flight.nft("add table inet x; add chain inet x input { type filter hook input priority 0; }")
+    flight.nft("add rule inet x input ip daddr 127.0.0.0/8 meta mark 1 drop")
+    assert flight.found() == {}
+    flight.nft(f"add rule inet x input ip daddr {flight.node.address} drop")
+    assert flight.found()["FirewallDropsVrrp"][0] == "error"
+    flight.nft("flush ruleset")
+    # Link-local peers are written with a zone, which no packet has.
+    flight.instance(family="IPv6", addresses=[{"address": "2001:db8::100/64"}], transport={"peers": ["fe80::2%eth0"]})
+    flight.nft("add table inet x; add chain inet x input { type filter hook input priority 0; policy drop; }")
+    assert flight.found()["FirewallDropsVrrp"][0] == "error"
+    flight.nft("add rule inet x input ip6 saddr fe80::2 ip6 daddr fe80::/10 accept")
+    assert flight.found() == {}
+
+
 def test_a_stranger_with_the_same_vrid(flight):
     bench = flight.bench
     bench.start(flight.other, flight._instance_of(priority=100, transport={"peers": [flight.node.address]}))

@@ -30,7 +30,7 @@ test: ## what a contributor runs: lint, unit and architecture tests, tests in ne
 	@scripts/bootstrap test
 	@$(MAKE) --no-print-directory lint
 	$(PYTEST) -q -n 2 tests/unit tests/conformance tests/architecture tests/alerts
-	$(PYTEST) -q tests/netns
+	$(PYTEST) -q tests/netns tests/upgrades
 
 test-all: ## the tests that need something big built first: a real API server, the guest kernel with exact time
 	@scripts/bootstrap test

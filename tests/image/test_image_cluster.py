@@ -202,7 +202,7 @@ def test_a_failover_of_what_the_operator_planned(released: Stage, figure: Callab
     lab.wait_held({FIRST: [], SECOND: []}, 30)
 
 
-@pytest.mark.xfail(reason="58.6 MiB were measured, 39.1 of them the agent's", strict=False)
+@pytest.mark.xfail(reason="61.7 MiB were measured, 42.0 of them the agent's", strict=False)
 def test_memory_of_a_daemon_with_many_instances(released: Stage, figure: Callable[[str], None]) -> None:
     """One daemon alone on the machine, as on a node: what two of them share would make each look smaller."""
     stage = released

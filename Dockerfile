@@ -14,7 +14,8 @@ ARG PIP_INDEX_URL=https://pypi.org/simple
 ARG UV_DEFAULT_INDEX=https://pypi.org/simple
 ENV DEBIAN_FRONTEND=noninteractive PIP_CERT=/etc/ssl/certs/ca-certificates.crt UV_SYSTEM_CERTS=1 UV_NO_CACHE=1 \
     UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never PYTHONDONTWRITEBYTECODE=1 PATH=/tools/bin:/usr/sbin:/usr/bin:/sbin:/bin
-RUN apt-get -q update && apt-get -q -y install --no-install-recommends ca-certificates nftables python3 python3-venv
+RUN apt-get -q update && apt-get -q -y install --no-install-recommends \
+    ca-certificates libstdc++6 nftables python3 python3-venv
 COPY image/build.txt /src/image/
 RUN python3 -m venv /tools \
     && pip install -q --no-cache-dir --no-compile --require-hashes --only-binary :all: -r /src/image/build.txt
@@ -23,7 +24,8 @@ COPY image/root.py image/compile image/
 
 # --- the operator ---------------------------------------------------------------------------------------------
 FROM tools AS operator-build
-RUN python3 image/root.py /debian python3-minimal libpython3-stdlib \
+# frozenlist is in C++, and without its library Python's own form of it is taken in silence.
+RUN python3 image/root.py /debian python3-minimal libpython3-stdlib libstdc++6 \
     && image/compile /debian/usr/lib /debian
 COPY pyproject.toml uv.lock ./
 RUN uv venv -q --python /usr/bin/python3 /opt/mooring \

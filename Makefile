@@ -63,6 +63,7 @@ bench: ## side by side with keepalived, in one run (needs root)
 	$(BIN)/python -m benchmarks.staging
 	$(BIN)/python -m benchmarks.beside_keepalived
 	$(BIN)/python -m benchmarks.node_death
+	$(BIN)/python -m benchmarks.neighbour
 	@kernel=$$(scripts/guest-kernel) && set -x && \
 	$(BIN)/python -m benchmarks.ipvs --kernel "$$kernel" && $(BIN)/python -m benchmarks.checks --kernel "$$kernel"
 

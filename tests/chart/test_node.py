@@ -6,7 +6,8 @@ from tests.chart.rendering import Document, Renderer
 
 from mooring_node.commands import parser
 
-CAPABILITIES = {"NET_ADMIN", "NET_RAW", "SYS_NICE", "IPC_LOCK", "SETUID", "SETGID", "KILL"}
+CAPABILITIES = {"NET_ADMIN", "NET_RAW", "SYS_NICE", "IPC_LOCK"}
+OF_SCRIPTS = {"SETUID", "SETGID", "KILL"}
 
 
 def spec_of(render: Renderer, **node: object) -> Document:
@@ -57,7 +58,9 @@ def test_it_has_no_limit_and_asks_for_cpu_and_memory(name: str, render: Renderer
 def test_it_has_the_capabilities_that_it_needs_and_no_more(name: str, render: Renderer) -> None:
     context = render(SETS[name]).container("DaemonSet")["securityContext"]
     assert context["capabilities"]["drop"] == ["ALL"]
-    assert set(context["capabilities"]["add"]) == CAPABILITIES
+    node = SETS[name].get("node", {})
+    scripts = OF_SCRIPTS if node.get("scripts") or node.get("scriptsConfigMap") else set()
+    assert set(context["capabilities"]["add"]) == CAPABILITIES | scripts
     assert context["allowPrivilegeEscalation"] is False
     assert context["readOnlyRootFilesystem"] is True
     assert "privileged" not in context

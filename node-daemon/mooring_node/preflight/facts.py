@@ -73,6 +73,8 @@ class Facts:
 
     wanted: Sequence[Wanted] = ()
     balances: bool = False
+    scripts: bool = False
+    """Whether there are programs of checks and notifications."""
     rights: Rights = Rights()
     interfaces: Mapping[str, Interface] = field(default_factory=dict)
     set_by_others: frozenset[tuple[str, str]] = frozenset()

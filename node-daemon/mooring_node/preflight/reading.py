@@ -39,6 +39,7 @@ class Places:
     host_root: Path = Path("/")
     sys_net: Path = Path("/proc/sys/net")
     listen_s: float = 0.0
+    scripts: Path = Path("/etc/mooring/scripts")
 
 
 def wanted_of(groups: Iterable[GroupConfig]) -> tuple[Wanted, ...]:
@@ -102,6 +103,7 @@ def read(wanted: Sequence[Wanted], places: Places, *, balances: bool) -> Facts:
     return Facts(
         wanted=wanted,
         balances=balances,
+        scripts=_holds_something(places.scripts),
         rights=_rights(places.sys_net),
         interfaces=interfaces,
         set_by_others=others,
@@ -117,6 +119,13 @@ def read(wanted: Sequence[Wanted], places: Places, *, balances: bool) -> Facts:
         conntrack=_conntrack(),
         heard=heard,
     )
+
+
+def _holds_something(folder: Path) -> bool:
+    try:
+        return any(folder.iterdir())
+    except OSError:
+        return False
 
 
 # Rights.

@@ -21,7 +21,7 @@ def judge(facts: Facts) -> Iterator[Finding]:
             yield error("MissingCapability", f"CAP_{name} is missing: {what}", f"grant {name}")
     yield from _timely(rights)
     lacking = [name for number, name in _OF_SCRIPTS if not _has(rights, number)]
-    if lacking and facts.balances:
+    if lacking and facts.balances and facts.scripts:
         yield warning(
             "MissingCapability",
             f"{', '.join(f'CAP_{name}' for name in lacking)} missing: scripts, which run as nobody, cannot be run",

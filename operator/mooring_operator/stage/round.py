@@ -192,6 +192,23 @@ class Round:
         """Whether it goes now: it let go, and has said so."""
         return not seat.held and seat.quiet and not self.aims.shares[seat.node]
 
+    def waits_for(self, seat: Seat) -> list[str]:
+        """Who comes before one that is to join and can't take the role: those who can, until they may.
+
+        Who joins later needs the word of all who stand, and a node without power gives none: a new group would stay
+        without a holder where such a node was told first.
+        """
+        if seat.stands or not seat.faulty:
+            return []
+        return [
+            other.node
+            for other in self.target.seats
+            if other is not seat
+            and not other.faulty
+            and any(instance.eligible for instance in self.aims.shares[other.node].values())
+            and not (other.confirmed and other.may_become_active)
+        ]
+
     def heirs(self, seat: Seat) -> list[Seat]:
         """Those others who are to be able to take the role in the end."""
         return [other for other in self.target.seats if other is not seat and self._is_heir(other)]
@@ -240,7 +257,7 @@ class Round:
     def _share(self, seat: Seat) -> Share:
         if seat.held:
             return seat.stands
-        if self._removed(seat) or not (seat.stands or self.aims.shares[seat.node]):
+        if self._removed(seat) or not (seat.stands or self.aims.shares[seat.node]) or self.waits_for(seat):
             return {}
         families = self._families(seat)
         eligible = self._eligible(seat)

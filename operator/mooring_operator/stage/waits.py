@@ -102,7 +102,9 @@ def _members(this: Round) -> _Found:
         if seat.held:
             continue
         aimed, made = any_of(this.aims.shares[seat.node]), any_of(this.shares[seat.node])
-        if aimed is None and made is not None:
+        if before := this.waits_for(seat):
+            yield before, f"{seat.node} can't take the role and joins when {named(before)} may"
+        elif aimed is None and made is not None:
             yield from _leaver(this, seat, eligible=made.eligible)
         elif aimed is not None and made is not None and aimed.eligible and not made.eligible and seat.stands:
             silent = [s.node for s in this.standing if s is not seat and not s.confirmed]

@@ -220,6 +220,30 @@ def test_the_last_that_can_holds_on_while_its_heir_is_not_ready(api: FakeApi) ->
     assert holder["eligible"]
 
 
+def test_a_new_group_does_not_wait_for_a_node_without_power(api: FakeApi) -> None:
+    """n2 has none; of the others one has changed while the group was planned, and is written again, later."""
+    running = bring_up(api)
+    api.add(node("n2", ready=False))
+    running.settle()
+    for number, late in enumerate(("n1", "n3")):
+        behind = {late: api.get("NodeConfig", late)}
+
+        def refuse(write: Write, behind: dict[str, Any] = behind) -> None:
+            if behind.pop(write.name, None):
+                api.report(write.name, {"eth0": [f"10.0.0.{write.name[1:]}/24"]})
+
+        api.before = refuse
+        api.add(virtual_ip(f"new{number}", f"10.0.0.12{number}/24"))
+        running.settle()
+        for _ in range(5):
+            confirm_all_but(api, "n2")
+            running.settle()
+        assert not behind
+        for name in ("n1", "n3"):
+            found = [i for i in api.get("NodeConfig", name)["spec"]["instances"] if i["name"] == f"new{number}-0"]
+            assert [i.get("eligible", True) for i in found] == [True], f"{name}, where {late} came late"
+
+
 def labelled(name: str, *, ready: bool = True, **labels: str) -> Document:
     made = node(name, ready=ready)
     return made | {"metadata": {"name": name, "labels": labels}}

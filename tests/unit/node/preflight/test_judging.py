@@ -14,7 +14,13 @@ from mooring_node.preflight.judging import judge, not_looked_at
 WEB = Wanted("web", "eth0", 4, 51, "10.0.0.1", ("10.0.0.2",), addresses=(("10.0.0.100", 32),))
 SIX = Wanted("web6", "eth0", 6, 51, None, group="ff02::12", addresses=(("2001:db8::100", 128),))
 WELL = Facts(
-    wanted=(WEB, SIX), balances=True, scripts=True, interfaces={"eth0": Interface("eth0")}, tables=(), heard=(), kubelet=None
+    wanted=(WEB, SIX),
+    balances=True,
+    scripts=True,
+    interfaces={"eth0": Interface("eth0")},
+    tables=(),
+    heard=(),
+    kubelet=None,
 )
 
 

@@ -33,7 +33,6 @@ SETS: dict[str, Values] = {
         },
         "node": {
             "image": {"tag": "main"},
-            "processTracking": True,
             "scripts": {"check-disk": "#!/usr/bin/python3\nprint('ok')\n", "notify.py": "pass"},
             "showInterfaces": ["br0", "eth*"],
             "hideInterfaces": ["storage*"],

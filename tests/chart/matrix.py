@@ -34,6 +34,7 @@ SETS: dict[str, Values] = {
         "node": {
             "image": {"tag": "main"},
             "scripts": {"check-disk": "#!/usr/bin/python3\nprint('ok')\n", "notify.py": "pass"},
+            "extraCapabilities": ["KILL"],
             "showInterfaces": ["br0", "eth*"],
             "hideInterfaces": ["storage*"],
             "seLinuxOptions": {"type": "spc_t"},
@@ -91,6 +92,7 @@ SETS: dict[str, Values] = {
         "node": {"updateStrategy": {"maxUnavailable": "20%"}, "metrics": {"host": "127.0.0.1", "port": 19650}},
     },
     "scripts of one's own": {"node": {"scriptsConfigMap": "ours", "realTimePriority": 0, "log": {"format": "text"}}},
+    "scripts in an image of one's own": {"node": {"extraCapabilities": ["SETUID", "SETGID", "KILL"]}},
     "other names": {"nameOverride": "vip", "node": {"metrics": {"host": "2001:db8::1"}}},
     "a long name": {"fullnameOverride": "a" * 40},
     "as a part of another chart": {"global": {"imageRegistry": "ignored"}, "enabled": True},

@@ -60,7 +60,8 @@ def test_it_has_the_capabilities_that_it_needs_and_no_more(name: str, render: Re
     assert context["capabilities"]["drop"] == ["ALL"]
     node = SETS[name].get("node", {})
     scripts = OF_SCRIPTS if node.get("scripts") or node.get("scriptsConfigMap") else set()
-    assert set(context["capabilities"]["add"]) == CAPABILITIES | scripts
+    wanted = CAPABILITIES | scripts | set(node.get("extraCapabilities", ()))
+    assert sorted(context["capabilities"]["add"]) == sorted(wanted), "each of them once"
     assert context["allowPrivilegeEscalation"] is False
     assert context["readOnlyRootFilesystem"] is True
     assert "privileged" not in context

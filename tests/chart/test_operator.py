@@ -126,13 +126,13 @@ def test_a_digest_goes_before_a_tag(render: Renderer) -> None:
     def image(**operator: object) -> object:
         return render({"operator": {"image": operator}}).container("Deployment")["image"]
 
-    assert image() == f"ghcr.io/mooring-dev/mooring-operator:v{VERSION}"
-    assert image(tag="main") == "ghcr.io/mooring-dev/mooring-operator:main"
-    assert image(tag="main", digest=DIGEST) == f"ghcr.io/mooring-dev/mooring-operator@{DIGEST}"
+    assert image() == f"registry.example.com/mooring-operator:v{VERSION}"
+    assert image(tag="main") == "registry.example.com/mooring-operator:main"
+    assert image(tag="main", digest=DIGEST) == f"registry.example.com/mooring-operator@{DIGEST}"
     mirrored = render(SETS["everything"])
     assert (
         mirrored.container("Deployment")["image"]
-        == f"registry.example.com:5000/mirror/mooring-dev/mooring-operator@{DIGEST}"
+        == f"registry.example.com:5000/mirror/mooring-operator@{DIGEST}"
     )
     plain = render({"image": {"registry": ""}, "operator": {"image": {"repository": "localhost/operator"}}})
     assert plain.container("Deployment")["image"] == f"localhost/operator:v{VERSION}"

@@ -34,6 +34,7 @@ BAD: list[tuple[Values, str]] = [
     ({"node": {"updateStrategy": {"maxUnavailable": 0}}}, "at '/node/updateStrategy/maxUnavailable'"),
     ({"node": {"updateStrategy": {"type": "Recreate"}}}, "at '/node/updateStrategy/type': value must be one of"),
     ({"node": {"processTracking": True}}, "at '/node': additional properties 'processTracking' not allowed"),
+    ({"node": {"extraCapabilities": ["SYS_ADMIN"]}}, "at '/node/extraCapabilities/0': value must be one of"),
     ({"node": {"scripts": {"a/b": ""}}}, "'a/b' does not match pattern"),
     ({"node": {"scripts": {"check": 1}}}, "at '/node/scripts/check': got number, want string"),
     ({"node": {"tolerations": {"operator": "Exists"}}}, "at '/node/tolerations': got object, want array"),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mooring_node.files import StateFolder
 from mooring_node.preflight.options import add_options
-from mooring_node.probe import QUESTIONS, answer_of, probe
+from mooring_node.probe import QUESTIONS, AnotherContainer, answer_of, probe, refuse_another_container
 
 if TYPE_CHECKING:
     from mooring_node.balance.config import BalanceConfig, ServerConfig
@@ -349,14 +349,16 @@ def _hand_over(options: argparse.Namespace) -> int:
     try:
         # One that hangs is found out at once: who wants to end it must not wait for it.
         answer_of(str(state.control), QUESTIONS[0])
-        reply = ask(state.control, {"do": "hand-over"}, timeout_s=PATIENCE_NS / 1e9 + 5)
+        reply = ask(state.control, {"do": "hand-over"}, timeout_s=PATIENCE_NS / 1e9 + 5, admit=refuse_another_container)
     except TimeoutError:
         return _complain(f"the daemon at {state.control} does not answer", 1)
-    except (FileNotFoundError, ConnectionRefusedError, PermissionError) as error:
+    except (FileNotFoundError, ConnectionRefusedError, PermissionError, AnotherContainer) as error:
         return _complain(f"no daemon answers at {state.control}: {error}", NO_DAEMON)
     except ConnectionError:
         # It ended while we waited, and a daemon that ends has handed over.
         reply = {"remark": "the daemon has ended"}
+    except OSError as error:
+        return _complain(f"the daemon at {state.control} does not answer: {error}", 1)
     if "error" in reply:
         return _complain(reply["error"], 1)
     remark = f"; {reply['remark']}" if "remark" in reply else ""

@@ -12,6 +12,11 @@ QUESTIONS = ("live", "ready")
 #: The supervisor answers at once, or after 2 s where it has to ask others.
 PATIENCE_S = 5.0
 FAILED, NO_DAEMON = 1, 6
+_CREDENTIALS_BYTES = 12
+
+
+class AnotherContainer(OSError):  # noqa: N818 - it names what was found
+    """Who listens is not the daemon of this container: the state folder is the node's, and all pods there share it."""
 
 
 def probe(arguments: list[str]) -> int | None:
@@ -36,7 +41,7 @@ def probe(arguments: list[str]) -> int | None:
 
 
 def answer_of(path: str, question: str) -> str:
-    """One line of text, within PATIENCE_S, else OSError.
+    """One line of text, within PATIENCE_S, else OSError; AnotherContainer where the daemon of another one listens.
 
     The question is in JSON as all are, the answer is not, for the sake of the imports.
     """
@@ -44,6 +49,7 @@ def answer_of(path: str, question: str) -> str:
     try:
         connection.settimeout(PATIENCE_S)
         connection.connect(path)
+        refuse_another_container(connection)
         connection.sendall(b'{"do": "%s"}\n' % question.encode())
         received = b""
         while data := connection.recv(65536):
@@ -53,3 +59,24 @@ def answer_of(path: str, question: str) -> str:
     if not received:
         raise OSError("it ended the connection without an answer")
     return received.decode(errors="replace")
+
+
+def refuse_another_container(connection: _socket.socket) -> None:
+    """AnotherContainer unless the listener of this Unix socket is in our own process namespace.
+
+    SO_PEERCRED (unix(7)) names it by its number here, 0 where it has none. One in a namespace below ours, which
+    a container in the node's own namespace sees, has more numbers than one (NSpid of proc_pid_status(5)).
+    """
+    credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, _CREDENTIALS_BYTES)
+    pid = int.from_bytes(credentials[:4], sys.byteorder)
+    if not pid or _numbers(pid) > 1:
+        raise AnotherContainer("no daemon of this container does; one of another container has the state folder")
+
+
+def _numbers(pid: int) -> int:
+    """How many process namespaces, from ours downwards, have a number for it; 0 where that cannot be read."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as status:
+            return next((len(line.split()) - 1 for line in status if line.startswith(b"NSpid:")), 0)
+    except OSError:
+        return 0

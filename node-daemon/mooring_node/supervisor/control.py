@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,18 @@ class ControlSocket:
             os.unlink(self.path)
 
 
-def ask(path: Path, request: dict[str, Any], timeout_s: float = 10.0) -> dict[str, Any]:
-    """For the command line: one request, one reply. OSError when no daemon listens there."""
+def ask(
+    path: Path,
+    request: dict[str, Any],
+    timeout_s: float = 10.0,
+    *,
+    admit: Callable[[socket.socket], None] = lambda _: None,
+) -> dict[str, Any]:
+    """For the command line: one request, one reply. OSError when no daemon listens there, or `admit` raises it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout_s)
         connection.connect(str(path))
+        admit(connection)
         connection.sendall(json.dumps(request).encode() + b"\n")
         received = b""
         while not received.endswith(b"\n"):

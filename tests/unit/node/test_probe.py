@@ -86,6 +86,39 @@ def test_other_spellings_are_the_parser_s(
     capsys.readouterr()
 
 
+def test_a_hand_over_does_not_wait_for_one_that_never_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Kubelet waits for it before it ends the daemon: one that hangs has 150 s less to be ended in."""
+    monkeypatch.setattr("mooring_node.probe.PATIENCE_S", 0.2)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(tmp_path / "control.sock"))
+        listener.listen()
+        ended: list[int] = []
+        command = ["hand-over", "--state-dir", str(tmp_path)]
+        waiting = threading.Thread(target=lambda: ended.append(main(command)), daemon=True)
+        waiting.start()
+        waiting.join(30)
+        assert ended == [1]
+        # It asked whether it lives, and nothing after that: what hangs must not hand over when it wakes.
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.recv(4096) == b'{"do": "live"}\n'
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert "does not answer" in capsys.readouterr().err
+
+
+def test_a_hand_over_that_is_turned_away_is_not_done(
+    daemon: Callable[[bytes], list[bytes]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Too many clients: the daemon has not ended, so nothing is handed over."""
+    daemon(b"")
+    assert main(["hand-over", "--state-dir", str(tmp_path)]) == 1
+    assert "does not answer" in capsys.readouterr().err
+
+
 def test_it_imports_next_to_nothing() -> None:
     """Each import is paid for every few seconds on every node."""
     program = (

@@ -32,7 +32,7 @@ class NodeMetric(Enum):
         "mooring_vrrp_active_heard",
         _GAUGE,
         _YES,
-        "1 while this node is Active in the group or hears the one that is",
+        "1 while this node is Active in the group or hears one that is, with an address of the group in its adverts",
         _GROUP,
     )
     PRIORITY = MetricName("mooring_vrrp_priority", _GAUGE, "1 to 255", "The priority that is advertised", _GROUP)
@@ -53,6 +53,13 @@ class NodeMetric(Enum):
     )
     ADVERTS_RECEIVED = MetricName(
         "mooring_vrrp_adverts_received_total", _COUNTER, "adverts", "Adverts accepted", _INSTANCE
+    )
+    ADVERTS_FOREIGN = MetricName(
+        "mooring_vrrp_adverts_foreign_total",
+        _COUNTER,
+        "adverts",
+        "Adverts accepted that list no address of the instance: somebody else has its virtual router ID",
+        _INSTANCE,
     )
     SEND_ERRORS = MetricName(
         "mooring_vrrp_send_errors_total", _COUNTER, "packets", "Packets that the kernel refused to send", _INSTANCE

@@ -77,6 +77,7 @@ _MEMBER_COUNTERS = (
     (NodeMetric.ADVERTS_SENT, "advertsSent"),
     (NodeMetric.RELEASES_SENT, "releasesSent"),
     (NodeMetric.ADVERTS_RECEIVED, "advertsReceived"),
+    (NodeMetric.ADVERTS_FOREIGN, "advertsForeign"),
     (NodeMetric.SEND_ERRORS, "sendErrors"),
     (NodeMetric.ANNOUNCEMENTS, "announcements"),
 )

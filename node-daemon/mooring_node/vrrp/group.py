@@ -64,6 +64,7 @@ class Group:
         self._shown = visible_state(self.router)
         self.transitions = 0
         self.last_heard: LastHeard | None = None
+        self.member_heard: LastHeard | None = None  # The same, but for senders that list no address of ours.
         self._services = services
         self._slot = slot
         self._maintenance = maintenance
@@ -115,18 +116,19 @@ class Group:
 
     def heard(self, member: Member, datagram: Datagram, now_ns: int) -> None:
         """An advert for one of the members; raises Refused when it is not to be accepted."""
-        judged = member.judge(datagram, now_ns)
-        if judged is None or member.prepared is None:
+        found = member.judge(datagram, now_ns)
+        if found is None or member.prepared is None:
             return
-        advert, remarks = judged
+        judged, remarks = found
         for remark in remarks:
             if member.remarks.record(remark, now_ns):
                 text = f"accepted an advert of {address_text(datagram.source)}, but: {remark}: {remark.meaning}"
                 self._services.report.log("info", text, self.config.name)
-        self.last_heard = LastHeard(address_text(datagram.source), advert.priority, now_ns)
+        self.last_heard = LastHeard(address_text(datagram.source), judged.advert.priority, now_ns)
+        self.member_heard = self.member_heard if judged.foreign else self.last_heard
         # Only the first member's addresses break a tie: the others cannot be compared across families.
         wins = datagram.source > member.prepared.source if member is self.members[0] else None
-        event = Heard(advert.priority, Pace(advert.version, advert.interval_ns), wins)
+        event = Heard(judged.advert.priority, Pace(judged.advert.version, judged.advert.interval_ns), wins)
         self._feed(event, now_ns, why_heard(self.router, self.last_heard))
 
     def is_late(self, now_ns: int) -> bool:

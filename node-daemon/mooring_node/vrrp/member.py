@@ -9,7 +9,6 @@ from mooring_node.vrrp import announcer
 from mooring_node.vrrp.config import GroupConfig, MemberConfig
 from mooring_node.vrrp.faults import FaultReason
 from mooring_node.vrrp.network import Network, forwards_ipv6
-from mooring_node.vrrp.packet import Advert
 from mooring_node.vrrp.ports import FramePort
 from mooring_node.vrrp.prepared import (
     Outgoing,
@@ -41,6 +40,7 @@ class Counters:
     adverts_sent: int = 0
     releases_sent: int = 0
     adverts_received: int = 0
+    adverts_foreign: int = 0
     send_errors: int = 0
     announcements: int = 0
 
@@ -153,8 +153,8 @@ class Member:
         self.addresses = tuple(addresses)
         self._segments = tuple(segment for segment in segments if segment)
 
-    def judge(self, datagram: Datagram, now_ns: int) -> tuple[Advert, tuple[Remark, ...]] | None:
-        """What an advert says, or Refused is raised; None while this instance is not prepared."""
+    def judge(self, datagram: Datagram, now_ns: int) -> tuple[Judged, tuple[Remark, ...]] | None:
+        """What an advert says and which remarks are new, or Refused is raised; None while this is not prepared."""
         if self.prepared is None:
             return None
         if self._last is not None and self._last[0] == datagram:
@@ -165,10 +165,11 @@ class Member:
             remarks = judged.remarks
             self._last = (datagram, judged)
         self.counters.adverts_received += 1
+        self.counters.adverts_foreign += judged.foreign
         peer = self.peers.setdefault(datagram.source, Peer()) if len(self.peers) < 64 else Peer()
         peer.priority, peer.heard_at_ns = judged.advert.priority, now_ns
         peer.adverts += 1
-        return judged.advert, remarks
+        return judged, remarks
 
     def send(self, release: bool = False) -> None:
         """Say that this node is Active, or that it leaves (priority 0)."""

@@ -136,6 +136,7 @@ def _expectation(form: FormConfig, member: MemberConfig, addresses: tuple[bytes,
         pseudo_header=form.pseudo_header,
         authentication_type=kind,
         password=password,
+        unlisted=frozenset(packed(each.address) for each in member.addresses).difference(addresses),
     )
 
 

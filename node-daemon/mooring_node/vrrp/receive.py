@@ -45,6 +45,10 @@ class Remark(StrEnum):
         return member
 
     ADDRESSES_DIFFER = "AddressesDiffer", "it lists other addresses than this instance does"
+    NO_ADDRESS_OF_OURS = (
+        "NoAddressOfOurs",
+        "it lists no address of this instance; if that stays, its sender is a stranger with our virtual router ID",
+    )
     INTERVAL_DIFFERS = "IntervalDiffers", "its interval is not ours; a Backup counts by the Active router's"
     FIRST_ADDRESS_NOT_LINK_LOCAL = (
         "FirstAddressNotLinkLocal",
@@ -57,7 +61,7 @@ class Expectation:
     """One form of adverts that an instance accepts; built once from its configuration.
 
     `peers` is None for multicast, `group` None for unicast. `password` is padded to 8 bytes with zeros.
-    `source` is the address that this node sends from.
+    `source` is the address that this node sends from. `unlisted` are held like `addresses`, and not in our own adverts.
     """
 
     version: int
@@ -72,6 +76,7 @@ class Expectation:
     pseudo_header: bool = True
     authentication_type: int = AUTHENTICATION_NONE
     password: bytes = b""
+    unlisted: frozenset[bytes] = frozenset()
 
     def __post_init__(self) -> None:
         if (self.peers is None) == (self.group is None):
@@ -84,6 +89,11 @@ class Judged:
 
     advert: Advert
     remarks: tuple[Remark, ...] = ()
+
+    @property
+    def foreign(self) -> bool:
+        """Whoever says this holds none of our addresses, though the election must heed it: the ID is the same."""
+        return Remark.NO_ADDRESS_OF_OURS in self.remarks
 
 
 def parse_ipv4(packet: bytes) -> Datagram:
@@ -182,7 +192,8 @@ def _check_interval(advert: Advert, expected: Expectation) -> None:
 def _remarks(advert: Advert, expected: Expectation) -> tuple[Remark, ...]:
     remarks: list[Remark] = []
     if advert.addresses != expected.addresses and sorted(advert.addresses) != sorted(expected.addresses):
-        remarks.append(Remark.ADDRESSES_DIFFER)
+        ours = expected.unlisted.union(expected.addresses)
+        remarks.append(Remark.NO_ADDRESS_OF_OURS if ours.isdisjoint(advert.addresses) else Remark.ADDRESSES_DIFFER)
     if advert.interval_ns != expected.interval_ns:
         remarks.append(Remark.INTERVAL_DIFFERS)
     first = advert.addresses[0]

@@ -87,7 +87,7 @@ def _group(group: Group, now_ns: int) -> dict[str, Any]:
         "lastHeard": None
         if group.last_heard is None
         else {"source": group.last_heard.source, "priority": group.last_heard.priority},
-        "activeHeard": active_heard(router, group.last_heard, now_ns),
+        "activeHeard": active_heard(router, group.member_heard, now_ns),
         "heldAddresses": [_key_text(key) for key in sorted(group.holdings.held)],
         "leaseSeconds": group.config.lease_s,
         "members": [_member(member) for member in group.members],
@@ -137,6 +137,7 @@ def _member(member: Member) -> dict[str, Any]:
         "advertsSent": counters.adverts_sent,
         "releasesSent": counters.releases_sent,
         "advertsReceived": counters.adverts_received,
+        "advertsForeign": counters.adverts_foreign,
         "sendErrors": counters.send_errors,
         "announcements": counters.announcements,
         "refused": refused(member.refusals),

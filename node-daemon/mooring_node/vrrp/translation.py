@@ -99,7 +99,10 @@ class LastHeard:
 
 
 def active_heard(router: Router, last: LastHeard | None, now_ns: int) -> bool:
-    """Whether the group's Active router is known: this node, or one that was heard within the longest Active_Down."""
+    """Whether the group's Active router is known: this node, or one that was heard within the longest Active_Down.
+
+    `last` is of one that may hold the group's addresses: whoever lists none of them is no holder of theirs.
+    """
     if visible_state(router) == "Active":
         return True
     if last is None or last.priority == 0:

@@ -76,6 +76,7 @@ EVERYTHING: Mapping[str, Any] = {
                     "advertsSent": 0,
                     "releasesSent": 0,
                     "advertsReceived": 0,
+                    "advertsForeign": 0,
                     "sendErrors": 0,
                     "announcements": 0,
                     "refused": [{"reason": Refusal.UNKNOWN_PEER, "source": "", "count": 1}],

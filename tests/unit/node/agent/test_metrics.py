@@ -16,6 +16,7 @@ MEMBER = {
     "advertsSent": 7,
     "releasesSent": 1,
     "advertsReceived": 5,
+    "advertsForeign": 3,
     "sendErrors": 2,
     "announcements": 44,
     "refused": [
@@ -77,6 +78,7 @@ def test_each_family_has_its_value() -> None:
         ("mooring_vrrp_adverts_sent_total", instance): 7,
         ("mooring_vrrp_releases_sent_total", instance): 1,
         ("mooring_vrrp_adverts_received_total", instance): 5,
+        ("mooring_vrrp_adverts_foreign_total", instance): 3,
         ("mooring_vrrp_send_errors_total", instance): 2,
         ("mooring_announcements_sent_total", instance): 44,
         ("mooring_vrrp_adverts_refused_total", _refused(group, "web-0", "WrongPassword")): 7,

@@ -209,6 +209,34 @@ def test_it_takes_the_role_when_nobody_speaks(bench: Bench) -> None:
     assert bench.board.slot("web-0").read() == Standing(NOW + 3500 * MS, NOW + 9500 * MS)
 
 
+@pytest.mark.parametrize("peers", [("10.0.0.28",), None], ids=["unicast", "multicast"])
+def test_a_stranger_with_our_id_keeps_the_role_and_is_no_holder(kernel: Any, board: Board, peers: Any) -> None:
+    """It has to be obeyed, because its ID is ours; that it holds none of our addresses is told and counted."""
+    bench = Bench(kernel, board, replace(CONFIG, members=(replace(MEMBER, peers=peers),)))
+    bench.start()
+
+    def told() -> tuple[str, bool, int]:
+        (state,) = [each for part in parts([bench.group], {}, bench.now) for each in part.get("part", ())]
+        return state["state"], state["activeHeard"], state["members"][0]["advertsForeign"]
+
+    def hear(*addresses: bytes) -> None:
+        target = HERE if peers else ip_address("224.0.0.18").packed
+        message = encode(Advert(3, 66, 200, S, addresses), source=PEER, destination=target)
+        bench.group.heard(
+            bench.group.members[0], parse_ipv4(ipv4_packet(message, source=PEER, destination=target)), bench.now
+        )
+
+    hear(LISTED[0])
+    assert told() == ("Backup", True, 0), "it lists one of ours"
+    for second in range(1, 6):
+        bench.run(NOW + second * S)
+        hear(ip_address("10.0.0.200").packed)
+        hear(ip_address("10.0.0.200").packed)
+    assert told() == ("Backup", False, 10)
+    assert sum("NoAddressOfOurs" in text for _, text in bench.reports.logs) == 1
+    bench.wire.close()
+
+
 def test_the_lease_is_renewed_at_a_third_and_the_board_knows(active: Bench) -> None:
     active.kernel.said()
     active.run(NOW + 5499 * MS)

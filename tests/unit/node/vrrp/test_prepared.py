@@ -116,6 +116,9 @@ def test_an_advert_is_one_packet_of_the_link(family: int, version: int, mtu: int
 def test_some_addresses_are_held_unadvertised() -> None:
     hidden = (replace(V4.addresses[0], advertise=False), V4.addresses[1])
     assert advertised(hidden, 4, 3, 1500) == (packed("10.0.0.101"),)
+    member = replace(V4, addresses=hidden)
+    (expected,) = prepare(replace(group(member), interval_ns=1_000_000_000), member, packed(SOURCE), 1500).expectations
+    assert (expected.addresses, expected.unlisted) == ((packed("10.0.0.101"),), {packed("10.0.0.100")})
 
 
 def test_a_password_travels_in_eight_bytes() -> None:

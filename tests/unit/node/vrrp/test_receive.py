@@ -117,6 +117,13 @@ def test_refused_for_a_reason(received: Datagram, expected: Expectation, reason:
         (datagram(replace(V3, addresses=ADDRESSES[:1] * 2)), UNICAST3, (Remark.ADDRESSES_DIFFER,)),
         (datagram(replace(V3, addresses=ADDRESSES + ADDRESSES[:1])), UNICAST3, (Remark.ADDRESSES_DIFFER,)),
         (datagram(replace(V2, addresses=ADDRESSES[:1])), UNICAST2, (Remark.ADDRESSES_DIFFER,)),
+        (datagram(replace(V3, addresses=(STRANGER, ADDRESSES[1]))), UNICAST3, (Remark.ADDRESSES_DIFFER,)),
+        (datagram(replace(V3, addresses=(STRANGER,))), UNICAST3, (Remark.NO_ADDRESS_OF_OURS,)),
+        (
+            datagram(replace(V3, addresses=(STRANGER,))),
+            replace(UNICAST3, unlisted=frozenset({STRANGER})),
+            (Remark.ADDRESSES_DIFFER,),
+        ),
         (datagram(replace(V3, interval_ns=2 * SECOND)), UNICAST3, (Remark.INTERVAL_DIFFERS,)),
         (
             datagram(replace(V6, addresses=ADDRESSES6[::-1]), PEER6, GROUP_IPV6),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mooring_kube.client import Client
-from mooring_kube.errors import BadRequest, Forbidden, Invalid, NotFound
+from mooring_kube.errors import ApiError, BadRequest, Forbidden, Invalid, NotFound
 from mooring_kube.resources import (
     ENDPOINT_SLICES,
     EVENTS,
@@ -23,6 +23,8 @@ from mooring_kube.resources import (
 from mooring_operator.cluster.sample import SAMPLE
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+#: As k8s.io/apiserver words a webhook's refusal, one that does not answer, and a policy's refusal.
+_ADMISSION = ("admission webhook ", "calling webhook ", "ValidatingAdmissionPolicy ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +69,48 @@ def lacking(client: Client, namespace: str, lease: str) -> str:
     refused = [str(right) for right in _refused(client, namespace, lease)]
     if refused:
         return f"rights are missing: kubectl apply -f deploy/ (kubectl auth can-i {'; '.join(refused)})"
-    if unknown := _unknown(client):
-        return f"the definitions of mooring.dev are older than this operator: kubectl apply -f crds/ ({unknown})"
-    return ""
+    return _untaken(client)
 
 
-def _unknown(client: Client) -> str:
-    """What the API server says of fields of ours that it does not know; it stores nothing.
+def _untaken(client: Client) -> str:
+    """Why the API server takes no NodeConfig with all fields of ours, in words with the remedy; it stores nothing.
 
-    Server-side apply of such a field fails altogether, so everything that is written would be refused.
+    Server-side apply of a field that it does not know fails altogether, so everything that is written would be refused.
+    What an admission policy refuses here it refuses of every NodeConfig: the sample has no label that those lack.
     """
     query = {"dryRun": "All", "fieldValidation": "Strict"}
     try:
         client.request("POST", NODE_CONFIGS.path(), query=query, body=SAMPLE)
-    except (BadRequest, Invalid) as error:
-        return error.message
+    except ApiError as error:
+        if _names_fields(error):
+            return (
+                f"the definitions of mooring.dev are older than this operator: kubectl apply -f crds/ ({error.message})"
+            )
+        if isinstance(error, BadRequest | Forbidden | Invalid) or _by_admission(error):
+            return (
+                "an admission policy or webhook of this cluster refuses NodeConfigs: exempt nodeconfigs.mooring.dev, or"
+                f" the operator's service account, from it ({error.message})"
+            )
+        raise
     return ""
+
+
+def _names_fields(error: ApiError) -> bool:
+    """Whether it is the schema that refuses: fields that it does not know, or values of known ones.
+
+    A policy says only what it was told to say, and names no field of the spec as a cause.
+    """
+    if _by_admission(error):
+        return False
+    if isinstance(error, BadRequest):
+        return "unknown field" in error.message
+    causes = error.details.get("causes") or ()
+    fields = [str(cause.get("field") or "") for cause in causes if isinstance(cause, dict)]
+    return isinstance(error, Invalid) and any(field.startswith("spec") for field in fields)
+
+
+def _by_admission(error: ApiError) -> bool:
+    return any(words in error.message for words in _ADMISSION)
 
 
 def _served(client: Client, resource: Resource) -> bool:

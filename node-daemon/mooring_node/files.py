@@ -92,6 +92,8 @@ class StateFolder:
     def create(self) -> None:
         """Make the folder (mode 0700) where it is not there."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # kubelet makes a hostPath for all to look into.
+        self.path.chmod(0o700)
 
 
 def boot_id() -> str:

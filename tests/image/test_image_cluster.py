@@ -155,7 +155,7 @@ def time_to_ready(stage: Stage, name: str, image: str) -> tuple[float, float]:
 def test_the_operators_start_and_memory(stage: Stage, figure: Callable[[str], None]) -> None:
     seen: dict[str, list[tuple[float, float]]] = {"image": [], "host": []}
     for turn in range(ROUNDS):
-        for kind, image in (("image", f"ghcr.io/mooring-dev/{OPERATOR}:v0.1.0"), ("host", HOST_IMAGE)):
+        for kind, image in (("image", f"registry.example.com/{OPERATOR}:v0.1.0"), ("host", HOST_IMAGE)):
             seen[kind].append(time_to_ready(stage, f"{kind}-{turn}", image))
     said = {
         kind: f"{statistics.median(s for s, _ in each):.2f} s, {statistics.median(m for _, m in each):.1f} MiB"

@@ -37,7 +37,7 @@ class Site:
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(NOWHERE)
         images = folder / "images.json"
-        images.write_text(json.dumps({"ghcr.io/mooring-dev/mooring-node": {"entrypoint": ["mooring-node"]}}))
+        images.write_text(json.dumps({"registry.example.com/mooring-node": {"entrypoint": ["mooring-node"]}}))
         for node in self.nodes:
             self.manifests[node.name].mkdir()
             self.configure(node)

@@ -38,7 +38,7 @@ PORT = 6443
 SOON_S = 60.0
 #: What stands for the images: the host's own root, with the entry point of the image.
 IMAGES = {
-    f"ghcr.io/mooring-dev/{name}": {"root": "host", "entrypoint": [name], "user": user, "group": user}
+    f"registry.example.com/{name}": {"root": "host", "entrypoint": [name], "user": user, "group": user}
     for name, user in ((OPERATOR, 65532), (NODE, 0))
 }
 #: The lab has no network of pods. A rollout rests less at each node than by default: it loses nothing because a daemon

@@ -98,6 +98,12 @@ def test_an_object_is_read(tmp_path: Path) -> None:
     assert read_json(tmp_path / "file") == {"a": [1]}
 
 
+def test_a_folder_that_somebody_else_made_becomes_its_owners_alone(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    StateFolder(tmp_path).create()
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_boot_has_one_name() -> None:
     assert boot_id() == boot_id()
     assert len(boot_id()) == 36

@@ -14,7 +14,7 @@ from mooring_node.channel import Channel
 from mooring_node.files import StateFolder, write_atomically
 from mooring_node.kernel.process import now_ns
 from mooring_node.log import Log
-from mooring_node.supervisor.children import Child, ChildNumber, Duty
+from mooring_node.supervisor.children import Child, ChildNumber, Duty, collect_orphans
 from mooring_node.supervisor.control import MOST_CLIENTS, Client, ControlSocket
 from mooring_node.supervisor.handing import APART_NS, PATIENCE_NS, Handing
 from mooring_node.supervisor.inquiry import Inquiry
@@ -81,6 +81,7 @@ class Supervisor:
                 self._last_turn_ns = now_ns()
                 ready = select.select([*watched, *pidfds], [], [], self._sleep_s(now))[0]
                 self._turn(ready, pidfds)
+                collect_orphans([child.pid for child in self._children.values()])
         finally:
             self._control.close()
             self._handing.close()

@@ -3,6 +3,8 @@
 import os
 import select
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -17,6 +19,36 @@ from mooring_node.supervisor.children import (
 )
 
 NOW = 10**12
+#: A child that has died, and three more that its own children left; the turns go on until only it is left.
+ORPHANED = """
+import ctypes, os, time
+from mooring_node.supervisor.children import Child, ChildNumber, Duty, collect_orphans
+
+assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER
+
+def leave_orphans(_restarted):
+    for _ in range(3):
+        if os.fork() == 0:
+            os.fork()
+            os._exit(0)
+    os._exit(7)
+
+child = Child(Duty(ChildNumber.VRRP, "test", leave_orphans, 1))
+child.start(0)
+os.waitid(os.P_PIDFD, child.pidfd, os.WEXITED | os.WNOWAIT)
+deadline = time.monotonic() + 30
+collect_orphans([child.pid])
+child.reap(1)
+while True:
+    try:
+        left = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    except ChildProcessError:
+        break
+    assert time.monotonic() < deadline, f"{left} is left"
+    collect_orphans([])
+    time.sleep(0.01)
+print(child.last_exit)
+"""
 
 
 def child_of(run: Callable[[bool], None]) -> Child:
@@ -152,3 +184,9 @@ def test_one_that_fails_is_waited_for_even_where_it_is_not_wanted_any_more() -> 
     live_and_die(child, NOW)
     assert child.restarts == 1
     assert not child.due(NOW)
+
+
+def test_what_others_leave_behind_is_collected_and_a_child_is_left_to_its_own() -> None:
+    """In a process of its own to which orphans fall, as they do to process 1 of a container."""
+    done = subprocess.run([sys.executable, "-c", ORPHANED], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.returncode) == ("exit code 7\n", 0), done.stderr

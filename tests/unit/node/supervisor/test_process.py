@@ -1,5 +1,6 @@
 """The supervisor: more clients than it serves, and children that come, die and end."""
 
+import ctypes
 import json
 import os
 import select
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mooring_lab.wait import wait_until
 from mooring_node.board import Board
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
@@ -20,6 +22,9 @@ from mooring_node.supervisor.children import ChildNumber, Duty
 from mooring_node.supervisor.control import CLIENT_NS, MOST_CLIENTS
 from mooring_node.supervisor.handing import APART_NS, PATIENCE_NS
 from mooring_node.supervisor.process import INQUIRY_NS, LONGEST_END_NS, Supervisor
+
+#: Of Linux' uapi/linux/prctl.h: who is left without a parent falls to this process.
+PR_SET_CHILD_SUBREAPER = 36
 
 
 class Bench:
@@ -379,3 +384,35 @@ def test_without_vrrp_there_is_nothing_to_hand_over(live_without_vrrp: Bench) ->
     client = ask(live_without_vrrp, "hand-over")
     assert json.loads(client.recv(4096))["handedOver"]
     client.close()
+
+
+def leave_orphans(_restarted: bool) -> None:
+    """As a script does that is ended: its group dies, and only the script itself is collected."""
+    for _ in range(3):
+        middle = os.fork()
+        if middle == 0:
+            os.fork()
+            os._exit(0)
+        os.waitpid(middle, 0)
+    Path("orphans").touch()
+    signal.pause()
+
+
+def test_as_process_1_of_a_container_it_collects_what_others_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Board() as board:
+        bench = Bench(tmp_path, board, [ChildNumber.AGENT], leave_orphans)
+        pid = os.fork()
+        if pid == 0:
+            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+            os._exit(bench.supervisor.run())
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        try:
+            wait_until(lambda: Path("orphans").exists(), 30, "the orphans to be left")
+            wait_until(lambda: len(children.read_text().split()) == 1, 10, "all but its own child to be collected")
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            bench.close()

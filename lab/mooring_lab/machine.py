@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -48,8 +49,16 @@ def spawn(command: Sequence[str], output: int) -> Identity:
     )
     identity = Identity.of(pid)
     if identity is None:
-        raise LabError(f"{' '.join(command)} ended at once")
+        raise LabError(f"{' '.join(command)} ended at once{_last_words(output)}")
     return identity
+
+
+def _last_words(output: int) -> str:
+    """What a log ends with, for a message; nothing where it is none."""
+    if not stat.S_ISREG(os.fstat(output).st_mode):
+        return ""
+    lines = Path(f"/proc/self/fd/{output}").read_text(errors="replace").splitlines()
+    return "; its log says:\n" + "\n".join(lines[-5:]) if lines else ""
 
 
 class Machine:

@@ -84,7 +84,7 @@ def test_what_is_balanced_no_more_needs_no_process(bench, backend):
 
 def test_checks_only(make_bench: Callable[..., Any], instance_of: Callable[..., Any], tmp_path: Path) -> None:
     wrapper = tmp_path / "mooring-node"
-    wrapper.write_text(f'#!/bin/sh\nexec {default_daemon_command()[0]} "$@" --checks-only\n')
+    wrapper.write_text(f'#!/bin/sh\nexec '{default_daemon_command()[0]}' "$@" --checks-only\n')
     wrapper.chmod(0o755)
     bench = make_bench(daemon_command=(str(wrapper),))
     alone = instance_of(transport={"alone": True})

@@ -1,6 +1,7 @@
 """Each finding of `mooring-node preflight` in a real network namespace, and that it goes with its cause."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -387,10 +388,10 @@ def test_settings_are_written_where_a_container_can(flight, tmp_path):
         f"print(sysctls.write('net/ipv4/conf/lo/rp_filter', '2', Path('{aside}')),"
         " sysctls.write('net/ipv4/conf/lo/rp_filter', '1').missing, sysctls.read('net/ipv4/conf/lo/rp_filter'))"
     )
-    look = " ".join(flight_command(flight))
+    look = shlex.join(flight_command(flight))
     script = (
         f"mount --bind /proc/sys/net {aside} && mount --bind /proc/sys /proc/sys"
-        f' && mount -o remount,ro,bind /proc/sys && {sys.executable} -c "{write}"'
+        f' && mount -o remount,ro,bind /proc/sys && '{sys.executable}' -c "{write}"'
         f" && {look}; {look} --sys-net {aside}"
     )
     said = flight.node.exec("unshare", "--mount", "sh", "-c", script).stdout

@@ -3,6 +3,7 @@
 The kernel here need not know IPVS: what it lacks is told as a problem, and everything else goes on.
 """
 
+import shlex
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -84,7 +85,7 @@ def test_what_is_balanced_no_more_needs_no_process(bench, backend):
 
 def test_checks_only(make_bench: Callable[..., Any], instance_of: Callable[..., Any], tmp_path: Path) -> None:
     wrapper = tmp_path / "mooring-node"
-    wrapper.write_text(f'#!/bin/sh\nexec '{default_daemon_command()[0]}' "$@" --checks-only\n')
+    wrapper.write_text(f'#!/bin/sh\nexec {shlex.quote(default_daemon_command()[0])} "$@" --checks-only\n')
     wrapper.chmod(0o755)
     bench = make_bench(daemon_command=(str(wrapper),))
     alone = instance_of(transport={"alone": True})

@@ -391,7 +391,7 @@ def test_settings_are_written_where_a_container_can(flight, tmp_path):
     look = shlex.join(flight_command(flight))
     script = (
         f"mount --bind /proc/sys/net {aside} && mount --bind /proc/sys /proc/sys"
-        f' && mount -o remount,ro,bind /proc/sys && '{sys.executable}' -c "{write}"'
+        f' && mount -o remount,ro,bind /proc/sys && {shlex.quote(sys.executable)} -c "{write}"'
         f" && {look}; {look} --sys-net {aside}"
     )
     said = flight.node.exec("unshare", "--mount", "sh", "-c", script).stdout

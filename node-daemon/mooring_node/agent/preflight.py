@@ -52,11 +52,16 @@ class Preflight:
             self._task = asyncio.get_running_loop().create_task(self._look())
 
     async def stop(self) -> None:
-        """A look that is under way is ended."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        """A look that is under way is ended. Never raises: what comes after it at the agent's end must come."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        try:
+            await self._task
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:  # noqa: BLE001 - a look of ours must not cost the agent its orderly end
+            self._log.write("warning", f"preflight: the last look failed: {type(error).__name__}: {error}")
 
     async def _look(self) -> None:
         found = await self._run()
@@ -78,7 +83,8 @@ class Preflight:
             process = await asyncio.create_subprocess_exec(
                 *self._command, stdin=none, stdout=asyncio.subprocess.PIPE, stderr=none
             )
-        except OSError:
+        except (OSError, RuntimeError):
+            # RuntimeError: no thread can be had to wait for it.
             return None
         try:
             async with asyncio.timeout(PATIENCE_S):

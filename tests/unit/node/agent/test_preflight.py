@@ -109,3 +109,30 @@ def test_one_that_hangs_is_ended_and_so_is_one_at_the_daemon_s_end(monkeypatch: 
 def test_no_program_is_no_finding() -> None:
     lonely = Preflight(("/nonexistent",), Lines(), lambda: None, 0)  # type: ignore[arg-type]
     assert asyncio.run(lonely._run()) is None
+
+
+@pytest.mark.parametrize("error", [OSError("no memory"), RuntimeError("can't start new thread")])
+def test_a_program_that_cannot_be_started_is_no_finding(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", fail)
+    lonely = Preflight(("true",), Lines(), lambda: None, 0)  # type: ignore[arg-type]
+    assert asyncio.run(lonely._run()) is None
+
+
+def test_a_look_that_failed_does_not_spoil_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play() -> None:
+        log = Lines()
+        looker = Preflight(("true",), log, lambda: None, 0)  # type: ignore[arg-type]
+
+        async def fail() -> None:
+            raise ValueError("a mistake of ours")
+
+        monkeypatch.setattr(looker, "_run", fail)
+        looker.turn(FIRST_NS)
+        await asyncio.sleep(0)
+        await looker.stop()
+        assert log.lines == [("warning", "preflight: the last look failed: ValueError: a mistake of ours")]
+
+    asyncio.run(play())

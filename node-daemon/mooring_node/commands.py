@@ -47,13 +47,6 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="balance and check alone: no VRRP is spoken and no address held, whatever instances there are",
     )
-    run.add_argument(
-        "--scripts-dir",
-        type=Path,
-        default=DEFAULT_SCRIPTS,
-        metavar="DIR",
-        help=f"programs of checks and notifications ({DEFAULT_SCRIPTS})",
-    )
     check = commands.add_parser("check", help="say what is wrong with a configuration; nothing is changed")
     check.add_argument("--config", type=Path, required=True, metavar="FILE")
     status = commands.add_parser("status", help="what this node holds, and why")
@@ -69,6 +62,13 @@ def parser() -> argparse.ArgumentParser:
     add_options(flight)
     for each in (run, flight):
         _add_sys_net(each)
+        each.add_argument(
+            "--scripts-dir",
+            type=Path,
+            default=DEFAULT_SCRIPTS,
+            metavar="DIR",
+            help=f"programs of checks and notifications ({DEFAULT_SCRIPTS})",
+        )
     for each in (run, status, maintenance, asked, hand_over, flight):
         each.add_argument(
             "--state-dir",
@@ -175,8 +175,7 @@ def _run(options: argparse.Namespace) -> int:
         choice = Choice(tuple(options.show_interface or ()), (*HIDDEN, *(options.hide_interface or ())))
         source = options.config or ApiSource(options.node, options.namespace, options.kubeconfig, choice)
         json_logs, checks_only = options.log_format == "json", options.checks_only
-        places = ("--state-dir", str(options.state_dir), "--sys-net", str(options.sys_net))
-        preflight = (sys.executable, "-m", "mooring_node.main", "preflight", *places)
+        preflight = (sys.executable, "-m", "mooring_node.main", "preflight", *places_of(options))
         chosen = AgentOptions(source, host.strip("[]"), int(port), json_logs, checks_only, preflight)
 
         async def run_agent() -> None:
@@ -200,6 +199,12 @@ def _run(options: argparse.Namespace) -> int:
         return _complain(str(error), ALREADY_RUNNING)
     except OSError as error:
         return _complain(f"{options.state_dir}: {error}", 1)
+
+
+def places_of(options: argparse.Namespace) -> tuple[str, ...]:
+    """What `preflight` must be told to look where this daemon does."""
+    places = {"--state-dir": options.state_dir, "--sys-net": options.sys_net, "--scripts-dir": options.scripts_dir}
+    return tuple(word for option, place in places.items() for word in (option, str(place)))
 
 
 def _settle_source(options: argparse.Namespace) -> None:

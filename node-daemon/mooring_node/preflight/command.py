@@ -33,7 +33,8 @@ def preflight(options: argparse.Namespace) -> int:
         if config is None:
             return UNUSABLE
         groups, balances = _groups(config), bool(config.spec.virtual_servers)
-    facts = read(wanted_of(groups), Places(options.host_root, options.sys_net, options.listen), balances=balances)
+    places = Places(options.host_root, options.sys_net, options.listen, options.scripts_dir)
+    facts = read(wanted_of(groups), places, balances=balances)
     findings, unseen = judge(facts), not_looked_at(facts)
     if options.output == "json":
         print(json.dumps({"findings": [each.to_wire() for each in findings], "notLookedAt": list(unseen)}, indent=1))

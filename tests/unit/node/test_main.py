@@ -200,6 +200,30 @@ def test_the_programs_folder_is_of_choice() -> None:
     assert parser().parse_args(["run", "--config", "x", "--scripts-dir", "/srv"]).scripts_dir == Path("/srv")
 
 
+def test_the_daemon_s_own_preflight_looks_where_the_daemon_does() -> None:
+    """What it is told is what the real parser reads from it again."""
+    given = ["--state-dir", "/a", "--sys-net", "/b", "--scripts-dir", "/c"]
+    looks = parser().parse_args(["preflight", *module.places_of(parser().parse_args(["run", "--config", "x", *given]))])
+    assert [str(each) for each in (looks.state_dir, looks.sys_net, looks.scripts_dir)] == ["/a", "/b", "/c"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_preflight_looks_into_the_folder_of_scripts_that_it_is_told(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def read(_wanted: object, places: Any, **_: object) -> Any:
+        seen.append(places.scripts)
+        raise SystemExit(0)
+
+    monkeypatch.setattr("mooring_node.preflight.command.read", read)
+    monkeypatch.setattr("os.nice", lambda _: 0)
+    with pytest.raises(SystemExit):
+        main(["preflight", "--state-dir", str(tmp_path), *(("--scripts-dir", "/srv") if there else ())])
+    assert seen == [Path("/srv") if there else DEFAULT_FOLDER]
+
+
 def test_check_warns_of_a_quorum_that_there_never_is(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     server = "{name: web, addresses: [10.0.0.1], port: 80, backends: [{address: 10.9.0.1}, {address: 10.9.0.2}]"
     config.write_text(f"{GOOD}\n  virtualServers:\n    - {server}, quorum: {{up: 4}}}}\n")

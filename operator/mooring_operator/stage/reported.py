@@ -13,7 +13,7 @@ _INSTANCES = "instances"
 
 
 def read_status(given: object) -> tuple[NodeConfigStatus | None, frozenset[str]]:
-    """What can be read of a status (None: nothing), and the instances whose state could not be.
+    """What can be read of a status (None: nothing), and the instances whose state could not be ("": of some).
 
     Unknown fields are ignored at every depth; an entry of a list that cannot be read is left out, and so is a field.
     """
@@ -48,7 +48,8 @@ def _without(given: Mapping[str, Any], wrong: Sequence[tuple[int | str, ...]]) -
     for field, places in bad.items():
         if field in kept:
             kept[field] = [each for place, each in enumerate(kept[field]) if place not in places]
-    return kept, lost
+    whole = _INSTANCES in kept or _INSTANCES not in given
+    return kept, lost if whole else lost | {""}
 
 
 def _listed(given: Mapping[str, Any]) -> Sequence[Any]:

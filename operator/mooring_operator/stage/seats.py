@@ -29,7 +29,7 @@ class Seat:
     """One node's place in a group.
 
     `wanted` is empty where it is to leave, `stands` where nothing has been written yet. `held` marks a node that
-    keeps what stands, whatever is wanted.
+    keeps what stands, whatever is wanted. `lacking` marks one that can't run what stands and runs nothing in its place.
     """
 
     node: str
@@ -40,6 +40,7 @@ class Seat:
     faulty: bool = False
     keys: Mapping[str, CredentialReport] = field(default_factory=dict)
     held: bool = False
+    lacking: bool = False
 
     @property
     def may_become_active(self) -> bool:
@@ -49,7 +50,8 @@ class Seat:
     @property
     def quiet(self) -> bool:
         """Whether it certainly neither has the role nor can take it."""
-        return bool(self.stands) and self.confirmed and not self.may_become_active and not self.active
+        known = self.confirmed or self.lacking
+        return bool(self.stands) and known and not self.may_become_active and not self.active
 
     @property
     def leaves(self) -> bool:
@@ -72,6 +74,7 @@ def seat_of(node: str, wanted: Share, standing: Standing | None, stands: Share, 
         InstanceState.FAULT in states,
         {each.name: each for each in standing.status.credentials},
         held,
+        standing.lacks(names),
     )
 
 

@@ -315,6 +315,6 @@ def _quiet(standing: Standing | None) -> frozenset[str]:
     if standing is None or standing.status is None:
         return frozenset()
     active = {each.name for each in standing.status.instances if each.state is InstanceState.ACTIVE}
-    return frozenset(
-        i.name for i in standing.instances if not i.eligible and i.name not in active and standing.runs((i.name,))
-    )
+    loud = active | standing.unsaid
+    silent = (i.name for i in standing.instances if not i.eligible and i.name not in loud)
+    return frozenset(name for name in silent if standing.runs((name,)) or standing.lacks((name,)))

@@ -23,7 +23,8 @@ class Standing:
     """One node's NodeConfig as it stands in the API.
 
     `unreadable` names instances of the spec that could not be read and are not among `instances`, `unreadable_of`
-    their VirtualIPs ("": of none). `unsaid` names instances whose state is one that this operator does not know.
+    their VirtualIPs ("": of none). `unsaid` names instances whose state is one that this operator does not know
+    ("": of some, nobody knows which).
     `status` is None where the daemon has not written one that can be read.
     """
 
@@ -76,6 +77,17 @@ class Standing:
     def runs(self, instances: Iterable[str]) -> bool:
         """Whether the node runs these instances as they stand here; a refused one keeps its last good form."""
         return self.confirmed and "" not in self.refused and self.refused.isdisjoint(instances)
+
+    def lacks(self, instances: Iterable[str]) -> bool:
+        """Whether the node certainly runs none of these, though they stand here.
+
+        Its daemon refuses each by its name. Of one that it keeps in its last good form it tells a state; of one that
+        it never ran, or lost, it has none. Any state that could not be read may be of one of these.
+        """
+        names = frozenset(instances)
+        if not names or not self.confirmed or self.status is None or self.unsaid or "" in self.refused:
+            return False
+        return names <= self.refused and names.isdisjoint(each.name for each in self.status.instances)
 
 
 def standing_of(document: Mapping[str, Any], before: Standing | None = None) -> Standing:

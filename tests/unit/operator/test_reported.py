@@ -52,6 +52,13 @@ def test_a_field_that_cannot_be_read_costs_itself() -> None:
     assert len(status.instances) == 2
 
 
+def test_states_that_cannot_be_read_as_a_whole_may_be_of_any_instance() -> None:
+    _, unsaid = read_status(STATUS | {"instances": {"web-0": "Standby"}})
+    assert unsaid == {""}
+    without = {name: part for name, part in STATUS.items() if name != "instances"}
+    assert read_status(without | {"foreignRouters": "x"})[1] == frozenset()
+
+
 @pytest.mark.parametrize(
     "changes", [{"observedGeneration": "x"}, {"problems": "x"}, {"problems": [{"message": "x"}] * 40}]
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -15,6 +15,9 @@ from mooring_node.vrrp.lateness import BOUNDS_NS
 STATES = {"Initialize": 0, "Backup": 1, "Active": 2, "Fault": 3}
 SCHEDULING = {"normal": 0, "nice": 1, "real-time": 2}
 SECOND_NS = 1_000_000_000
+
+State = dict[str, Any]
+"""What the processes and the agent say, as `mooring-node status` reads it."""
 
 
 class NodeCollector(Collector):
@@ -143,15 +146,8 @@ def _api(api: dict[str, Any]) -> Iterator[Metric]:
     yield gauge(NodeMetric.CREDENTIALS_MISSING, len(lacking))
 
 
-def serve(address: str, port: int, read: Callable[[], dict[str, Any]]) -> Callable[[], None]:
-    """Serve /metrics; call what is returned to end it. OSError when the address is taken or not here."""
+def render(state: State) -> bytes:
+    """One answer of the daemon in Prometheus' text format, version 0.0.4."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(NodeCollector(read))
-    server, thread = start_http_server(port, addr=address, registry=registry)
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-    return stop
+    registry.register(NodeCollector(lambda: state))
+    return generate_latest(registry)

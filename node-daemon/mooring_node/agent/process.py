@@ -4,18 +4,17 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mooring_api.problems import Problem
-from mooring_node.agent import metrics
 from mooring_node.agent.balancing import Balancing
 from mooring_node.agent.configuration import in_file, read_file
 from mooring_node.agent.interfaces import Choice
+from mooring_node.agent.metrics_server import MetricsServer
 from mooring_node.agent.preflight import Preflight
-from mooring_node.agent.questions import PATIENCE_S, Questions
+from mooring_node.agent.questions import Questions
 from mooring_node.agent.running import Running
 from mooring_node.agent.transitions import Transition, TransitionLog
 from mooring_node.agent.version import daemon_version
@@ -120,7 +119,7 @@ class Agent:
         loop.add_reader(self._checks.fileno(), self._hear_checks)
         loop.add_reader(self._supervisor.fileno(), self._hear_supervisor)
         loop.add_reader(monitor.fileno(), self._kernel_changed, monitor)
-        stop_metrics = self._serve_metrics(loop)
+        metrics = self._serve_metrics()
         self._begin()
         self._ask_vrrp(self._note_states)
         while not self._stopping.is_set():
@@ -136,7 +135,8 @@ class Agent:
             await self._preflight.stop()
         if self._upstream is not None:
             await self._upstream.finish()
-        stop_metrics()
+        if metrics is not None:
+            await metrics.stop()
 
     # The source of the configuration.
 
@@ -323,18 +323,20 @@ class Agent:
         for group in answer["groups"]:
             self._running.claims.state_known(group["name"], group["state"])
 
-    def _serve_metrics(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+    def _serve_metrics(self) -> MetricsServer | None:
         if not self._options.metrics_port:
-            return lambda: None
+            return None
+        server = MetricsServer(self._options.metrics_address, self._options.metrics_port, self._scraped, self._log)
+        server.start()
+        return server
 
-        def read() -> dict[str, Any]:
-            answer: Future[dict[str, Any]] = Future()
-            loop.call_soon_threadsafe(self._ask_all, answer.set_result)
-            return answer.result(timeout=2 * PATIENCE_S)
+    def _scraped(self) -> asyncio.Future[dict[str, Any]]:
+        """Everybody's answer, after PATIENCE_S at the latest."""
+        answer = asyncio.get_running_loop().create_future()
 
-        try:
-            return metrics.serve(self._options.metrics_address, self._options.metrics_port, read)
-        except OSError as error:
-            where = f"{self._options.metrics_address}:{self._options.metrics_port}"
-            self._log.write("error", f"no metrics: {where}: {error}; choose another --metrics-address")
-            return lambda: None
+        def done(said: dict[str, Any]) -> None:
+            if not answer.done():
+                answer.set_result(said)
+
+        self._ask_all(done)
+        return answer

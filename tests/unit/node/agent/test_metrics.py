@@ -1,14 +1,12 @@
 """Metrics from a recorded answer of the daemon, as Prometheus reads them."""
 
 import copy
-import urllib.request
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from mooring_node.agent.metrics import NodeCollector, serve
+from mooring_node.agent.metrics import render
 from mooring_node.vrrp.lateness import BOUNDS_NS
 
 MEMBER = {
@@ -54,9 +52,7 @@ ANSWER: dict[str, Any] = {
 
 
 def scrape(answer: dict[str, Any]) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(NodeCollector(lambda: answer))
-    text = generate_latest(registry).decode()
+    text = render(answer).decode()
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -170,24 +166,3 @@ def test_states_are_numbers(state: str, number: int) -> None:
     answer = copy.deepcopy(ANSWER)
     answer["groups"][0]["state"] = state
     assert scrape(answer)["mooring_vrrp_state", (("group", "web-0"), ("virtual_ip", ""))] == number
-
-
-def test_it_is_served_and_ends() -> None:
-    port = _free_port()
-    stop = serve("127.0.0.1", port, lambda: ANSWER)
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
-            assert b"mooring_vrrp_up 1.0" in reply.read()
-        with pytest.raises(OSError, match=r"."):
-            serve("127.0.0.1", port, lambda: ANSWER)
-    finally:
-        stop()
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        port: int = opened.getsockname()[1]
-        return port

@@ -102,12 +102,13 @@ class Container:
         arguments: Iterable[str] = (),
         *,
         mounts: Iterable[Mount] = (),
+        also: Iterable[str] = (),
         without: Iterable[str] = (),
         argv: Sequence[str] = (),
     ) -> None:
-        """With the chart's rights but those `without`; `argv` instead of the entrypoint and `arguments`."""
+        """With the chart's rights, `also` these and `without` those; `argv`: not the entrypoint and `arguments`."""
         security = chart_security(self.image.component)
-        held = capabilities.granted(security) - frozenset(without)
+        held = (capabilities.granted(security) | frozenset(also)) - frozenset(without)
         identity = Identity(
             security.get("runAsUser", self.image.uid),
             security.get("runAsGroup", self.image.gid),

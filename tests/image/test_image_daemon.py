@@ -5,7 +5,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +54,13 @@ def node_config(name: str, *instances: Mapping[str, Any]) -> str:
 class Daemon:
     """A container of the node's image on a node of the lab, with a configuration from a file."""
 
-    def __init__(self, run: Run, image: Image, node: Node, folder: Path, text: str, **options: Any) -> None:
+    def __init__(
+        self, run: Run, image: Image, node: Node, folder: Path, text: str, mounts: Iterable[Mount] = (), **options: Any
+    ) -> None:
         state, config = folder / f"state-{node.name}", folder / f"{node.name}.yaml"
         state.mkdir(mode=0o700, exist_ok=True)
         config.write_text(text)
-        mounts = [Mount(str(state), STATE), Mount(str(config), CONFIG, read_only=True)]
+        mounts = [Mount(str(state), STATE), Mount(str(config), CONFIG, read_only=True), *mounts]
         arguments = ("run", "--config", CONFIG, *NO_METRICS, "--log-format", "json")
         self.container: Container = run(image, network(node), *arguments, mounts=mounts, **options)
 

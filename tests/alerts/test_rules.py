@@ -97,6 +97,13 @@ def test_only_metrics_that_are_there_are_asked_for() -> None:
 BREAKS = [
     ("mooring_vrrp_active_heard) == 0\n", "mooring_vrrp_active_heard) == 2\n", "nobody hears one"),
     ("unless on (cluster, virtual_ip, group)\n", "and on (cluster, virtual_ip, group)\n", "cut off from the API"),
+    ("and on (cluster, virtual_ip, group) mooring_vrrp_state != 3\n", "", "the operator knows the holder"),
+    ("mooring_vrrp_state != 3", "mooring_vrrp_state == 3", "dead daemon's last word"),
+    (">= 1\n              and on (cluster) (up == 0", ">= 1\n              or on (cluster) (up == 0", "word is old"),
+    ("_foreign_total[3m]", "_foreign_total[9m]", "list different ones"),
+    ('condition="Held"} == 0', 'condition="Held"} < 1', "Node is not Ready"),
+    ("unless on (cluster, virtual_ip, group) mooring_vrrp_state == 2", "", "operator is cut off"),
+    ("_active_heard == 1\n            unless", "_active_heard == 2\n            unless", "heard as a holder"),
     ("== 2 and on (cluster, job, instance) up == 1", "== 2", "Prometheus was away"),
     ("max by (cluster, virtual_ip, group, instance) (", "(", "two jobs"),
     ("family) (mooring_server_quorum) == 0", "family) (1 - mooring_server_quorum) == 1", "one node cannot reach"),

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 import time
 from pathlib import Path
 from typing import Protocol
@@ -29,13 +30,14 @@ from mooring_node.kernel.rtnetlink import Rtnetlink
 from mooring_node.ledger import Entries, Ledger, addresses_of, undo_addresses, undo_settings
 from mooring_node.log import Log
 from mooring_node.supervisor.children import ChildNumber, Duty
-from mooring_node.supervisor.process import Supervisor
+from mooring_node.supervisor.process import LONGEST_END_NS, Supervisor
 from mooring_node.vrrp.process import Process
 
 SECOND_NS = 1_000_000_000
 REAL_TIME_PRIORITY = 50
-#: A predecessor that is still handing over holds the lock for no longer than this.
-LOCK_PATIENCE_S = 30.0
+#: A predecessor that ends as planned holds the lock for no longer than its processes may take, and what it clears.
+LOCK_PATIENCE_S = sum(LONGEST_END_NS.values()) / SECOND_NS + 10
+NODE_LOCK = "\0mooring-node"
 PROC_SYS_NET = Path("/proc/sys/net")
 VRRP_STALL_NS = 3 * SECOND_NS
 AGENT_STALL_NS = 60 * SECOND_NS
@@ -47,33 +49,61 @@ class AlreadyRunning(Exception):  # noqa: N818 - it names what was found
     """Another daemon has this state folder."""
 
 
-def take_lock(state: StateFolder, log: Log) -> tuple[int, socket.socket]:
+def take_lock(state: StateFolder, log: Log, patience_s: float = LOCK_PATIENCE_S) -> tuple[int, socket.socket]:
     """One daemon for each state folder, and one for each network namespace: two would undo each other's addresses.
 
-    Both locks are inherited by all processes, so they end with the last of them.
+    Both locks are inherited by all processes, so they end with the last of them. SystemExit when a SIGTERM comes while
+    it waits; AlreadyRunning when it has waited for so long.
     """
     handle = os.open(state.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     # An abstract socket: its name is the network namespace's own, and nothing of it can be left behind.
     node = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    deadline = time.monotonic() + LOCK_PATIENCE_S
+    deadline = time.monotonic() + patience_s
     waiting = False
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            node.bind("\0mooring-node")
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EADDRINUSE):
-                raise
+    # Process 1 of a container ends by no signal that it does not ask for.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        while not _taken(handle, node):
             if time.monotonic() >= deadline:
-                os.close(handle)
-                node.close()
-                raise AlreadyRunning(f"another daemon runs on this node, or with {state.path}") from None
+                raise AlreadyRunning(f"another daemon runs on this node, or with {state.path}{_holder()}")
             if not waiting:
-                log.write("info", f"another daemon runs here; waiting for its end, up to {LOCK_PATIENCE_S:.0f} s")
+                log.write("info", f"another daemon runs here{_holder()}; waiting for its end, up to {patience_s:.0f} s")
             waiting = True
             time.sleep(0.05)
-        else:
-            return handle, node
+    except BaseException:
+        os.close(handle)
+        node.close()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return handle, node
+
+
+def _taken(handle: int, node: socket.socket) -> bool:
+    """Try to take both; what is taken already stays so."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        node.bind(NODE_LOCK)
+        # Nobody is ever let in; who listens can be asked for by the kernel's word.
+        node.listen()
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EADDRINUSE):
+            raise
+        return False
+    return True
+
+
+def _holder() -> str:
+    """Who has the node's lock, as far as the kernel tells (SO_PEERCRED of unix(7)): an addition to a sentence."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.setblocking(False)
+        try:
+            asking.connect(NODE_LOCK)
+            credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        except OSError:
+            return ""
+    pid = int.from_bytes(credentials[:4], sys.byteorder)
+    return f" (process {pid})" if pid else " (in another container)"
 
 
 class AgentRun(Protocol):

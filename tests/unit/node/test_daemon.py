@@ -1,9 +1,12 @@
 """How the processes are put together."""
 
 import gc
+import json
 import os
 import select
+import signal
 import socket
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,9 @@ from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
 from mooring_node.log import Log
 from mooring_node.supervisor.children import ChildNumber, Duty
+from mooring_node.supervisor.process import LONGEST_END_NS
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -65,3 +71,97 @@ def test_nothing_is_to_be_heard_before_somebody_speaks(
     others = [ChildNumber.AGENT, ChildNumber.CHECKS]
     assert seen == [others if checks_only else [ChildNumber.VRRP, *others]]
     assert started == [True]
+
+
+def test_a_successor_waits_for_longer_than_a_planned_end_may_take_and_no_probe_ends_it_before() -> None:
+    assert sum(LONGEST_END_NS.values()) / daemon.SECOND_NS < daemon.LOCK_PATIENCE_S
+    schema = json.loads((ROOT / "charts" / "mooring" / "values.schema.json").read_text())
+    startup = schema["properties"]["node"]["properties"]["startupProbe"]["properties"]
+    tries = startup["failureThreshold"]["default"] * startup["periodSeconds"]["default"]
+    assert tries >= daemon.LOCK_PATIENCE_S + 5
+
+
+@pytest.fixture
+def node_lock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """A name of this test's own: the real one is the network namespace's."""
+    name = f"\0{tmp_path}"
+    monkeypatch.setattr(daemon, "NODE_LOCK", name)
+    return name
+
+
+@pytest.mark.usefixtures("node_lock")
+def test_the_second_one_names_the_first_and_has_left_nothing(tmp_path: Path) -> None:
+    for each in ("a", "b"):
+        (tmp_path / each).mkdir()
+    handle, node = daemon.take_lock(StateFolder(tmp_path / "a"), Log(as_json=True), 0)
+    # Also with another folder, and also with the same one.
+    for each in ("b", "a"):
+        with pytest.raises(daemon.AlreadyRunning, match=rf"another daemon .* \(process {os.getpid()}\)"):
+            daemon.take_lock(StateFolder(tmp_path / each), Log(as_json=True), 0)
+    node.close()
+    os.close(handle)
+    handle, node = daemon.take_lock(StateFolder(tmp_path / "b"), Log(as_json=True), 0)
+    node.close()
+    os.close(handle)
+
+
+def test_one_that_has_the_name_and_does_not_listen_is_not_named(tmp_path: Path, node_lock: str) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stranger:
+        stranger.bind(node_lock)
+        with pytest.raises(daemon.AlreadyRunning, match=f"{tmp_path}$"):
+            daemon.take_lock(StateFolder(tmp_path), Log(as_json=True), 0)
+
+
+@pytest.mark.usefixtures("node_lock")
+def test_the_second_one_takes_over_when_the_first_has_ended(tmp_path: Path) -> None:
+    state = StateFolder(tmp_path)
+    handle, node = daemon.take_lock(state, Log(as_json=True), 0)
+    waits = Waits()
+    taken: list[tuple[int, socket.socket]] = []
+    before = signal.getsignal(signal.SIGTERM)
+
+    def end() -> None:
+        waits.begun.wait(30)
+        node.close()
+        os.close(handle)
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    taken.append(daemon.take_lock(state, waits, 30))  # type: ignore[arg-type]
+    ending.join()
+    assert len(waits.lines) == 1
+    assert signal.getsignal(signal.SIGTERM) is before
+    taken[0][1].close()
+    os.close(taken[0][0])
+
+
+@pytest.mark.usefixtures("node_lock")
+def test_one_that_waits_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    """As process 1 of a container it would not: the waiting pod could not be deleted before its time was up."""
+    state = StateFolder(tmp_path)
+    handle, node = daemon.take_lock(state, Log(as_json=True), 0)
+    waits = Waits()
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    told = threading.Thread(target=lambda: waits.begun.wait(30) and os.kill(os.getpid(), signal.SIGTERM))
+    told.start()
+    try:
+        with pytest.raises(SystemExit) as ended:
+            daemon.take_lock(state, waits, 20)  # type: ignore[arg-type]
+    finally:
+        told.join()
+        signal.signal(signal.SIGTERM, before)
+        node.close()
+        os.close(handle)
+    assert ended.value.code == 0
+
+
+class Waits:
+    """A log that tells when it is first written to."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.begun = threading.Event()
+
+    def write(self, _level: str, message: str) -> None:
+        self.lines.append(message)
+        self.begun.set()

@@ -11,6 +11,7 @@ from mooring_api.virtualip import VirtualIP
 from mooring_api.vrrp import Family
 from mooring_operator.plan.allocations import Allocations, bare
 from mooring_operator.plan.findings import Finding, Reason
+from mooring_operator.plan.machines import Owner
 from mooring_operator.plan.snapshot import virtual_ip_name
 
 LAST_VRID = 255
@@ -18,13 +19,13 @@ LAST_VRID = 255
 
 def own_addresses(
     virtual_ips: Iterable[VirtualIP],
-    nodes: Mapping[str, str],
+    machines: Mapping[str, Owner],
     allocations: Allocations,
 ) -> tuple[dict[str, tuple[HeldAddress, ...]], dict[str, list[Finding]]]:
     """Each VirtualIP's addresses without those that another one has, and what is to be told; oldest first given.
 
-    Nor those that are a node's own: `nodes` is InternalIP to node. An address that was allocated before stays, for a
-    kubelet may have taken a virtual address for its node's; then the node is named.
+    Nor those that are a node's own (see machines_of). An address that was allocated before stays, for a kubelet may
+    have taken a virtual address for its node's, or somebody set it on a node; then the node is named.
     """
     owners: dict[str, str] = {}
     kept: dict[str, tuple[HeldAddress, ...]] = {}
@@ -37,33 +38,42 @@ def own_addresses(
         for place, address in enumerate(virtual_ip.spec.addresses):
             key = address_key(address.address, address.interface or virtual_ip.spec.interface)
             owner = owners.get(key)
-            node = nodes.get(bare(address))
-            if owner is None and (node is None or bare(address) in allocated):
+            machine = machines.get(key)
+            if owner is None and (machine is None or bare(address) in allocated):
                 owners[key] = name
                 own.append(address)
-                if node is not None:
-                    findings.setdefault(name, []).append(_taken_by_kubelet(name, place, bare(address), node))
+                if machine is not None:
+                    findings.setdefault(name, []).append(_taken(name, place, bare(address), machine))
                 continue
             if owner == name:
                 where = "is in this list twice; remove one of the two"
             elif owner is not None:
                 where = f"belongs to {virtual_ip_name(owner)}, which is older; remove it from one of the two"
             else:
-                where = f"is the InternalIP of node {node}; write an address that no machine has"
+                assert machine is not None, "what is neither another's nor a machine's was taken above"
+                where = f"is {machine}; {_refused(machine)}"
             problem = Problem(virtual_ip_name(name), f"spec.addresses[{place}].address", f"{bare(address)} {where}")
             findings.setdefault(name, []).append(Finding(Reason.DUPLICATE_ADDRESS, problem))
         kept[name] = tuple(own)
     return kept, findings
 
 
-def _taken_by_kubelet(virtual_ip: str, place: int, address: str, node: str) -> Finding:
-    message = (
-        f"{address} has become the InternalIP of node {node}: its kubelet chose by itself; start that kubelet with"
-        " --node-ip and the node's own address (it is planned all the same)"
-    )
-    path = f"spec.addresses[{place}].address"
-    problem = Problem(virtual_ip_name(virtual_ip), path, message, Severity.WARNING)
-    return Finding(Reason.TAKEN_BY_KUBELET, problem)
+def _refused(machine: Owner) -> str:
+    remedy = "write an address that no machine has"
+    # Another program may hold the virtual address there: whoever comes from keepalived ends that first.
+    return f"{remedy}, or take it away there" if machine.interface else remedy
+
+
+def _taken(virtual_ip: str, place: int, address: str, machine: Owner) -> Finding:
+    if machine.interface is None:
+        reason = Reason.TAKEN_BY_KUBELET
+        why = "its kubelet chose by itself; start that kubelet with --node-ip and the node's own address"
+    else:
+        reason = Reason.TAKEN_BY_NODE
+        why = "something other than Mooring set it there, and it answers besides the holder; take it away there"
+    message = f"{address} has become {machine}: {why} (it is planned all the same)"
+    problem = Problem(virtual_ip_name(virtual_ip), f"spec.addresses[{place}].address", message, Severity.WARNING)
+    return Finding(reason, problem)
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,15 +227,19 @@ def _of_members(virtual_ip: VirtualIP, groups: Sequence[Group], eligible: int) -
         return [Finding(Reason.NO_ELIGIBLE_NODE, Problem(name, "spec.nodes.selector", message))]
     findings = []
     left_out = {node: why for group in groups for node, why in group.left_out.items()}
+    why = "; ".join(f"{node}: {why}" for node, why in sorted(left_out.items())[:NAMED])
+    why += f"; and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
     if left_out:
-        named = "; ".join(f"{node}: {why}" for node, why in sorted(left_out.items())[:NAMED])
-        more = f"; and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
-        problem = Problem(name, "spec.nodes", f"left out: {named}{more}", Severity.WARNING)
+        problem = Problem(name, "spec.nodes", f"left out: {why}", Severity.WARNING)
         findings.append(Finding(Reason.NODES_LEFT_OUT, problem))
     if groups and not any(group.members for group in groups):
         silent = len({node for group in groups for node in group.silent})
-        message = f"nothing is planned: of {eligible} eligible nodes {silent} have not reported their interfaces"
-        reason = Reason.NOT_REPORTED if silent else Reason.NO_NODE_FITS
-        remedy = "; run the Mooring daemon on them, and see its log" if silent else ", the others can't join"
-        findings.append(Finding(reason, Problem(name, "spec.nodes", message + remedy)))
+        if silent:
+            reason = Reason.NOT_REPORTED
+            message = f"of {eligible} eligible nodes {silent} have not reported their interfaces"
+            message += "; run the Mooring daemon on them, and see its log"
+        else:
+            reason = Reason.NO_NODE_FITS
+            message = f"of {eligible} eligible nodes none can join" + (f": {why}" if why else "")
+        findings.append(Finding(reason, Problem(name, "spec.nodes", f"nothing is planned: {message}")))
     return findings

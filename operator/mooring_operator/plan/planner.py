@@ -11,6 +11,7 @@ from mooring_operator.plan.allocate import Claim, own_addresses, virtual_router_
 from mooring_operator.plan.allocations import Allocation, Allocations, GroupAllocation
 from mooring_operator.plan.exclusion import LABELLED, labelled
 from mooring_operator.plan.findings import Finding
+from mooring_operator.plan.machines import Owner, machines_of
 from mooring_operator.plan.participation import with_pods
 from mooring_operator.plan.placement import Placed, place
 from mooring_operator.plan.pods import selection_of
@@ -75,6 +76,7 @@ class Planner:
         self._selection = Selection()
         self._labelled: frozenset[str] = frozenset()
         self._segments: Mapping[str, str] = {}
+        self._machines: Mapping[str, Owner] = {}
         self._configs: dict[str, NodeConfig] = {}
         self._servers = ServerPlanner()
         self._shortages: dict[str, At] = {}
@@ -83,8 +85,7 @@ class Planner:
         """Equal to plan(snapshot, allocations); NodeConfigs that did not change are the same objects as before."""
         changed = self._see(snapshot.nodes)
         oldest_first = sorted(snapshot.virtual_ips, key=age)
-        internal = {address: node.name for node in self._nodes.values() for address in node.internal_addresses}
-        addresses, findings = own_addresses(oldest_first, internal, allocations)
+        addresses, findings = own_addresses(oldest_first, self._machines, allocations)
         memories: dict[str, _Memory] = {}
         for virtual_ip in oldest_first:
             name = virtual_ip.metadata.name
@@ -125,6 +126,8 @@ class Planner:
         self._selection.see(self._nodes, changed)
         if changed:
             self._labelled = labelled(self._nodes.values())
+        if any(_own(before.get(name)) != _own(self._nodes.get(name)) for name in changed):
+            self._machines = machines_of(self._nodes.values())
         if any(_reported(before.get(name)) != _reported(self._nodes.get(name)) for name in changed):
             self._segments = segments_of(self._nodes.values())
         return changed
@@ -291,6 +294,10 @@ def _renders_alike(one: Placed, other: Placed) -> bool:
 
 def _reported(node: Node | None) -> object:
     return node.interfaces if node else None
+
+
+def _own(node: Node | None) -> object:
+    return (node.internal_addresses, node.interfaces) if node else None
 
 
 def _render(memory: _Memory, vrids: Mapping[str, int], findings: tuple[Finding, ...]) -> Iterable[str]:

@@ -60,6 +60,15 @@ class Reason(StrEnum):
         " and pods with hostNetwork look for that node elsewhere",
         "start the kubelet of that node with `--node-ip` and the node's own address",
     )
+    TAKEN_BY_NODE = (
+        "TakenByNode",
+        _ACCEPTED,
+        _TRUE,
+        "it is planned, and a node reports an address of it as its own: something other than Mooring set it there, so"
+        " two machines answer, and that one does not let go when the address moves",
+        "look on that node for what set it (`ip -details address show`: a network configuration, another keepalived,"
+        " a load balancer), end that and delete the address there; or remove the address from the VirtualIP",
+    )
     INVALID = (
         "Invalid",
         _ACCEPTED,
@@ -72,8 +81,10 @@ class Reason(StrEnum):
         "DuplicateAddress",
         _ACCEPTED,
         _FALSE,
-        "an address belongs to another VirtualIP, the older one has it, or to a node; the other addresses are planned",
-        "remove the address from one of the two; never give a VirtualIP the address of a machine",
+        "an address belongs to another VirtualIP, the older one has it, or to a node, which has it as its InternalIP or"
+        " reports it on an interface; the other addresses are planned",
+        "remove the address from one of the two; never give a VirtualIP the address of a machine. Where another program"
+        " holds it there (keepalived, another load balancer), end that first",
     )
     VIRTUAL_ROUTER_ID_CONFLICT = (
         "VirtualRouterIDConflict",
@@ -276,7 +287,7 @@ class EventReason(StrEnum):
 def _types() -> Iterator[tuple[Reason | EventReason, EventType]]:
     yield from ((reason, EventType.NORMAL) for reason in EventReason)
     yield from ((reason, EventType.NORMAL) for reason in (Reason.PROGRAMMED, Reason.PAUSED, Reason.HELD))
-    warnings = (Reason.NODES_LEFT_OUT, Reason.TAKEN_BY_KUBELET, Reason.HOLDER_UNREACHABLE)
+    warnings = (Reason.NODES_LEFT_OUT, Reason.TAKEN_BY_KUBELET, Reason.TAKEN_BY_NODE, Reason.HOLDER_UNREACHABLE)
     yield from ((reason, EventType.WARNING) for reason in (EventReason.OVERRULED, EventReason.UNREADABLE))
     yield from ((reason, EventType.WARNING) for reason in warnings)
     quiet = (Reason.PAUSED, Reason.NOT_ACCEPTED)

@@ -429,6 +429,54 @@ def test_a_nodes_own_address_is_nobodys_virtual_one(cluster):
     assert held == {"10.0.5.1/16"}
 
 
+def test_where_no_node_can_join_each_says_why(cluster):
+    vip = cluster.virtual_ip("v", ["10.0.5.1/16"], interface="eth7")
+    result = cluster.plan([vip, *cluster.nodes(2)])
+    told = condition(result, "v", "Programmed")
+    assert told.reason == "NoNodeFits"
+    assert "nothing is planned: of 2 eligible nodes none can join: n-1: " in told.message
+    assert "eth7" in told.message
+    assert " 0 " not in told.message
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["reported by the first node", "reported by a node left out"])
+def test_an_address_that_a_node_reports_is_nobodys_virtual_one(cluster, last):
+    vip = cluster.virtual_ip("in", ["10.0.5.1/16", "10.0.5.9/16", "2001:db8::9/64"], nodes={"selector": {}})
+    own = {"eth0": ["10.0.9.1/16"], "stor0": ["10.0.5.9/24", "2001:db8::9/64"]}
+    name = "n-9" if last else "a-1"
+    stranger = [cluster.node(name, "10.0.9.1"), cluster.report(name, own)]
+    result = cluster.plan([vip, *stranger, *cluster.nodes(2)])
+    errors = [each for each in result.problems if each.severity is Severity.ERROR]
+    assert [each.path for each in errors] == ["spec.addresses[1].address", "spec.addresses[2].address"]
+    assert errors[0].message == (
+        f"10.0.5.9 is an address of node {name} on stor0; write an address that no machine has, or take it away there"
+    )
+    assert condition(result, "in", "Accepted").reason == "DuplicateAddress"
+    held = {a.address for config in result.node_configs.values() for i in config.spec.instances for a in i.addresses}
+    assert held == {"10.0.5.1/16"}
+
+
+def test_an_address_that_is_held_stays_though_a_node_reports_it_later(cluster):
+    vip = cluster.virtual_ip("in", ["10.0.5.9/16"])
+    first = cluster.plan([vip, *cluster.nodes(2)])
+    stranger = [cluster.node("n-9", "10.1.9.1"), cluster.report("n-9", {"eth0": ["10.1.9.1/16", "10.0.5.9/16"]})]
+    again = cluster.plan([vip, *stranger, *cluster.nodes(2)], first.allocations)
+    kept = [a.address for i in again.node_configs["n-1"].spec.instances for a in i.addresses]
+    assert kept == ["10.0.5.9/16"]
+    accepted = condition(again, "in", "Accepted")
+    assert (accepted.status, accepted.reason) == ("True", "TakenByNode")
+    assert "10.0.5.9 has become an address of node n-9 on eth0: something other than Mooring" in accepted.message
+
+
+def test_a_link_local_address_is_a_nodes_on_that_interface_alone(cluster):
+    own = {"eth0": ["10.0.9.1/16"], "stor0": ["fe80::9/64"]}
+    stranger = [cluster.node("n-9", "10.0.9.1"), cluster.report("n-9", own)]
+    for interface, status in (("eth0", "True"), ("stor0", "False")):
+        vip = cluster.virtual_ip("in", [{"address": "fe80::9/64", "interface": interface}], interface="eth0")
+        result = cluster.plan([vip, *stranger, *cluster.nodes(2)])
+        assert condition(result, "in", "Accepted").status == status
+
+
 def test_an_address_that_is_held_stays_though_a_kubelet_takes_it_for_its_nodes(cluster):
     vip = cluster.virtual_ip("in", ["10.0.5.9/16"])
     first = cluster.plan([vip, *cluster.nodes(2)])

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
-from mooring_api.virtualip import GroupStatus
+from mooring_api.nodeconfig import InstanceState
+from mooring_api.virtualip import ConditionStatus, GroupStatus
 from mooring_operator.tell.holders import Holding, Verdict, verdict_on
 from mooring_operator.tell.programmed import Judged
-from mooring_operator.tell.reasons import Reason
+from mooring_operator.tell.reasons import ConditionType, Reason
 from mooring_operator.tell.scene import Scene
 from mooring_operator.tell.wording import called, clipped, listed
 
@@ -51,8 +52,8 @@ def held(scene: Scene, name: str, groups: Sequence[GroupStatus], verdicts: Mappi
     if any(verdicts[g.name].holding is Holding.UNREACHABLE for g in groups):
         lost = listed(sorted({g.holder for g in groups if g.holder and g.holder not in scene.ready}))
         message = f"by the last reports {holders}; not Ready: {lost}, and no other node took over"
-        return Judged(Reason.HOLDER_UNREACHABLE, clipped(message))
-    return Judged(Reason.HELD, clipped(f"{holders}{_before_it(scene, groups)}"))
+        return Judged(Reason.HOLDER_UNREACHABLE, clipped(f"{message}{_faults(scene, name)}"))
+    return Judged(Reason.HELD, clipped(f"{holders}{_before_it(scene, groups)}{_faults(scene, name)}"))
 
 
 def patience_s(scene: Scene, name: str) -> float:
@@ -90,14 +91,43 @@ def _before_it(scene: Scene, groups: Sequence[GroupStatus]) -> str:
     return f"; not Ready: {listed(sorted(dead))}, which said so before" if dead else ""
 
 
+def _faults(scene: Scene, name: str) -> str:
+    """Nodes that could not take over now, though another one holds it; a dead node's last word says nothing of now."""
+    found = [
+        _state(scene, node, instance.name)
+        for node, own in scene.shares.get(name, {}).items()
+        for instance in own
+        if node in scene.ready
+        and (said := scene.reports.state(node, instance.name)) is not None
+        and said.state is InstanceState.FAULT
+    ]
+    return f"; can't take over: {listed(found)}" if found else ""
+
+
 def _dispute(group: GroupStatus, verdicts: Mapping[str, Verdict]) -> str:
     return f"{listed(verdicts[group.name].claimants)} each say that they hold {called(group)}"
 
 
 def _lack(scene: Scene, name: str, group: GroupStatus) -> str:
     nodes = [node for node, own in scene.shares.get(name, {}).items() if any(i.name == group.name for i in own)]
-    states = listed(_state(scene, node, group.name) for node in nodes) or "no node is to hold it, see Accepted"
+    states = (
+        listed(_state(scene, node, group.name) for node in nodes)
+        or f"no node is to hold it, see {_teller(scene, name)}"
+    )
     return f"nobody holds {called(group)}: {states}"
+
+
+def _teller(scene: Scene, name: str) -> ConditionType:
+    """The condition that says why no node is to hold a group."""
+    told = {c.type: c for c in scene.plan.statuses[name].conditions}
+    accepted, planned = told.get(ConditionType.ACCEPTED), told.get(ConditionType.PROGRAMMED)
+    alone = planned is not None and planned.reason in (
+        Reason.NO_ELIGIBLE_NODE,
+        Reason.NOT_REPORTED,
+        Reason.NO_NODE_FITS,
+    )
+    wrong = accepted is not None and accepted.status is ConditionStatus.FALSE
+    return ConditionType.ACCEPTED if wrong and not alone else ConditionType.PROGRAMMED
 
 
 def _state(scene: Scene, node: str, instance: str) -> str:

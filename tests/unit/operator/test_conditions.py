@@ -372,6 +372,32 @@ def test_a_group_that_no_node_is_to_hold_is_not_waited_for(cluster):
     assert web.condition("Held").message == "nobody holds web-0: no node is to hold it, see Accepted"
 
 
+def test_a_selector_that_matches_nothing_is_told_by_the_condition_that_is_named(cluster):
+    none = cluster.virtual_ip("web", ["10.0.5.1/16"], nodes={"selector": {"matchLabels": {"role": "none"}}})
+    web = Scenery.of([none, *cluster.nodes(2)])
+    web.judge()
+    assert shown(web, "Accepted").startswith("True")
+    assert shown(web, "Programmed") == "False NoEligibleNode"
+    assert web.condition("Held").message == "nobody holds web-0: no node is to hold it, see Programmed"
+
+
+def test_a_node_that_could_not_take_over_is_told_while_another_holds_it(settled):
+    """A dead node's last word is no news of now."""
+    status = report({"web-0": "Fault", "web-1": "Fault"}, 1)
+    faults = tuple(each.model_copy(update={"reason": "LinkDown: check the cable"}) for each in status.instances)
+    holder = next(g.holder for g in settled.before.groups if g.name == "web-1")
+    settled.say(holder, {"web-0": "Active", "web-1": "Active"})
+    other = min(settled.scene.shares["web"].keys() - {holder})
+    settled.reports.changed(settled.standing(other, status.model_copy(update={"instances": faults})))
+    settled.judge()
+    held = f"{holder} holds web-0, web-1"
+    assert shown(settled, "Held") == "True Held"
+    assert settled.condition("Held").message == f"{held}; can't take over: {other} is Fault (LinkDown: check the cable)"
+    settled.ready.remove(other)
+    settled.judge()
+    assert settled.condition("Held").message == held
+
+
 def test_the_families_of_a_sync_group_have_one_name_in_sentences(cluster):
     web = Scenery.of([cluster.virtual_ip("web", ["10.0.5.1/16", "2001:db8::10/64"]), *cluster.nodes(2)])
     web.settle()

@@ -58,6 +58,15 @@ def test_an_older_kubernetes_is_refused(render: Renderer) -> None:
         render({}, "--kube-version", "1.31.9")
 
 
+def test_the_notes_ask_for_the_nodes_own_address(render: Renderer) -> None:
+    """A client's dry run, as `helm template` gives no notes."""
+    done = render.helm("install", "mooring", str(MOORING), "--namespace=mooring-system", "--dry-run=client")
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.partition("\nNOTES:\n")[2]
+    assert "--node-ip" in notes
+    assert "TakenByKubelet" in notes
+
+
 def test_a_chart_that_has_it_as_a_part_may_switch_it(
     render: Renderer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -115,6 +115,7 @@ def _kubectl_is_plausible(page: str, arguments: list[str]) -> None:
         "create",
         "delete",
         "describe",
+        "drain",
         "edit",
         "exec",
         "explain",

@@ -1,6 +1,8 @@
 """The metrics of a running daemon, as a scraper on its node reads them."""
 
 import signal
+import socket
+from contextlib import ExitStack
 from urllib.request import urlopen
 
 import pytest
@@ -70,3 +72,18 @@ def test_a_stopped_vrrp_process_is_down_and_the_scrape_answers(bench, instance_o
     assert scrape(bench.a)["mooring_configuration_generation",] == 1
     bench.wait(lambda: bench.restarts(bench.a, "vrrp") == 1, "the supervisor to replace it")
     bench.wait(lambda: scrape(bench.a)["mooring_vrrp_up",] == 1, "the new one to answer")
+
+
+def test_those_who_connect_and_say_nothing_keep_nobody_from_scraping(bench, instance_of):
+    bench.start(bench.a, instance_of(transport={"alone": True}))
+    bench.wait_state(bench.a, "Active")
+
+    def connect():
+        return [socket.create_connection(("127.0.0.1", 9650), timeout=20) for _ in range(100)]
+
+    with ExitStack() as idle:
+        for each in namespace.call(bench.a.namespace, connect):
+            idle.enter_context(each)
+        for _ in range(3):
+            assert scrape(bench.a)["mooring_vrrp_up",] == 1
+    assert bench.restarts(bench.a, "agent") == 0

@@ -130,10 +130,7 @@ def test_a_digest_goes_before_a_tag(render: Renderer) -> None:
     assert image(tag="main") == "registry.example.com/mooring-operator:main"
     assert image(tag="main", digest=DIGEST) == f"registry.example.com/mooring-operator@{DIGEST}"
     mirrored = render(SETS["everything"])
-    assert (
-        mirrored.container("Deployment")["image"]
-        == f"registry.example.com:5000/mirror/mooring-operator@{DIGEST}"
-    )
+    assert mirrored.container("Deployment")["image"] == f"registry.example.com:5000/mirror/mooring-operator@{DIGEST}"
     plain = render({"image": {"registry": ""}, "operator": {"image": {"repository": "localhost/operator"}}})
     assert plain.container("Deployment")["image"] == f"localhost/operator:v{VERSION}"
     for kind in ("Deployment", "DaemonSet"):

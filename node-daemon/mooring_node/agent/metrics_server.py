@@ -19,7 +19,7 @@ from mooring_node.log import Log
 
 #: So many at a time. One more has the place of the one that has been silent for longest; where all are being
 #: answered, it is closed at once.
-MOST_CONNECTIONS = 8
+MOST_CONNECTIONS = 32
 #: A request with its headers: in such a time, and so many bytes.
 REQUEST_S = 5.0
 LONGEST_REQUEST = 8192
@@ -143,9 +143,11 @@ class MetricsServer:
         opened = socket.socket(family, socket.SOCK_STREAM)
         try:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Connections inherit it: what the kernel keeps of an answer counts as the container's memory.
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * PIECE)
             opened.bind(where)
             return await asyncio.start_server(
-                self._connected, sock=opened, limit=LONGEST_REQUEST, backlog=4 * MOST_CONNECTIONS
+                self._connected, sock=opened, limit=LONGEST_REQUEST, backlog=MOST_CONNECTIONS
             )
         except BaseException:
             opened.close()

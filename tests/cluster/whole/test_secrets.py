@@ -35,6 +35,15 @@ def test_a_missing_secret_is_named_until_it_comes(scene: Scene, web: Document) -
     scene.until_held("web")
 
 
+def test_what_lacks_its_secret_is_gone_when_it_is_deleted(scene: Scene, web: Document) -> None:
+    """Its daemons refuse it and run nothing of it, so there is nothing that they have yet to let go of."""
+    scene.apply(web)
+    until_it_asks_for_the_secret(scene)
+    scene.until("all nodes to have it", lambda: all(scene.instances(name) for name in scene.names))
+    scene.kubectl("delete", "virtualip", "web")
+    scene.until("no node to have it", lambda: not any(scene.instances(name) for name in scene.names))
+
+
 def message(scene: Scene) -> str:
     return str(scene.condition("web", "Programmed").get("message"))
 

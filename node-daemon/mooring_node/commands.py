@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mooring_node.files import StateFolder
 from mooring_node.preflight.options import add_options
@@ -29,8 +29,15 @@ NODE_VARIABLE, NAMESPACE_VARIABLE = "MOORING_NODE_NAME", "MOORING_NAMESPACE"
 UNUSABLE, MISSING_RIGHT, ALREADY_RUNNING, NO_DAEMON = 3, 4, 5, 6
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes no shortened flags: one would mean another, or nothing, once two begin like it."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+
 def parser() -> argparse.ArgumentParser:
-    root = argparse.ArgumentParser(prog="mooring-node", description="Mooring's daemon on one node")
+    root = _Parser(prog="mooring-node", description="Mooring's daemon on one node")
     root.add_argument("--version", action=_Version, nargs=0, help="print it and end")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="speak VRRP and hold addresses as the configuration says")

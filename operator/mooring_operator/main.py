@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from typing import Any
 
 from mooring_api.duration import Duration
 from mooring_operator import settings
@@ -20,8 +21,15 @@ VERIFY_SETTINGS = ("kubeconfig", "namespace", "lease_name")
 DAEMONS = "app.kubernetes.io/name=mooring,app.kubernetes.io/component=node"
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes no shortened flags: one would mean another, or nothing, once two begin like it."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+
 def parser() -> argparse.ArgumentParser:
-    root = argparse.ArgumentParser(prog="mooring-operator", description="Mooring's operator")
+    root = _Parser(prog="mooring-operator", description="Mooring's operator")
     root.add_argument("--version", action="version", version=f"%(prog)s {version('mooring')}")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser(

@@ -46,7 +46,7 @@ def preflight(options: argparse.Namespace) -> int:
 def _text(findings: tuple[Finding, ...], unseen: tuple[str, ...], instances: int) -> str:
     lines = [f"{each.severity:<7}  {each.code}: {each.message}\n         -> {each.remedy}" for each in findings]
     if not findings:
-        lines.append("nothing is wrong")
+        lines.append("nothing is wrong" if instances else "nothing is wrong with the node itself")
     if not instances:
         lines.append("no instance is configured here: nothing was judged by one (--config FILE)")
     lines += [f"not looked at: {each}" for each in unseen]

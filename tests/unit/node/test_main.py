@@ -308,3 +308,9 @@ def test_status_as_json_is_the_daemon_s_answer_and_the_transitions(
     assert main(["status", "-o", "json", "--state-dir", str(tmp_path)]) == 0
     serving.join(timeout=10)
     assert json.loads(capsys.readouterr().out) == {"groups": [], "transitions": []}
+
+
+def test_a_shortened_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args(["run", "--config", "node.yaml", "--real-time-prio", "5"])
+    assert "--real-time-prio" in capsys.readouterr().err

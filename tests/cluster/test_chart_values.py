@@ -183,7 +183,8 @@ def notes(helm: Helm, chart: Path, *words: str) -> str:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_notes_say_what_to_type_next_and_what_is_off(version: str, real_api: RealApi, tmp_path: Path) -> None:
     helm = Helm(tmp_path, version, real_api.kubeconfig)
-    said = notes(helm, MOORING)
+    assert "No image is published yet" in notes(helm, MOORING)
+    said = notes(helm, MOORING, "--set", "image.registry=registry.example.org")
     assert f"helm test mooring -n {NAMESPACE}" in said
     assert f"kubectl -n {NAMESPACE} rollout status deployment/mooring-operator daemonset/mooring-node" in said
     assert "WARNING" not in said

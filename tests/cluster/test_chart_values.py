@@ -180,6 +180,7 @@ def notes(helm: Helm, chart: Path, *words: str) -> str:
     return done.stdout.partition("\nNOTES:\n")[2]
 
 
+@pytest.mark.usefixtures("monitoring")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_notes_say_what_to_type_next_and_what_is_off(version: str, real_api: RealApi, tmp_path: Path) -> None:
     helm = Helm(tmp_path, version, real_api.kubeconfig)

@@ -168,6 +168,9 @@ def _options(arguments: Sequence[str] | None) -> Guest:
     options = parser.parse_args(arguments)
     if options.kernel is None:
         parser.error(f"name a kernel by --kernel or {KERNEL_VARIABLE}; `make guest-kernel` builds one")
+    for path in (sys.executable, guest_init.__file__):
+        if any(letter.isspace() for letter in path):
+            parser.error(f"{path}: a kernel's command line knows no spaces; work in a folder without one")
     return Guest(
         kernel=options.kernel.resolve(),
         command=tuple(options.command),

@@ -36,7 +36,7 @@ OPERATOR = "mooring-operator"
 HOST_IMAGE = "lab/host-operator"
 ADDRESS = "10.0.0.98"
 INSTANCES = 50
-MOST_DAEMON_MIB = 66
+MOST_DAEMON_MIB = 72
 ROUNDS = 3
 #: Prints when /readyz says yes for the first time.
 ASK = """

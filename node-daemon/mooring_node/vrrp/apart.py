@@ -4,6 +4,8 @@ In maintenance, by a person's word that is on disk; or until a moment on the boa
 ended. Either way its groups are handed over and listen only.
 """
 
+from collections.abc import Callable
+
 
 class Apart:
     """Both reasons; the second is told of once when nothing is held any more, and again to each that asks."""
@@ -26,9 +28,9 @@ class Apart:
         self.handing = now_ns < until_ns
         return bool(self) != before
 
-    def to_tell(self, *, holding: bool) -> bool:
-        """Whether it is to be said now that everything is handed over."""
-        if not self.handing or holding or not self._untold:
+    def to_tell(self, holding: Callable[[], bool]) -> bool:
+        """Whether it is to be said now that everything is handed over; asked at each turn, so `holding` seldom is."""
+        if not self.handing or not self._untold or holding():
             return False
         self._untold = False
         return True

@@ -5,7 +5,7 @@ addresses. It asks each second, and is answered, and told of changes, while it d
 not have its messages pile up.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from mooring_node.vrrp.text import address_text
@@ -31,10 +31,11 @@ class Held:
     def ask(self, now_ns: int) -> None:
         self._asked_until_ns, self._answer = now_ns + PATIENCE_NS, True
 
-    def due(self, held: tuple[Keys, ...], now_ns: int) -> tuple[dict[str, Any], ...]:
-        """The messages to send now, where each group holds these."""
+    def due(self, held_now: Callable[[], tuple[Keys, ...]], now_ns: int) -> tuple[dict[str, Any], ...]:
+        """The messages to send now; `held_now` says what each group holds, and is asked while somebody asks us."""
         if now_ns >= self._asked_until_ns:
             return ()
+        held = held_now()
         if held != self._told:
             self._told, self._answer = held, True
             self._messages = parts(sorted({address_text(key[2]) for each in held for key in each}))

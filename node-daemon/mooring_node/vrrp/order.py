@@ -1,6 +1,6 @@
 """Keeps the node's own addresses before ours: looks when one of them may have come back (shell)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mooring_node.kernel.addresses import AddressKey, KernelAddress
 from mooring_node.kernel.rtnetlink import is_ours
@@ -30,10 +30,11 @@ class Order:
         if not is_ours(address):
             self._look_at_ns, self._until_ns = now_ns, now_ns + LOOK_FOR_NS
 
-    def keep(self, groups: Sequence[Group], now_ns: int) -> None:
+    def keep(self, all_groups: Callable[[], Sequence[Group]], now_ns: int) -> None:
         """Put ours behind the node's own where they are not; to be called at each turn."""
         if self._look_at_ns is None or now_ns < self._look_at_ns:
             return
+        groups = all_groups()
         held = frozenset[AddressKey]().union(*(group.holdings.held for group in groups))
         self._look_at_ns = now_ns + LOOK_EVERY_NS if now_ns < self._until_ns or not held else None
         if not held:

@@ -7,29 +7,25 @@ from typing import Any
 
 from mooring_node.board import Board
 from mooring_node.channel import Channel
+from mooring_node.kernel.addresses import AddressKey
 from mooring_node.kernel.process import now_ns
 from mooring_node.kernel.rtnetlink import AddressGone, Monitor, Rtnetlink
 from mooring_node.vrrp import snapshot
 from mooring_node.vrrp.apart import Apart
+from mooring_node.vrrp.arrivals import Arrivals
 from mooring_node.vrrp.beginning import Beginning
 from mooring_node.vrrp.breath import Breath
 from mooring_node.vrrp.config import GroupConfig, NodeRuntime, from_json
-from mooring_node.vrrp.foreign import ForeignRouter, ForeignRouters
 from mooring_node.vrrp.group import Group
 from mooring_node.vrrp.held import Held
 from mooring_node.vrrp.lateness import Lateness
-from mooring_node.vrrp.matching import continued, router_of, routers_of
-from mooring_node.vrrp.member import Member
+from mooring_node.vrrp.matching import continued
 from mooring_node.vrrp.network import Network
 from mooring_node.vrrp.order import Order
-from mooring_node.vrrp.packet import peek
 from mooring_node.vrrp.ports import Port
 from mooring_node.vrrp.prepared import packed
-from mooring_node.vrrp.receive import Datagram
-from mooring_node.vrrp.refusals import Refusal, Refusals, Refused
 from mooring_node.vrrp.reports import Outbox, Reports
 from mooring_node.vrrp.services import Services
-from mooring_node.vrrp.text import address_text
 from mooring_node.vrrp.timers import Timers
 from mooring_node.vrrp.tracking import Bad, Words, tracked_names
 
@@ -77,15 +73,13 @@ class Process:
         self.runtime = NodeRuntime(generation=0)
         self.groups: dict[str, Group] = {}
         self._leaving: list[Group] = []
-        self._routes: dict[tuple[str, int, int], tuple[Group, Member]] = {}
-        self.foreign = ForeignRouters()
-        self.refusals = Refusals()
         self.lateness = Lateness()
         self.apart = Apart()
         self._stopping = False
         self._stop_asked = False
         self._breath = Breath(now_ns())
         self._timers: Timers[Group] = Timers()
+        self._arrivals = Arrivals(self._reports, self._timers.plan)
         self._words = Words()
         self._held = Held()
         self._order = Order(self.network, self._reports)
@@ -132,7 +126,7 @@ class Process:
         for group in doubting:
             self._touch(group, now, group.late)
         for port in readable:
-            self._read(port, now, PACKETS_AFTER_SLEEP if doubting else PACKETS_AT_ONCE)
+            self._arrivals.read(port, now, PACKETS_AFTER_SLEEP if doubting else PACKETS_AT_ONCE)
         if self._monitor.fileno() in ready:
             self._kernel_changed(now)
         for group in doubting:
@@ -141,9 +135,9 @@ class Process:
         self._listen(ready, now)
         self._stand_aside(now)
         self._track(now)
-        self._order.keep(self._all(), now)
+        self._order.keep(self._all, now)
         self._fire(now)
-        for part in self._held.due(tuple(group.holdings.held for group in self._all()), now):
+        for part in self._held.due(self._held_now, now):
             # One that is lost is asked for again.
             self._channels[CHECKS][0].send(part)
         for _, outbox in self._channels:
@@ -163,6 +157,12 @@ class Process:
 
     def _all(self) -> list[Group]:
         return [*self.groups.values(), *self._leaving]
+
+    def _held_now(self) -> tuple[frozenset[AddressKey], ...]:
+        return tuple(group.holdings.held for group in self._all())
+
+    def _holds_something(self) -> bool:
+        return any(group.holding for group in self._all())
 
     def _overdue(self, now: int) -> bool:
         earliest = self._timers.earliest_ns
@@ -184,40 +184,6 @@ class Process:
         if gone:
             self._route()
             self._tell_what_runs()
-
-    # The wire.
-
-    def _read(self, port: Port, now: int, limit: int) -> None:
-        for datagram in port.receive(limit):
-            if isinstance(datagram, Refused):
-                self._refused(self.refusals, datagram.reason, b"", now, port.interface)
-                continue
-            self._heard(port, datagram, now)
-
-    def _heard(self, port: Port, datagram: Datagram, now: int) -> None:
-        head = peek(datagram.message)
-        if head is None:
-            self._refused(self.refusals, Refusal.TOO_SHORT, datagram.source, now, port.interface)
-            return
-        version, virtual_router_id, priority = head
-        route = self._routes.get((port.interface, port.family, virtual_router_id))
-        if route is None:
-            self._refused(self.refusals, Refusal.UNKNOWN_VIRTUAL_ROUTER, datagram.source, now, port.interface)
-            router = ForeignRouter(port.interface, virtual_router_id, address_text(datagram.source), priority, version)
-            self.foreign.record(router)
-            return
-        group, member = route
-        try:
-            group.heard(member, datagram, now)
-        except Refused as refused:
-            self._refused(member.refusals, refused.reason, datagram.source, now, group.config.name)
-            return
-        self._timers.plan(group)
-
-    def _refused(self, counts: Refusals, reason: Refusal, source: bytes, now: int, where: str) -> None:
-        if counts.record(reason, source, now):
-            text = f"advert from {address_text(source)} refused: {reason}: {reason.meaning}; {reason.remedy}"
-            self._reports.log("warning", text, where)
 
     # The kernel.
 
@@ -297,9 +263,9 @@ class Process:
             "generation": self.runtime.generation,
             "leaving": len(self._leaving),
             "maintenance": self.apart.maintenance,
-            "refused": snapshot.refused(self.refusals),
+            "refused": snapshot.refused(self._arrivals.refusals),
             "lateness": snapshot.lateness(self.lateness),
-            "foreignRouters": [snapshot.foreign_router(router) for router in self.foreign.all()],
+            "foreignRouters": [snapshot.foreign_router(router) for router in self._arrivals.foreign.all()],
             **self.facts,
         }
 
@@ -369,16 +335,13 @@ class Process:
             self._timers.plan(group)
 
     def _route(self) -> None:
-        everyone = [(group, member) for group in (*self._leaving, *self.groups.values()) for member in group.members]
-        accepted = {router: each for each in everyone for router in routers_of(each[1].config)}
-        self._routes = accepted | {router_of(each[1].config): each for each in everyone}
-        self.network.keep_only(frozenset((interface, family) for interface, family, _ in self._routes))
+        self.network.keep_only(self._arrivals.route(self._leaving, tuple(self.groups.values())))
 
     def _stand_aside(self, now: int) -> None:
         """What the board says of that; the supervisor is told when all is handed over."""
         if self.apart.until(self._board.apart_until_ns(), now):
             self._take_part_or_not(now)
-        if self.apart.to_tell(holding=any(group.holding for group in self._all())):
+        if self.apart.to_tell(self._holds_something):
             self._channels[SUPERVISOR][1].put({"handedOver": True})
 
     def _take_part_or_not(self, now: int) -> None:

@@ -39,7 +39,7 @@ class Bench:
     def turn(self, now_ns: int) -> int:
         """How often it looked in this turn."""
         before = self.looks
-        self.order.keep(self._groups, now_ns)  # type: ignore[arg-type]
+        self.order.keep(lambda: self._groups, now_ns)  # type: ignore[arg-type]
         return self.looks - before
 
 

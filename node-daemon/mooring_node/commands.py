@@ -9,7 +9,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,9 @@ from mooring_node.preflight.options import add_options
 from mooring_node.probe import QUESTIONS, AnotherContainer, answer_of, probe, refuse_another_container
 
 if TYPE_CHECKING:
-    from mooring_node.balance.config import BalanceConfig, ServerConfig
+    from mooring_node.board import Board
+    from mooring_node.channel import Channel
+    from mooring_node.daemon import AgentRun
 
 DEFAULT_STATE = Path("/var/lib/mooring")
 PROC_SYS_NET = Path("/proc/sys/net")
@@ -156,8 +158,6 @@ def run_command(arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from mooring_node import daemon
-    from mooring_node.board import Board
-    from mooring_node.channel import Channel
     from mooring_node.log import Log, catch_strays
 
     _settle_source(options)
@@ -170,8 +170,29 @@ def _run(options: argparse.Namespace) -> int:
     if not host or not port.isdecimal() or int(port) > 65535:
         return _complain(f"--metrics-address {options.metrics_address}: write HOST:PORT, such as {DEFAULT_METRICS}", 2)
 
+    try:
+        log = Log(as_json=options.log_format == "json", node=options.node or "")
+        catch_strays(log)
+        return daemon.run(
+            StateFolder(options.state_dir),
+            _agent_of(options, host.strip("[]"), int(port)),
+            log,
+            priority=options.real_time_priority,
+            checks_only=options.checks_only,
+            scripts=options.scripts_dir,
+            sys_net=options.sys_net,
+        )
+    except daemon.AlreadyRunning as error:
+        return _complain(str(error), ALREADY_RUNNING)
+    except OSError as error:
+        return _complain(f"{options.state_dir}: {error}", 1)
+
+
+def _agent_of(options: argparse.Namespace, host: str, port: int) -> "AgentRun":
+    """What the agent's process does; the metrics are served at `host` and `port`."""
+
     def agent(
-        state: StateFolder, board: Board, child: int, vrrp: Channel, supervisor: Channel, checks: Channel
+        state: StateFolder, board: "Board", child: int, vrrp: "Channel", supervisor: "Channel", checks: "Channel"
     ) -> None:
         # Only here: what the agent imports, the other processes must not carry.
         import asyncio
@@ -183,29 +204,14 @@ def _run(options: argparse.Namespace) -> int:
         source = options.config or ApiSource(options.node, options.namespace, options.kubeconfig, choice)
         json_logs, checks_only = options.log_format == "json", options.checks_only
         preflight = (sys.executable, "-m", "mooring_node.main", "preflight", *places_of(options))
-        chosen = AgentOptions(source, host.strip("[]"), int(port), json_logs, checks_only, preflight)
+        chosen = AgentOptions(source, host, port, json_logs, checks_only, preflight)
 
         async def run_agent() -> None:
             await Agent(chosen, state, board, child, vrrp, supervisor, checks).run()
 
         asyncio.run(run_agent())
 
-    try:
-        log = Log(as_json=options.log_format == "json", node=options.node or "")
-        catch_strays(log)
-        return daemon.run(
-            StateFolder(options.state_dir),
-            agent,
-            log,
-            priority=options.real_time_priority,
-            checks_only=options.checks_only,
-            scripts=options.scripts_dir,
-            sys_net=options.sys_net,
-        )
-    except daemon.AlreadyRunning as error:
-        return _complain(str(error), ALREADY_RUNNING)
-    except OSError as error:
-        return _complain(f"{options.state_dir}: {error}", 1)
+    return agent
 
 
 def places_of(options: argparse.Namespace) -> tuple[str, ...]:
@@ -247,66 +253,9 @@ def missing_right() -> str | None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from mooring_api.problems import Problem
-    from mooring_api.vrrp import TransportType
-    from mooring_node.agent.compile import NodeFacts, compile_groups
-    from mooring_node.agent.compile_balance import compile_balance
-    from mooring_node.agent.configuration import in_file, placed, read_file
-    from mooring_node.vrrp.faults import FaultReason
+    from mooring_node.check import check
 
-    reading = read_file(options.config)
-    config, problems = reading.config, reading.problems
-    if config is None:
-        for problem in problems:
-            print(in_file(options.config, problem), file=sys.stderr)
-        return UNUSABLE
-    lonely = tuple(
-        Problem(
-            f"NodeConfig {config.metadata.name}",
-            f"spec.instances[{reading.places['instances', instance.name]}].transport.peers",
-            FaultReason.NO_PEERS.remedy,
-        )
-        for instance in config.spec.instances
-        if instance.transport.type is TransportType.UNICAST
-        and not instance.transport.peers
-        and not instance.transport.alone
-    )
-    balance, unbalanced = compile_balance(config.spec, NodeFacts(), config.metadata.name)
-    # What names no interface is for the node to tell, where it runs.
-    problems += (*lonely, *(each for each in unbalanced if not each.path.endswith((".interface", ".interfaces"))))
-    for problem in placed(problems, reading.places):
-        print(in_file(options.config, problem), file=sys.stderr)
-    named = [instance for instance in config.spec.instances if instance.interface]
-    groups, _ = compile_groups(named, NodeFacts(), config.metadata.name)
-    for warning in _out_of_reach(balance):
-        print(f"{options.config}: warning: {warning}", file=sys.stderr)
-    good = _counted(len(config.spec.instances), "instance", "is good", "are good")
-    print(f"{options.config}: {good}, in {_counted(len(groups), 'group')}")
-    if config.spec.virtual_servers:
-        print(f"{options.config}: {_counted(len(balance.servers), 'virtual server', 'is good', 'are good')}")
-    return UNUSABLE if problems else 0
-
-
-def _counted(count: int, what: str, one: str = "", many: str = "") -> str:
-    return f"{count} {what}{'' if count == 1 else 's'} {one if count == 1 else many}".rstrip()
-
-
-def _out_of_reach(balance: "BalanceConfig") -> Iterator[str]:
-    """Quorums that all backends together do not make up; one whose checks set the weights may."""
-    from mooring_node.balance.pools import families, listed
-    from mooring_node.status_servers import out_of_reach
-
-    for server in balance.servers:
-        for family in families(server):
-            backends = listed(server, family).values()
-            weight = sum(each.weight for each in backends)
-            needed = server.quorum_up + server.quorum_hysteresis
-            if 0 < weight < needed and not _sets_weights(server):
-                yield f"{server.name} IPv{family}: {out_of_reach(needed, len(backends), weight)}"
-
-
-def _sets_weights(server: "ServerConfig") -> bool:
-    return any(getattr(check.probe, "dynamic_weight", False) for _, check in server.checks)
+    return 0 if check(options.config) else UNUSABLE
 
 
 def _status(options: argparse.Namespace) -> int:

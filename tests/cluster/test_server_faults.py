@@ -40,7 +40,7 @@ def _value(client: Client) -> str:
 
 
 class _Follower(threading.Thread):
-    """Reads a watch to its end."""
+    """Reads a watch to its end: what the ConfigMap `a` says. The server's own controllers write some beside it."""
 
     def __init__(self, watch: Watch) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class _Follower(threading.Thread):
     def run(self) -> None:
         try:
             for event in self._watch:
-                if event.type in ("ADDED", "MODIFIED"):
+                if event.type in ("ADDED", "MODIFIED") and event.object["metadata"]["name"] == "a":
                     self.values.append(event.object["data"]["value"])
         except KubeError as error:
             self.ended_by = error

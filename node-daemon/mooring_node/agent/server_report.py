@@ -33,11 +33,11 @@ def bounded(reports: Sequence[ServerReport], most_bytes: int) -> Told:
     Of servers, and of backends, those that are not well have the room first.
     """
     order = sorted(range(len(reports)), key=lambda place: is_well(reports[place]))
-    room = most_bytes
+    room = most_bytes - len("[]")
     told: dict[int, dict[str, Any]] = {}
     for place in order:
         bare = {key: value for key, value in reports[place].items() if key != "backends"}
-        room -= _size(bare) + len('"backends":[],')
+        room -= _size(bare) + len(',"backends":[],')
         if room < 0:
             break
         told[place] = bare

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mooring_node.agent.server_report import FEW_BACKENDS, MOST_LISTED, bounded, is_well, worst_first
@@ -85,6 +85,7 @@ reports = st.builds(
 
 
 @given(st.lists(reports, max_size=8), st.integers(0, 20_000))
+@example([report("aa", up=0, down=1)], 246)
 def test_it_always_fits_and_nothing_is_made_up(given_reports: list[dict[str, Any]], room: int) -> None:
     told = bounded(given_reports, room)
     assert size(told.reports) <= max(room, 2)

@@ -9,9 +9,6 @@ from mooring_api.wire import Rule, Wire
 
 #: Marks, in a schema, a field that only the daemon's file has.
 FILE_ONLY = "x-mooring-file-only"
-#: The type of the only Secrets that are read, and their key.
-SECRET_TYPE = "mooring.dev/credentials"
-PASSWORD_KEY = "password"
 
 
 class AuthenticationType(StrEnum):

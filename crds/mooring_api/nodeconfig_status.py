@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from mooring_api.problems import BALANCING
 from mooring_api.virtualserver_status import MAX_LISTED_BACKENDS, BackendStatus
 from mooring_api.vrrp import Family
 from mooring_api.wire import Flag, HostAddress, Integer, InterfaceAddress, InterfaceName, Level, VirtualRouterID, Wire
@@ -78,10 +79,6 @@ class CredentialReport(Wire):
     """The states that are kept, oldest first; the newest and those that the spec names before any other."""
 
 
-#: The path of a problem that keeps nothing of the spec from running: it is about the report itself, or a Secret.
-REMARK = "status"
-
-
 class VirtualServerReport(Wire):
     """A virtual server's backends of one family, as this node finds them."""
 
@@ -120,10 +117,6 @@ class KubeProxyReport(Wire):
     """It deleted an IPVS service of ours: it deletes what it does not know."""
     answers_arp: Flag = False
     """Its dummy interface has addresses, and ARP speaks of them on every link (strictARP is off)."""
-
-
-#: How the paths of problems begin that are about what is balanced; that of all virtual servers first.
-BALANCING = ("spec.virtualServers", "spec.backendAddresses", "spec.portGuards", "spec.connectionSync")
 
 
 class ReportedProblem(Wire):

@@ -4,6 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+#: How the paths of problems begin that are about what is balanced; that of all virtual servers first.
+BALANCING = ("spec.virtualServers", "spec.backendAddresses", "spec.portGuards", "spec.connectionSync")
+#: The path of a problem that keeps nothing of the spec from running: it is about the report itself, or a Secret.
+REMARK = "status"
+#: As the entry that a problem is about: no instance's name has a capital.
+CONNECTION_SYNC = "connectionSync"
+
 
 class Severity(StrEnum):
     """Error: what the problem names is not used. Warning: it is used without the part that is named.

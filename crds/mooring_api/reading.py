@@ -21,7 +21,7 @@ from mooring_api.node_server import (
     server_conflicts,
 )
 from mooring_api.nodeconfig import MAX_INSTANCES, Instance, Metadata, NodeConfig, NodeConfigSpec, NodeConfigStatus
-from mooring_api.problems import InvalidObject, Problem, Severity
+from mooring_api.problems import CONNECTION_SYNC, InvalidObject, Problem, Severity
 from mooring_api.wire import API_VERSION, Location, ModelT, path_of, problems_of, wire_name
 
 Source = Literal["file", "api"]
@@ -30,8 +30,6 @@ _UNKNOWN = "extra_forbidden"
 _TOP = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _SPEC = frozenset(wire_name(field) for field in NodeConfigSpec.model_fields)
 _LONGEST = {"instances": MAX_INSTANCES, "virtualServers": MAX_SERVERS, "backendAddresses": 1024, "portGuards": 1024}
-#: As the entry that a problem is about: no instance's name has a capital.
-CONNECTION_SYNC = "connectionSync"
 
 
 def read_node_config(document: object, *, source: Source) -> tuple[NodeConfig, tuple[Problem, ...]]:

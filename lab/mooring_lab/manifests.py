@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mooring_api.authentication import SECRET_TYPE
 from mooring_api.nodeconfig import InstanceAuthentication, InterfaceReport, NodeConfig
 from mooring_api.problems import InvalidObject, Problem
+from mooring_api.secret import SECRET_TYPE
 from mooring_api.wire import API_VERSION, parse_object
 
 Document = Mapping[str, Any]

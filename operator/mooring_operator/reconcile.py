@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from mooring_api.levels import NOVELTIES, Novelties
 from mooring_api.nodeconfig import NodeConfig
+from mooring_api.novelties import NOVELTIES, Novelties
 from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIPStatus
 from mooring_api.virtualserver_status import VirtualServerStatus

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mooring_api.nodeconfig_status import REMARK
+from mooring_api.problems import REMARK
 from mooring_kube.resources import NODE_CONFIGS, VIRTUAL_IPS, VIRTUAL_SERVERS
 
 Document = Mapping[str, Any]

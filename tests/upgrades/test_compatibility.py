@@ -9,8 +9,9 @@ import yaml
 from tests.upgrades.compatibility import Schema, added, breaks, pruned, schema_of
 from tests.upgrades.record import CRDS, HERE, RELEASES
 
-from mooring_api.levels import LEVEL, NOVELTIES
+from mooring_api.levels import LEVEL
 from mooring_api.nodeconfig import NodeConfig
+from mooring_api.novelties import NOVELTIES
 from mooring_api.wire import wire_name
 
 REASONS: Mapping[str, Mapping[str, str]] = yaml.safe_load((HERE / "reasons.yaml").read_text())
@@ -49,7 +50,7 @@ def test_what_is_later_in_a_spec_says_what_it_means_for_an_older_daemon(release:
         (wire_name(each.field), value) for each in NOVELTIES if each.level > level for value in each.values or {""}
     }
     unsaid = [(path, value) for path, value in added(spec["old"], spec["new"]) if (_last(path), value) not in declared]
-    assert unsaid == [], "say in mooring_api.levels.NOVELTIES what a daemon is to do that does not know it"
+    assert unsaid == [], "say in mooring_api.novelties.NOVELTIES what a daemon is to do that does not know it"
 
 
 def _config(folder: Path) -> Schema:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from mooring_api.authentication import PASSWORD_KEY, SECRET_TYPE
 from mooring_api.nodeconfig import NodeConfigStatus
+from mooring_api.secret import PASSWORD_KEY, SECRET_TYPE
 from mooring_api.wire import wire_name
 from mooring_kube.client import MERGE_PATCH, Client
 from mooring_kube.connection import Connection, find

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from mooring_api.nodeconfig_status import BALANCING
-from mooring_api.problems import Problem
+from mooring_api.problems import BALANCING, Problem
 from mooring_node.agent.balance_problems import IPVS, ProblemLog, merged
 from mooring_node.agent.server_report import Told, bounded, is_well, worst_first
 from mooring_node.balance.config import BalanceConfig

@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from mooring_api.authentication import PASSWORD_KEY, SECRET_TYPE
 from mooring_api.nodeconfig import AcceptedForm, CredentialReport, Instance, InstanceAuthentication
 from mooring_api.problems import Problem
+from mooring_api.secret import PASSWORD_KEY, SECRET_TYPE
 from mooring_node.agent.secrets import name_of, password_of, version_of
 from mooring_node.agent.versions import is_older
 

@@ -18,8 +18,8 @@ from mooring_api.nodeconfig import (
     NodeConfigStatus,
     ReportedProblem,
 )
-from mooring_api.nodeconfig_status import BALANCING, REMARK, KubeProxyReport, VirtualServerReport
-from mooring_api.problems import Problem, Severity
+from mooring_api.nodeconfig_status import KubeProxyReport, VirtualServerReport
+from mooring_api.problems import BALANCING, REMARK, Problem, Severity
 from mooring_node.agent.server_report import Told
 from mooring_node.agent.transitions import GroupState
 from mooring_node.vrrp.config import GroupConfig

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mooring_api.authentication import PASSWORD_KEY, SECRET_TYPE
+from mooring_api.secret import PASSWORD_KEY, SECRET_TYPE
 
 _LONGEST_VERSION = 64
 _PASSWORD = re.compile(r"[!-~]{1,8}")

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mooring_api.levels import FIRST_LEVEL, Novelties, required_level, uses, without_later
+from mooring_api.levels import FIRST_LEVEL
 from mooring_api.node_server import NodeVirtualServer
 from mooring_api.nodeconfig import Instance, NodeConfig, NodeConfigSpec
+from mooring_api.novelties import Novelties, required_level, uses, without_later
 from mooring_operator.stage.standing import Standing
 from mooring_operator.tell.wording import clipped, listed
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import is_
 
-from mooring_api.levels import NOVELTIES, Novelties
 from mooring_api.nodeconfig import Instance, InstanceState, Metadata, NodeConfig
+from mooring_api.novelties import NOVELTIES, Novelties
 from mooring_api.vrrp import Family
 from mooring_operator.plan.servers.plans import NOTHING, NodeServices
 from mooring_operator.plan.servers.services import Candidates, Services, without_strangers

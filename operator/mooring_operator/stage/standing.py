@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mooring_api.nodeconfig import Instance, NodeConfigSpec, NodeConfigStatus
-from mooring_api.nodeconfig_status import REMARK
+from mooring_api.problems import REMARK
 from mooring_api.wire import GROUP
 from mooring_operator.plan.servers.plans import NodeServices, services_in
 from mooring_operator.stage.beside import ALONE, Beside, beside

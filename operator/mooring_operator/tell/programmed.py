@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from mooring_api.authentication import SECRET_TYPE
 from mooring_api.nodeconfig import Instance, NodeConfigStatus, ReportedProblem
-from mooring_api.nodeconfig_status import REMARK
+from mooring_api.problems import REMARK
+from mooring_api.secret import SECRET_TYPE
 from mooring_api.virtualip import ConditionStatus, VirtualIPStatus
 from mooring_operator.tell.reasons import REASONS, ConditionType, Reason
 from mooring_operator.tell.scene import Scene

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.unit.operator.fake_api import FakeApi
 
-from mooring_api.levels import NOVELTIES, Novelties
+from mooring_api.novelties import NOVELTIES, Novelties
 from mooring_api.virtualip import VirtualIPStatus
 from mooring_api.virtualserver_status import VirtualServerStatus
 from mooring_operator.cluster.store import Store

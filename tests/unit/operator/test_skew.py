@@ -7,8 +7,8 @@ import pytest
 from tests.unit.operator.fake_api import FakeApi
 from tests.unit.operator.running import Running
 
-from mooring_api.levels import Novelties, Novelty
 from mooring_api.nodeconfig import Instance
+from mooring_api.novelties import Novelties, Novelty
 from mooring_api.vrrp import FlapDamping
 from mooring_operator.stage.skew import as_they_stand
 from mooring_operator.stage.standing import standing_of

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from mooring_api.node_server import NodeVirtualServer
 from mooring_api.nodeconfig import NodeConfigStatus
-from mooring_api.nodeconfig_status import BALANCING, REMARK, ReportedProblem
+from mooring_api.nodeconfig_status import ReportedProblem
+from mooring_api.problems import BALANCING, REMARK
 from mooring_api.vrrp import Family
 from mooring_operator.tell.server_reasons import ServerReason
 from mooring_operator.tell.servers.scene import ServerScene

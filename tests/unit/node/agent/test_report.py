@@ -6,8 +6,8 @@ import pytest
 
 from mooring_api.levels import LEVEL
 from mooring_api.nodeconfig import CredentialReport, InstanceState, InterfaceReport
-from mooring_api.problems import Problem, Severity
-from mooring_node.agent.report import LONGEST_TEXT, MOST_CREDENTIALS, MOST_PROBLEMS, REMARK, Facts, build
+from mooring_api.problems import REMARK, Problem, Severity
+from mooring_node.agent.report import LONGEST_TEXT, MOST_CREDENTIALS, MOST_PROBLEMS, Facts, build
 from mooring_node.agent.server_report import Told
 from mooring_node.agent.transitions import GroupState
 from mooring_node.vrrp.config import GroupConfig, MemberConfig

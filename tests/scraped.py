@@ -1,9 +1,10 @@
 """What a scrape says, beside what the tables of metrics promise."""
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
@@ -14,11 +15,24 @@ TARGET_LABELS = {"container", "endpoint", "instance", "job", "namespace", "node"
 _OF_HISTOGRAMS = ("_bucket", "_count", "_sum")
 
 
-def text_of(collector: Collector) -> str:
-    """The page of one collector."""
+class _Given(Collector):
+    def __init__(self, families: Sequence[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Sequence[Metric]:
+        return self._families
+
+
+def text_of_families(families: Sequence[Metric]) -> str:
+    """The page of them as Prometheus' own library writes it."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(collector)
+    registry.register(_Given(families))
     return generate_latest(registry).decode()
+
+
+def written_again(page: str) -> str:
+    """A page as Prometheus' own library writes what it has read there."""
+    return text_of_families(list(text_string_to_metric_families(page)))
 
 
 def series(text: str) -> dict[tuple[str, str], set[str]]:

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from prometheus_client.core import Metric
-
-from mooring_node.agent.families import add, counter, gauge, histogram
+from mooring_node.agent.exposition import Family, Histogram
+from mooring_node.agent.families import counter, gauge, histogram
 from mooring_node.agent.metric_names import NodeMetric
 from mooring_node.balance.answer import Load
 
@@ -44,7 +43,7 @@ _OF_BACKENDS = _LoadMetrics(
 )
 
 
-def families(answer: Mapping[str, Any]) -> Iterator[Metric]:
+def families(answer: Mapping[str, Any]) -> Iterator[Family | Histogram]:
     """Nothing where nothing is balanced; without the checks process's answer, what it told unasked."""
     balance = (answer.get("agent") or {}).get("balance") or {}
     if not balance.get("wanted"):
@@ -63,18 +62,18 @@ def families(answer: Mapping[str, Any]) -> Iterator[Metric]:
         yield from _checks(checks)
 
 
-def _servers(reports: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
+def _servers(reports: Iterable[Mapping[str, Any]]) -> Iterator[Family]:
     quorum, sorry, backends = gauge(NodeMetric.QUORUM), gauge(NodeMetric.SORRY), gauge(NodeMetric.BACKENDS)
     for report in reports:
         labels = [report["name"], report["family"]]
-        quorum.add_metric(labels, int(report["quorum"]))
-        sorry.add_metric(labels, int(report.get("sorry", False)))
+        quorum.add(labels, int(report["quorum"]))
+        sorry.add(labels, int(report.get("sorry", False)))
         for state in ("up", "down", "draining"):
-            backends.add_metric([*labels, state], report.get(state, 0))
+            backends.add([*labels, state], report.get(state, 0))
     yield from (quorum, sorry, backends)
 
 
-def _loads(metrics: _LoadMetrics, count: int, loads: Sequence[Load]) -> Iterator[Metric]:
+def _loads(metrics: _LoadMetrics, count: int, loads: Sequence[Load]) -> Iterator[Family]:
     """`count` is how many labels say whose load it is.
 
     They are read with the table: reading 10,000 backends takes the kernel too long for every scrape.
@@ -83,8 +82,8 @@ def _loads(metrics: _LoadMetrics, count: int, loads: Sequence[Load]) -> Iterator
     connection_rate, packet_rate, byte_rate = (gauge(each) for each in metrics[3:])
     for load in loads:
         labels = [load.server, load.service, load.backend][:count]
-        connections.add_metric(labels, load.connections)
-        connection_rate.add_metric(labels, load.connection_rate)
+        connections.add(labels, load.connections)
+        connection_rate.add(labels, load.connection_rate)
         for family, values in (
             (packets, (load.packets_in, load.packets_out)),
             (size, (load.bytes_in, load.bytes_out)),
@@ -92,54 +91,54 @@ def _loads(metrics: _LoadMetrics, count: int, loads: Sequence[Load]) -> Iterator
             (byte_rate, (load.byte_rate_in, load.byte_rate_out)),
         ):
             for direction, value in zip(_IN_OUT, values, strict=True):
-                family.add_metric([*labels, direction], value)
+                family.add([*labels, direction], value)
     yield from (connections, packets, size, connection_rate, packet_rate, byte_rate)
 
 
-def _now(backends: Iterable[Load]) -> Iterator[Metric]:
+def _now(backends: Iterable[Load]) -> Iterator[Family]:
     weight, there = gauge(NodeMetric.WEIGHT), gauge(NodeMetric.OPEN_CONNECTIONS)
     for load in backends:
         labels = [load.server, load.service, load.backend]
-        weight.add_metric(labels, load.weight)
+        weight.add(labels, load.weight)
         for state, value in (("active", load.active), ("inactive", load.inactive), ("persistent", load.persistent)):
-            there.add_metric([*labels, state], value)
+            there.add([*labels, state], value)
     yield from (weight, there)
 
 
-def _checks(checks: Mapping[str, Any]) -> Iterator[Metric]:
+def _checks(checks: Mapping[str, Any]) -> Iterator[Family | Histogram]:
     yield gauge(NodeMetric.CHECK_TARGETS, checks.get("targets", 0))
     probes = checks.get("probes") or {}
     bounds = probes.get("boundsSeconds", ())
     duration = histogram(NodeMetric.CHECK_DURATION)
     for kind, counted in probes.get("durations", {}).items():
-        add(duration, [kind], bounds, counted)
+        duration.add([kind], bounds, counted["counts"], counted["totalSeconds"])
     yield duration
     failures = counter(NodeMetric.CHECK_FAILURES)
     for each in probes.get("failures", ()):
-        failures.add_metric([each["kind"], each["reason"]], each["count"])
+        failures.add([each["kind"], each["reason"]], each["count"])
     yield failures
     if "lateness" in probes:
-        lateness = histogram(NodeMetric.CHECK_LATENESS)
-        add(lateness, [], bounds, probes["lateness"])
+        lateness, counted = histogram(NodeMetric.CHECK_LATENESS), probes["lateness"]
+        lateness.add((), bounds, counted["counts"], counted["totalSeconds"])
         yield lateness
     yield counter(NodeMetric.CHECKS_WITHHELD, probes.get("withheld", 0))
     yield from _kernel(checks.get("ipvs") or {})
     yield from _port_guard(checks.get("portGuard", ()))
 
 
-def _kernel(ipvs: Mapping[str, Any]) -> Iterator[Metric]:
+def _kernel(ipvs: Mapping[str, Any]) -> Iterator[Family]:
     yield counter(NodeMetric.IPVS_WRITES, ipvs.get("writes", 0))
     yield counter(NodeMetric.IPVS_DRIFT, ipvs.get("drift", 0))
     refused = gauge(NodeMetric.IPVS_REFUSED)
     for trouble, count in ipvs.get("refused", {}).items():
-        refused.add_metric([trouble], count)
+        refused.add([trouble], count)
     yield refused
 
 
-def _port_guard(counted: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
+def _port_guard(counted: Iterable[Mapping[str, Any]]) -> Iterator[Family]:
     packets, size = counter(NodeMetric.GUARD_PACKETS), counter(NodeMetric.GUARD_BYTES)
     for each in counted:
         labels = [each["address"], each["mode"]]
-        packets.add_metric(labels, each["packets"])
-        size.add_metric(labels, each["bytes"])
+        packets.add(labels, each["packets"])
+        size.add(labels, each["bytes"])
     yield from (packets, size)

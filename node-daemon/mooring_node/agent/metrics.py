@@ -1,14 +1,11 @@
 """The daemon's metrics: read from the processes when they are scraped, kept nowhere."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import InfoMetricFamily, Metric
-from prometheus_client.registry import Collector
-
 from mooring_node.agent import balance_metrics
-from mooring_node.agent.families import add, counter, gauge, histogram
+from mooring_node.agent.exposition import Family, Histogram, page
+from mooring_node.agent.families import counter, gauge, histogram, info
 from mooring_node.agent.metric_names import NodeMetric
 from mooring_node.vrrp.lateness import BOUNDS_NS
 
@@ -20,55 +17,39 @@ State = dict[str, Any]
 """What the processes and the agent say, as `mooring-node status` reads it."""
 
 
-class NodeCollector(Collector):
-    """Turns one answer of the daemon into metric families; an unanswered question is `mooring_vrrp_up 0`."""
-
-    def __init__(self, read: Callable[[], dict[str, Any]]) -> None:
-        self._read = read
-
-    def describe(self) -> Iterator[Metric]:
-        """Nothing is known before the first scrape."""
-        return iter(())
-
-    def collect(self) -> Iterator[Metric]:
-        state = self._read()
-        process, agent = state.get("vrrp") or {}, state.get("agent") or {}
-        groups = state.get("groups", [])
-        yield _about(agent)
-        if not agent.get("checksOnly"):
-            yield gauge(NodeMetric.VRRP_UP, 1 if process else 0)
-        yield from _groups(groups)
-        yield from _members(groups)
-        yield from _refusals(groups, process)
-        if process:
-            yield _lateness(process["lateness"])
-            yield gauge(NodeMetric.SCHEDULING, SCHEDULING.get(process.get("scheduling", ""), 0))
-            yield gauge(NodeMetric.FOREIGN, len(process["foreignRouters"]))
-            yield gauge(NodeMetric.MAINTENANCE, int(process["maintenance"]))
-        yield from balance_metrics.families(state)
-        yield from _configuration(agent)
-        yield from _api(agent.get("api") or {})
+def families(state: State) -> Iterator[Family | Histogram]:
+    """One answer of the daemon; an unanswered question is `mooring_vrrp_up 0`."""
+    process, agent = state.get("vrrp") or {}, state.get("agent") or {}
+    groups = state.get("groups", [])
+    yield info(NodeMetric.INFO, str(agent.get("version", "")), str((agent.get("api") or {}).get("node", "")))
+    if not agent.get("checksOnly"):
+        yield gauge(NodeMetric.VRRP_UP, 1 if process else 0)
+    yield from _groups(groups)
+    yield from _members(groups)
+    yield _refusals(groups, process)
+    if process:
+        yield _lateness(process["lateness"])
+        yield gauge(NodeMetric.SCHEDULING, SCHEDULING.get(process.get("scheduling", ""), 0))
+        yield gauge(NodeMetric.FOREIGN, len(process["foreignRouters"]))
+        yield gauge(NodeMetric.MAINTENANCE, int(process["maintenance"]))
+    yield from balance_metrics.families(state)
+    yield from _configuration(agent)
+    yield from _api(agent.get("api") or {})
 
 
-def _about(agent: dict[str, Any]) -> Metric:
-    row = NodeMetric.INFO.value
-    said = {"version": str(agent.get("version", "")), "node_name": str((agent.get("api") or {}).get("node", ""))}
-    return InfoMetricFamily(row.family, row.meaning, value=said)
-
-
-def _groups(groups: list[dict[str, Any]]) -> Iterator[Metric]:
+def _groups(groups: list[dict[str, Any]]) -> Iterator[Family]:
     state, heard = gauge(NodeMetric.STATE), gauge(NodeMetric.ACTIVE_HEARD)
     priority, transitions = gauge(NodeMetric.PRIORITY), counter(NodeMetric.TRANSITIONS)
     held, tracked = gauge(NodeMetric.HELD), gauge(NodeMetric.TRACKED)
     for group in groups:
         labels = _labels(group)
-        state.add_metric(labels, STATES[group["state"]])
-        heard.add_metric(labels, int(group["activeHeard"]))
-        priority.add_metric(labels, group["priority"])
-        transitions.add_metric(labels, group["transitions"])
-        held.add_metric(labels, len(group["heldAddresses"]))
+        state.add(labels, STATES[group["state"]])
+        heard.add(labels, int(group["activeHeard"]))
+        priority.add(labels, group["priority"])
+        transitions.add(labels, group["transitions"])
+        held.add(labels, len(group["heldAddresses"]))
         for each in group.get("tracked", ()):
-            tracked.add_metric([*labels, each["server"]], int(each["good"]))
+            tracked.add([*labels, each["server"]], int(each["good"]))
     yield from (state, heard, priority, transitions, held, tracked)
 
 
@@ -86,16 +67,16 @@ _MEMBER_COUNTERS = (
 )
 
 
-def _members(groups: list[dict[str, Any]]) -> Iterator[Metric]:
+def _members(groups: list[dict[str, Any]]) -> Iterator[Family]:
     for metric, key in _MEMBER_COUNTERS:
         family = counter(metric)
         for group in groups:
             for member in group["members"]:
-                family.add_metric([*_labels(group), member["name"]], member[key])
+                family.add([*_labels(group), member["name"]], member[key])
         yield family
 
 
-def _refusals(groups: list[dict[str, Any]], process: dict[str, Any]) -> Iterator[Metric]:
+def _refusals(groups: list[dict[str, Any]], process: dict[str, Any]) -> Family:
     """Summed over peers; `mooring-node status` tells them apart (an enemy must not choose our labels)."""
     family = counter(NodeMetric.ADVERTS_REFUSED)
     of_members = [([*_labels(group), each["name"]], each["refused"]) for group in groups for each in group["members"]]
@@ -104,18 +85,18 @@ def _refusals(groups: list[dict[str, Any]], process: dict[str, Any]) -> Iterator
         for each in refused:
             sums[each["reason"]] = sums.get(each["reason"], 0) + each["count"]
         for reason, count in sums.items():
-            family.add_metric([*labels, reason], count)
-    yield family
-
-
-def _lateness(lateness: dict[str, Any]) -> Metric:
-    family = histogram(NodeMetric.LATENESS)
-    counted = {"counts": lateness["counts"], "totalSeconds": lateness["totalNs"] / SECOND_NS}
-    add(family, [], [bound / SECOND_NS for bound in BOUNDS_NS], counted)
+            family.add([*labels, reason], count)
     return family
 
 
-def _configuration(agent: dict[str, Any]) -> Iterator[Metric]:
+def _lateness(lateness: dict[str, Any]) -> Histogram:
+    family = histogram(NodeMetric.LATENESS)
+    bounds = [bound / SECOND_NS for bound in BOUNDS_NS]
+    family.add((), bounds, lateness["counts"], lateness["totalNs"] / SECOND_NS)
+    return family
+
+
+def _configuration(agent: dict[str, Any]) -> Iterator[Family]:
     if not agent:
         return
     configuration = agent["configuration"]
@@ -126,18 +107,18 @@ def _configuration(agent: dict[str, Any]) -> Iterator[Metric]:
     yield counter(NodeMetric.CONFLICTS, agent["conflictsTotal"])
 
 
-def _api(api: dict[str, Any]) -> Iterator[Metric]:
+def _api(api: dict[str, Any]) -> Iterator[Family]:
     """Only where the NodeConfig is in the API."""
     if not api:
         return
     connected = gauge(NodeMetric.API_CONNECTED)
     for label, key in (("nodeconfig", "nodeConfig"), ("secrets", "secrets")):
-        connected.add_metric([label], int(api[key]["connected"]))
+        connected.add([label], int(api[key]["connected"]))
     yield connected
     yield counter(NodeMetric.WATCH_RESTARTS, api["watchRestarts"])
     writes = counter(NodeMetric.STATUS_WRITES)
     for result, count in api["statusWrites"].items():
-        writes.add_metric([result], count)
+        writes.add([result], count)
     yield writes
     yield gauge(NodeMetric.NODECONFIG_PRESENT, int(api["generation"] is not None))
     yield gauge(NodeMetric.NODECONFIG_GENERATION, api["generation"] or 0)
@@ -147,7 +128,5 @@ def _api(api: dict[str, Any]) -> Iterator[Metric]:
 
 
 def render(state: State) -> bytes:
-    """One answer of the daemon in Prometheus' text format, version 0.0.4."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(NodeCollector(lambda: state))
-    return generate_latest(registry)
+    """One answer of the daemon in Prometheus' text format."""
+    return page(families(state))

@@ -12,8 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
-
+from mooring_node.agent.exposition import CONTENT_TYPE
 from mooring_node.agent.metrics import State, render
 from mooring_node.log import Log
 
@@ -242,7 +241,7 @@ class MetricsServer:
             self._log.write("error", f"a scrape failed: {type(error).__name__}: {error}")
             return FAILED
         else:
-            page = Page("200 OK", content, CONTENT_TYPE_PLAIN_0_0_4)
+            page = Page("200 OK", content, CONTENT_TYPE)
             self._held.add(page)
             return page
         finally:

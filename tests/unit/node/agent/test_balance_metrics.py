@@ -3,11 +3,11 @@
 import copy
 from typing import Any
 
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mooring_node.agent import balance_metrics
-from mooring_node.agent.metrics import NodeCollector
+from mooring_node.agent.metric_names import NodeMetric
+from mooring_node.agent.metrics import render
 from mooring_node.balance.answer import Load
 
 SERVICE = ("shop/web:https", "10.0.0.100:443/TCP")
@@ -44,9 +44,7 @@ ANSWER: dict[str, Any] = {
 
 def scrape(answer: dict[str, Any]) -> dict[str, float]:
     """Values by the text of the sample, as in a file."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(NodeCollector(lambda: answer))
-    text = generate_latest(registry).decode()
+    text = render(answer).decode()
     return {
         sample.name + "".join(f" {value}" for _, value in sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -122,8 +120,8 @@ def test_a_checks_process_that_is_silent_leaves_what_it_told() -> None:
 
 def test_a_crowd_of_backends_is_bounded() -> None:
     loads = [Load("a", "s", f"10.9.{n // 250}.{n % 250}:1") for n in range(balance_metrics.MOST_LOADS + 9)]
-    families = {each.name: each for each in balance_metrics.families(ANSWER | {"loads": loads})}
-    assert len(families["mooring_ipvs_backend_weight"].samples) == balance_metrics.MOST_LOADS
+    families = {each.row: each for each in balance_metrics.families(ANSWER | {"loads": loads})}
+    assert len(families[NodeMetric.WEIGHT.value].lines) == balance_metrics.MOST_LOADS
 
 
 def test_without_a_vrrp_process_nobody_misses_it() -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from prometheus_client.core import GaugeMetricFamily
-from tests.scraped import TARGET_LABELS, lint, promised, series, text_of
+from tests.scraped import TARGET_LABELS, lint, promised, series, text_of_families, written_again
 
 from mooring_api.metric import Stability
 from mooring_node.agent.metric_names import NodeMetric
-from mooring_node.agent.metrics import NodeCollector
+from mooring_node.agent.metrics import families, render
 from mooring_node.balance.answer import Load
 from mooring_node.checks.verdict import Reason
 from mooring_node.ipvs.findings import Trouble
@@ -88,38 +88,30 @@ EVERYTHING: Mapping[str, Any] = {
 
 
 def page() -> str:
-    return text_of(NodeCollector(lambda: dict(EVERYTHING)))
+    return render(dict(EVERYTHING)).decode()
 
 
 def test_the_table_and_the_export_are_the_same() -> None:
     assert series(page()) == promised(each.value for each in NodeMetric)
 
 
+def test_the_page_is_what_prometheus_own_library_makes_of_it() -> None:
+    assert page() == written_again(page())
+
+
 def test_an_answer_with_less_in_it_exports_nothing_else() -> None:
-    names = {each.value.family for each in NodeMetric}
+    names = {each.value for each in NodeMetric}
     for missing in ("vrrp", "checks", "groups", "servers", "loads"):
         answer = copy.deepcopy(dict(EVERYTHING))
         del answer[missing]
-        families = {family.name for family in NodeCollector(lambda answer=answer: answer).collect()}
-        assert families <= names
+        assert {family.row for family in families(answer)} <= names
 
 
 def test_prometheus_has_nothing_against_the_names(require_tool: Callable[[str], str]) -> None:
     promtool = require_tool("promtool")
     assert lint(promtool, page()) == ""
     bad = GaugeMetricFamily("mooring_delay_milliseconds", "not a base unit", value=1)
-    assert "milliseconds" in lint(promtool, text_of(_One(bad))), "the tool sees a bad name"
-
-
-class _One:
-    def __init__(self, family: GaugeMetricFamily) -> None:
-        self._family = family
-
-    def describe(self) -> list[GaugeMetricFamily]:
-        return [self._family]
-
-    def collect(self) -> list[GaugeMetricFamily]:
-        return [self._family]
+    assert "milliseconds" in lint(promtool, text_of_families([bad])), "the tool sees a bad name"
 
 
 @pytest.mark.parametrize("metric", NodeMetric, ids=lambda each: each.value.name)

@@ -4,7 +4,10 @@ import copy
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
+from tests.scraped import written_again
 
 from mooring_node.agent.metrics import render
 from mooring_node.vrrp.lateness import BOUNDS_NS
@@ -152,13 +155,20 @@ def test_a_dead_vrrp_process_is_seen(silent: dict[str, Any]) -> None:
     assert not any(name == "mooring_vrrp_state" for name, _ in found)
 
 
-def test_no_name_breaks_the_format() -> None:
+@given(
+    st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from('"\\\n{},=#')),
+    st.integers(0, 2**64) | st.sampled_from((1e22, 0.1, 999_999, 10**6, 10**7)),
+)
+def test_no_name_and_no_number_breaks_the_format(wild: str, number: float) -> None:
     answer = copy.deepcopy(ANSWER)
-    wild = 'a"b\\c\nd{}#'
     answer["groups"][0]["name"] = wild
-    answer["groups"][0]["members"][0]["name"] = wild
+    answer["groups"][0]["members"][0] |= {"name": wild, "advertsSent": number}
     found = scrape(answer)
     assert found["mooring_vrrp_state", (("group", wild), ("virtual_ip", ""))] == 2
+    instance = (("group", wild), ("virtual_ip", ""), ("vrrp_instance", wild))
+    assert found["mooring_vrrp_adverts_sent_total", instance] == float(number)
+    page = render(answer).decode()
+    assert page == written_again(page), "byte for byte as Prometheus' own library has it"
 
 
 @pytest.mark.parametrize(("state", "number"), [("Initialize", 0), ("Backup", 1), ("Active", 2), ("Fault", 3)])

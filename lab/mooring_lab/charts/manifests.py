@@ -11,6 +11,7 @@ FILES: Mapping[str, tuple[str, ...]] = {
     "namespace.yaml": ("mooring-crds/templates/namespace.yaml",),
     "operator-rbac.yaml": ("mooring/templates/operator/rbac.yaml",),
     "node-rbac.yaml": ("mooring/templates/node/rbac.yaml",),
+    "people-rbac.yaml": ("mooring/templates/people/rbac.yaml",),
     "admission.yaml": ("mooring/templates/admission.yaml",),
     "workloads/operator.yaml": tuple(
         f"mooring/templates/operator/{name}.yaml" for name in ("deployment", "pdb", "service", "networkpolicy")

@@ -64,7 +64,7 @@ RUN python3 image/root.py /debian python3-minimal libpython3-stdlib nftables das
     && image/compile /debian/usr/lib /debian
 COPY pyproject.toml uv.lock ./
 RUN uv venv -q --python /usr/bin/python3 /opt/mooring \
-    && uv export -q --frozen --no-dev --no-emit-project --extra node -o /requirements.txt \
+    && uv export -q --frozen --no-dev --no-emit-project -o /requirements.txt \
     && uv pip install -q --python /opt/mooring --require-hashes --only-binary :all: -r /requirements.txt \
     && image/compile /opt/mooring/lib
 COPY README.md LICENSE ./

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write an image's bill of materials: what cyclonedx-py found of Python, and the root's Debian packages beside it.
 
-    sbom.py PYTHON.cdx.json ROOT >IMAGE.cdx.json
+    sbom.py PYTHON.cdx.json ROOT VERSION >IMAGE.cdx.json
 
 CycloneDX 1.6, checked against its schema. Runs in the Dockerfile's build stage, where cyclonedx-python-lib is.
 """
@@ -26,12 +26,15 @@ _MACHINE_READABLE = re.compile(r"^Format:\s*\S*copyright-format", re.MULTILINE)
 
 
 def main(arguments: Sequence[str]) -> int:
-    if len(arguments) != 2:
+    if len(arguments) != 3:
         print(__doc__, file=sys.stderr)
         return 2
     python, root = Path(arguments[0]), Path(arguments[1])
     bom: Bom = Bom.from_json(json.loads(python.read_text()))
     bom.metadata.timestamp = None  # or no two builds are the same
+    # cyclonedx-py does not follow pyproject.toml to where the project's version is.
+    assert bom.metadata.component
+    bom.metadata.component.version = arguments[2]
     release = dict(line.split("=", 1) for line in (root / "etc/os-release").read_text().splitlines() if "=" in line)
     distribution = release["ID"].strip('"'), release["VERSION_ID"].strip('"')
     bom.components.add(

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mooring_api.version import VERSION
 from mooring_node.files import StateFolder
 from mooring_node.preflight.options import add_options
 from mooring_node.probe import QUESTIONS, AnotherContainer, answer_of, probe, refuse_another_container
@@ -40,7 +41,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     root = _Parser(prog="mooring-node", description="Mooring's daemon on one node")
-    root.add_argument("--version", action=_Version, nargs=0, help="print it and end")
+    root.add_argument("--version", action="version", version=f"%(prog)s {VERSION}", help="print it and end")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="speak VRRP and hold addresses as the configuration says")
     _add_sources(run)
@@ -117,16 +118,6 @@ def _add_sources(run: argparse.ArgumentParser) -> None:
             metavar="PATTERN",
             help=f"{what} interfaces of this name, as in `eth*`; may stand several times",
         )
-
-
-class _Version(argparse.Action):
-    """Looks the version up only when it is asked for: the search costs a daemon memory."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
-
-        print(f"{parser.prog} {version('mooring')}")
-        parser.exit()
 
 
 def _priority(text: str) -> int:

@@ -9,10 +9,10 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from typing import Any
 
 from mooring_api.duration import Duration
+from mooring_api.version import VERSION
 from mooring_operator import settings
 
 #: The settings of `run` that `verify` has too.
@@ -30,7 +30,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     root = _Parser(prog="mooring-operator", description="Mooring's operator")
-    root.add_argument("--version", action="version", version=f"%(prog)s {version('mooring')}")
+    root.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser(
         "run",
@@ -76,7 +76,7 @@ def _verify(chosen: settings.Settings, options: argparse.Namespace) -> int:
         connection = find(chosen.kubeconfig)
     except NoConnection as error:
         return _complain(str(error), 3)
-    client = Client(connection, agent=f"mooring-operator/{version('mooring')} verify", timeout_s=REQUEST_S)
+    client = Client(connection, agent=f"mooring-operator/{VERSION} verify", timeout_s=REQUEST_S)
     place = Place(chosen.namespace, chosen.lease_name, options.daemons)
     return 0 if Verifier(client, place).run(options.timeout.seconds) else 1
 
@@ -102,7 +102,7 @@ def _run(chosen: settings.Settings) -> int:
     except NoConnection as error:
         return _complain(str(error), Exit.NO_CONNECTION)
     try:
-        code = Operator(chosen, connection, f"mooring-operator/{version('mooring')}").run()
+        code = Operator(chosen, connection, f"mooring-operator/{VERSION}").run()
     except OSError as error:
         return _complain(f"{flag_of_address(chosen)}: {error}", Exit.FAILED)
     except Exception:  # its threads must not keep a process alive whose main part is dead

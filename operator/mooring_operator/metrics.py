@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from mooring_api.version import VERSION
 from mooring_operator.cluster.writes import Write
 from mooring_operator.metric_names import OperatorMetric
 from mooring_operator.reconcile import Result
@@ -76,7 +76,7 @@ class _Told(Collector):
 
     def collect(self) -> Iterator[Metric]:
         about = OperatorMetric.INFO.value
-        yield InfoMetricFamily(about.family, about.meaning, value={"version": version("mooring")})
+        yield InfoMetricFamily(about.family, about.meaning, value={"version": VERSION})
         result, holders, conditions = (
             self.result,
             _gauge(OperatorMetric.GROUP_HOLDERS),

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mooring_api.version import VERSION
+
 ROOT = Path(__file__).parents[2]
 HOME = re.compile(r"(?<![\w.$}<>-])/(?:home|root|Users|work|workspace)/[\w.]")
 
@@ -54,6 +56,7 @@ def test_the_wheel_holds_every_package(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.startswith(f"mooring-{VERSION}-")
     names = set(zipfile.ZipFile(wheel).namelist())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]

@@ -1,7 +1,6 @@
 """What a chart renders to, as documents that a test asks for by kind and name."""
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,13 +9,11 @@ from typing import Any
 
 import yaml
 
-from mooring_lab.charts import MOORING, ROOT
+from mooring_lab.charts import MOORING
 from mooring_lab.charts.helm import Helm
 
 Document = dict[str, Any]
 Values = Mapping[str, Any]
-#: Of the project, and so of the charts and the images.
-VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 @dataclass

@@ -2,8 +2,9 @@
 
 import pytest
 from tests.chart.matrix import DIGEST, SETS
-from tests.chart.rendering import VERSION, Document, Renderer
+from tests.chart.rendering import Document, Renderer
 
+from mooring_api.version import VERSION
 from mooring_operator.main import parser
 
 

@@ -11,13 +11,13 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from mooring_api.levels import LEVEL
+from mooring_api.version import VERSION
 from mooring_kube.client import Client
 from mooring_kube.resources import (
     ENDPOINT_SLICES,
@@ -67,7 +67,7 @@ def asked() -> list[Document]:
 def main(arguments: list[str]) -> int:
     """0: recorded, and the folder is printed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--into", type=Path, default=RELEASES / version("mooring"), help="the folder; it is replaced")
+    parser.add_argument("--into", type=Path, default=RELEASES / VERSION, help="the folder; it is replaced")
     parser.add_argument("--here", action="store_true", help="on this kernel, even where it does not balance")
     chosen = parser.parse_args(arguments)
     into: Path = chosen.into
@@ -106,7 +106,7 @@ def record(lab: Lab, into: Path) -> None:
     (into / "crds").mkdir()
     for path in sorted(CRDS.glob("*.yaml")):
         shutil.copy(path, into / "crds" / path.name)
-    _write(into / "release.json", json.dumps({"version": version("mooring"), "level": LEVEL}) + "\n")
+    _write(into / "release.json", json.dumps({"version": VERSION, "level": LEVEL}) + "\n")
 
 
 def settled(client: Client) -> bool:

@@ -1,12 +1,7 @@
 """Which version of the daemon this is."""
 
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from mooring_api.version import VERSION
 
 
-@cache
 def daemon_version() -> str:
-    try:
-        return version("mooring")
-    except PackageNotFoundError:
-        return "unknown"
+    return VERSION

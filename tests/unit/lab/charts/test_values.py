@@ -1,11 +1,11 @@
 """values.yaml and the reference are what the schema says."""
 
-import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
+from mooring_api.version import VERSION
 from mooring_lab.charts import CHARTS, CRDS, MOORING, ROOT, values
 from mooring_lab.charts.__main__ import generated
 
@@ -96,9 +96,8 @@ def test_each_value_is_described_with_a_sentence(chart: Path) -> None:
 
 @BOTH
 def test_the_versions_are_the_projects(chart: Path) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     head = yaml.safe_load((chart / "Chart.yaml").read_text())
-    assert (head["version"], head["appVersion"]) == (project, project)
+    assert (head["version"], head["appVersion"]) == (VERSION, VERSION)
     assert head["kubeVersion"] == ">=1.32.0-0", "the oldest Kubernetes that the project supports"
 
 

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from mooring_api.nodeconfig import NodeConfigStatus
 from mooring_api.secret import PASSWORD_KEY, SECRET_TYPE
-from mooring_api.wire import wire_name
 from mooring_kube.client import MERGE_PATCH, Client
 from mooring_kube.connection import Connection, find
 from mooring_kube.errors import BadRequest, Invalid, KubeError, ServerError
@@ -22,8 +20,19 @@ LARGEST_REPLY = 16 * 1024 * 1024
 _PAGE = 8
 #: Encoded, and far more than one may have: what is cut is told as too long still.
 _LONGEST_PASSWORD = 64
-#: What a merge patch takes away.
-_EMPTY_STATUS: Mapping[str, Any] = {wire_name(name): None for name in NodeConfigStatus.model_fields}
+#: What a merge patch takes away: all that a status can have.
+_EMPTY_STATUS: Mapping[str, Any] = {
+    "observedGeneration": None,
+    "daemonVersion": None,
+    "contractLevel": None,
+    "instances": None,
+    "interfaces": None,
+    "foreignRouters": None,
+    "credentials": None,
+    "virtualServers": None,
+    "kubeProxy": None,
+    "problems": None,
+}
 
 
 class Followed(Protocol):

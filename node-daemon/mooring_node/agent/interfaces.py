@@ -3,13 +3,13 @@
 Kinds tell more than names: a pod's end of a cable looks alike under each network plugin.
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import ip_address
+from typing import Any
 
-from mooring_api.nodeconfig import InterfaceReport
+from mooring_node.agent.hearsay import is_interface_name
 from mooring_node.kernel.addresses import (
     IFA_F_DADFAILED,
     IFA_F_SECONDARY,
@@ -29,7 +29,6 @@ _SOFTWARE = frozenset({"veth", "tun", "vxlan", "geneve", "dummy", "ifb"})
 #: Gateways of pods whose kind is that of a node's own bridge (Open vSwitch).
 HIDDEN = ("antrea-gw*", "ovn-k8s-mp*")
 _ETHERNET_BYTES = 6
-_REPORTABLE = re.compile(r"[!-.0-9;-~]+")
 #: For IPv6 the bit of IFA_F_SECONDARY marks a temporary address (RFC 8981): another one tomorrow.
 _PASSING = IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_SECONDARY
 
@@ -51,6 +50,26 @@ class Seen:
     default_interfaces: Collection[int]
 
 
+@dataclass(frozen=True, slots=True)
+class InterfaceReport:
+    """An interface as the status tells of it; `addresses` with prefix length, in the kernel's order."""
+
+    name: str
+    mac: str
+    addresses: tuple[str, ...]
+    carrier: bool
+    mtu: int
+
+    def to_wire(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "mac": self.mac,
+            "addresses": list(self.addresses),
+            "carrier": self.carrier,
+            "mtu": self.mtu,
+        }
+
+
 def report(
     seen: Seen, held: Collection[LedgerAddress], choice: Choice
 ) -> tuple[tuple[InterfaceReport, ...], tuple[str, ...]]:
@@ -61,7 +80,7 @@ def report(
     addresses = _own_addresses(seen, held)
     chosen = [link for link in seen.links if _is_nodes_own(link, seen, addresses, choice)]
     left_out = []
-    reportable = [link for link in chosen if _REPORTABLE.fullmatch(link.name)]
+    reportable = [link for link in chosen if is_interface_name(link.name)]
     if len(reportable) < len(chosen):
         nameless = len(chosen) - len(reportable)
         left_out.append(f"{nameless} interfaces are not reported: their names have other characters than ASCII's")
@@ -76,9 +95,7 @@ def report(
         if len(found) > MOST_ADDRESSES:
             left_out.append(f"{MOST_ADDRESSES} of {len(found)} addresses of {link.name} are reported")
         texts = tuple(f"{address_text(each.address)}/{each.prefix_length}" for each in found[:MOST_ADDRESSES])
-        reports.append(
-            InterfaceReport(name=link.name, mac=link.mac.hex(":"), addresses=texts, carrier=link.up, mtu=link.mtu)
-        )
+        reports.append(InterfaceReport(link.name, link.mac.hex(":"), texts, link.up, link.mtu))
     return tuple(reports), tuple(left_out)
 
 

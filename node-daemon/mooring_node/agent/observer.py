@@ -4,15 +4,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mooring_api.nodeconfig import CredentialReport, InterfaceReport
 from mooring_api.problems import Problem
 from mooring_node.agent.balancing import Balancing
-from mooring_node.agent.configuration import placed
-from mooring_node.agent.interfaces import Choice, Seen, report
+from mooring_node.agent.interfaces import Choice, InterfaceReport, Seen, report
+from mooring_node.agent.keys import CredentialReport
 from mooring_node.agent.report import MOST_FOREIGN_ROUTERS, Facts, build
 from mooring_node.agent.running import Running
 from mooring_node.agent.transitions import TransitionLog
 from mooring_node.agent.version import daemon_version
+from mooring_node.judge.source import placed
 from mooring_node.kernel.rtnetlink import Rtnetlink
 
 SECOND_NS = 1_000_000_000
@@ -88,7 +88,7 @@ class Observer:
             servers=self._balancing.told(),
             kube_proxy=self._balancing.report.kube_proxy,
         )
-        return build(facts).to_wire()
+        return build(facts)
 
     def turn(self, now: int) -> None:
         """To be called now and then: looks at what nobody tells of."""

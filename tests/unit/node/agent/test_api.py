@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from mooring_api.nodeconfig import NodeConfigStatus
+from mooring_api.wire import wire_name
 from mooring_kube.connection import NoConnection
 from mooring_kube.errors import Conflict, Forbidden, Invalid, KubeError, ServerError, Unreachable
 from mooring_node.agent import api
@@ -110,6 +112,11 @@ def test_a_field_that_the_server_does_not_know_costs_only_itself(server: KubeSer
         "kubeProxy": None,
         "problems": [],
     }
+
+
+def test_a_patch_takes_away_whatever_a_status_can_have() -> None:
+    assert list(api._EMPTY_STATUS) == [wire_name(name) for name in NodeConfigStatus.model_fields]
+    assert set(api._EMPTY_STATUS.values()) == {None}
 
 
 @pytest.mark.parametrize("error", [Conflict(409, "Conflict", ""), Forbidden(403, "Forbidden", ""), Unreachable("x")])

@@ -1,12 +1,17 @@
 """What a daemon tells of its node's interfaces: its own, without pods' ends and without what it holds."""
 
+import json
 from ipaddress import ip_interface
 from socket import AF_INET, AF_INET6
+from typing import Any
 
 import pytest
+from hypothesis import given as given_any
+from hypothesis import strategies as st
 
+from mooring_api.nodeconfig_status import InterfaceReport as Model
 from mooring_node.agent import interfaces
-from mooring_node.agent.interfaces import MOST_ADDRESSES, MOST_INTERFACES, Choice, Seen, report
+from mooring_node.agent.interfaces import MOST_ADDRESSES, MOST_INTERFACES, Choice, InterfaceReport, Seen, report
 from mooring_node.kernel import rtnetlink
 from mooring_node.kernel.addresses import (
     IFA_F_DADFAILED,
@@ -35,19 +40,26 @@ def address(
     return KernelAddress(index, family, value.ip.packed, length, None, 0, lifetime, flags, lifetime is None, protocol)
 
 
+def read(told: InterfaceReport) -> Model:
+    """As the operator reads it: with the very same fields, in the same order."""
+    model = Model.model_validate(told.to_wire(), by_alias=True, by_name=False)
+    assert json.dumps(model.to_wire()) == json.dumps(told.to_wire())
+    return model
+
+
 def told(
     *given: Link | KernelAddress, default: tuple[int, ...] = (), **choice: tuple[str, ...]
 ) -> dict[str, list[str]]:
     links = [each for each in given if isinstance(each, Link)]
     addresses = [each for each in given if isinstance(each, KernelAddress)]
     reports, _ = report(Seen(links, addresses, default), frozenset(), Choice(**choice))
-    return {each.name: list(each.addresses) for each in reports}
+    return {each.name: list(each.addresses) for each in map(read, reports)}
 
 
 def test_an_interface_as_it_is() -> None:
     reports, left_out = report(Seen([link(2, "eth0")], [address(2, "10.0.0.18/16")], ()), frozenset(), Choice())
     (eth0,) = reports
-    assert eth0.to_wire() == {
+    assert read(eth0).to_wire() == {
         "name": "eth0",
         "mac": "02:00:00:00:00:01",
         "addresses": ["10.0.0.18/16"],
@@ -165,6 +177,25 @@ def test_a_name_that_no_resource_can_have_is_said_and_costs_only_itself() -> Non
 
 def test_an_address_of_an_interface_that_has_gone_meanwhile_is_nobody_s() -> None:
     assert told(link(2, "eth0"), address(9, "10.0.0.18/16")) == {"eth0": []}
+
+
+LINKS = st.builds(
+    Link,
+    st.integers(1, 3),
+    st.text(st.characters(exclude_characters="\0/", codec="utf-8"), min_size=1, max_size=15) | st.just("eth0"),
+    st.binary(min_size=6, max_size=6),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([None, "vlan", "bridge"]),
+)
+
+
+@given_any(st.lists(LINKS, max_size=4), st.lists(st.tuples(st.integers(1, 3), st.ip_addresses()), max_size=6))
+def test_whatever_the_kernel_has_the_resource_has_a_place_for_it(links: list[Link], addresses: list[Any]) -> None:
+    held = [address(index, f"{each}/{each.max_prefixlen - 8}") for index, each in addresses]
+    reports, _ = report(Seen(links, held, ()), frozenset(), Choice())
+    for each in reports:
+        read(each)
 
 
 def test_the_bounds_fit_the_resource() -> None:

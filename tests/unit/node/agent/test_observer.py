@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mooring_api.nodeconfig import NodeConfigStatus
 from mooring_node.agent import observer
 from mooring_node.agent.balancing import Balancing
 from mooring_node.agent.configuration import Outcome
@@ -93,7 +94,9 @@ class Bench:
         self.questions.pop(0)({"groups": [], "vrrp": {}})
 
     def status(self) -> Any:
-        return self.observer.status(7, (), ("a remark",))
+        told = self.observer.status(7, (), ("a remark",))
+        assert NodeConfigStatus.model_validate(told, by_alias=True, by_name=False).to_wire() == told
+        return told
 
 
 @pytest.fixture

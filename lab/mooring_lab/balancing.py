@@ -77,7 +77,7 @@ class Balancing(Steps):
     def start(self) -> None:
         self.view.step("A cluster of three nodes with a pod and a server of its own on each, and a server beside it")
         self.kubectl("get", "nodes")
-        self.kubectl("-n", "web", "get", "pods", "-o", "wide")
+        self.kubectl("get", "pods", "--all-namespaces", "-o", "wide")
 
     def masquerade(self) -> None:
         self.view.step("Two addresses, balanced over the pods: examples/ingress-nat.yaml")
@@ -254,15 +254,15 @@ class Balancing(Steps):
         return made
 
     def shown(self, name: str, backends: str) -> None:
-        """Wait until kubectl says so many backends are up, show it, and claim it."""
+        """Wait until kubectl says so many backends are up, show it, and claim it. Its namespace has the same name."""
 
         def told() -> bool:
-            status = self.api.get(VIRTUAL_SERVERS, name, workloads.NAMESPACE).get("status", {})
+            status = self.api.get(VIRTUAL_SERVERS, name, name).get("status", {})
             return bool(status.get("backendSummary") == backends)
 
         with suppress(TimeoutError):  # what is there instead is shown
             wait_until(told, _SETTLE_SECONDS, "the backends", every=0.2)
-        found = self.kubectl("-n", "web", "get", "virtualserver", name)
+        found = self.kubectl("-n", name, "get", "virtualserver", name)
         self.claim(f"kubectl get virtualserver says {backends}", f" {backends} " in found)
 
 

@@ -7,17 +7,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 Document = dict[str, Any]
-NAMESPACE = "web"
-#: What the lab's servers are to a Service: those in pods, and those on nodes themselves.
-POD_LABELS = {"app": "web"}
-HOST_LABELS = {"app": "edge"}
+#: Where the lab's servers are, and their label `app`: those in pods, and those on nodes themselves.
+PODS, HOSTS = "web", "edge"
 _CONTROLLER = "endpointslice-controller.k8s.io"
 _SERVICE_LABEL = "kubernetes.io/service-name"
 _MANAGED_LABEL = "endpointslice.kubernetes.io/managed-by"
 
 
+def namespace(*, on_host: bool) -> str:
+    """Where a server's Pod is."""
+    return HOSTS if on_host else PODS
+
+
 def pod(name: str, node: str, addresses: Iterable[str], *, on_host: bool) -> Document:
-    """A server's Pod, without status."""
+    """A server's Pod, Running and Ready."""
+    place = namespace(on_host=on_host)
     container = {
         "name": "web",
         "image": "mooring-lab/web",
@@ -26,7 +30,7 @@ def pod(name: str, node: str, addresses: Iterable[str], *, on_host: bool) -> Doc
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": NAMESPACE, "labels": HOST_LABELS if on_host else POD_LABELS},
+        "metadata": {"name": name, "namespace": place, "labels": {"app": place}},
         "spec": {
             "nodeName": node,
             "containers": [container],

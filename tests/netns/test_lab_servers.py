@@ -172,8 +172,11 @@ def test_the_api_server_has_pods_and_the_slices_of_services(lab_name: str, tmp_p
     good, draining, unready = (True, True), (False, True), (False, False)
     with Lab(lab_name, servers=1, pods=2, host_servers=1, api=ApiKind.EMBEDDED) as lab:
         kubectl = lab.cluster.kubectl
-        pods = kubectl("-n", "web", "get", "pods", "-o", "jsonpath={.items[*].metadata.name}").stdout
-        assert pods == "edge-1 web-1 web-2"
+        pods = {}
+        for space in ("web", "edge"):
+            done = kubectl("-n", space, "get", "pods", "-l", f"app={space}", "-o", "jsonpath={.items[*].metadata.name}")
+            pods[space] = done.stdout
+        assert pods == {"web": "web-1 web-2", "edge": "edge-1"}
         assert kubectl("apply", "-f", str(tmp_path / "service.yaml")).returncode == 0
         wait_states(lab, web_1=good, web_2=good)
         assert [each["addresses"] for each in endpoints(lab, "ipv4")] == [["10.244.0.11"], ["10.244.1.12"]]

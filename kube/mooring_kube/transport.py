@@ -5,7 +5,6 @@ import os
 import select
 import socket
 import ssl
-import tempfile
 import threading
 import time
 from urllib.parse import urlsplit
@@ -130,6 +129,8 @@ def _tls(connection: Connection) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cadata=connection.ca)
         if connection.client_certificate and connection.client_key:
+            import tempfile  # only here: a pod has a token, and this costs 0.4 MiB
+
             # The library reads them from a file alone.
             with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
                 os.fchmod(file.fileno(), 0o600)

@@ -1,6 +1,7 @@
 """The command line: exit codes and what is said with them."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -53,6 +54,27 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
         main(arguments)
     assert ended.value.code == 2
     assert "usage: mooring-node" in capsys.readouterr().err
+
+
+def test_a_daemon_reads_its_flags_without_what_packs_files() -> None:
+    """They would stay in all its processes."""
+    program = (
+        "import sys; from mooring_node.commands import parser; parser().parse_args(['run', '--node', 'lb-1']);"
+        "print(sorted({'bz2', 'lzma', 'shutil', 'zlib'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_help_is_as_wide_as_the_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def told(columns: int) -> list[str]:
+        monkeypatch.setattr(os, "get_terminal_size", lambda: os.terminal_size((columns, 24)))
+        with pytest.raises(SystemExit):
+            main(["preflight", "--help"])
+        return capsys.readouterr().out.splitlines()
+
+    assert max(map(len, told(80))) < 80 < max(map(len, told(150))) < 150
+    assert told(0) == told(80), "a terminal that does not know it"
 
 
 @pytest.mark.parametrize(

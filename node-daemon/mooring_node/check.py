@@ -7,11 +7,13 @@ from pathlib import Path
 from mooring_api.nodeconfig import NodeConfig
 from mooring_api.problems import Problem
 from mooring_api.vrrp import TransportType
-from mooring_node.agent.compile import NodeFacts, compile_groups
-from mooring_node.agent.compile_balance import compile_balance
-from mooring_node.agent.configuration import in_file, placed, read_file
 from mooring_node.balance.config import BalanceConfig, ServerConfig
 from mooring_node.balance.pools import families, listed
+from mooring_node.judge.balance import compile_balance
+from mooring_node.judge.facts import NO_FACTS
+from mooring_node.judge.groups import compile_groups
+from mooring_node.judge.reading import read_file
+from mooring_node.judge.source import in_file, placed
 from mooring_node.status_servers import out_of_reach
 from mooring_node.vrrp.faults import FaultReason
 
@@ -24,7 +26,7 @@ def check(file: Path) -> bool:
         for problem in problems:
             print(in_file(file, problem), file=sys.stderr)
         return False
-    balance, unbalanced = compile_balance(config.spec, NodeFacts(), config.metadata.name)
+    balance, unbalanced = compile_balance(config.spec, NO_FACTS, config.metadata.name)
     # What names no interface is for the node to tell, where it runs.
     told = (each for each in unbalanced if not each.path.endswith((".interface", ".interfaces")))
     problems += (*_lonely(config, reading.places), *told)
@@ -33,7 +35,7 @@ def check(file: Path) -> bool:
     for warning in _out_of_reach(balance):
         print(f"{file}: warning: {warning}", file=sys.stderr)
     named = [instance for instance in config.spec.instances if instance.interface]
-    groups, _ = compile_groups(named, NodeFacts(), config.metadata.name)
+    groups, _ = compile_groups(named, NO_FACTS, config.metadata.name)
     good = _counted(len(config.spec.instances), "instance", "is good", "are good")
     print(f"{file}: {good}, in {_counted(len(groups), 'group')}")
     if config.spec.virtual_servers:

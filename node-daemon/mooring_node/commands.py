@@ -206,7 +206,8 @@ def _agent_of(options: argparse.Namespace, host: str, port: int) -> "AgentRun":
         source = options.config or ApiSource(options.node, options.namespace, options.kubeconfig, choice)
         json_logs, checks_only = options.log_format == "json", options.checks_only
         preflight = (sys.executable, "-m", "mooring_node.main", "preflight", *places_of(options))
-        chosen = AgentOptions(source, host, port, json_logs, checks_only, preflight)
+        judge = (sys.executable, "-m", "mooring_node.judge.process")
+        chosen = AgentOptions(source, host, port, json_logs, judge, checks_only, preflight)
 
         async def run_agent() -> None:
             await Agent(chosen, state, board, child, vrrp, supervisor, checks).run()

@@ -62,6 +62,9 @@ SHELLS = {
     "mooring_node.kernel.process",
     "mooring_node.kernel.rtnetlink",
     "mooring_node.kernel.tunnels",
+    "mooring_node.judge.process",
+    "mooring_node.judge.reading",
+    "mooring_node.judge.source",
     "mooring_node.preflight.command",
     "mooring_node.preflight.legacy_reading",
     "mooring_node.preflight.listening",
@@ -101,7 +104,7 @@ def test_the_contracts_are_kept() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-ROOMS = ("vrrp", "ipvs", "checks", "forwarding", "balance", "kernel", "preflight")
+ROOMS = ("vrrp", "ipvs", "checks", "forwarding", "balance", "judge", "kernel", "preflight")
 
 
 @pytest.mark.parametrize("package", [f"mooring_node.{room}" for room in ROOMS])

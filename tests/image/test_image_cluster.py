@@ -14,14 +14,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.cluster.chart.scenery import DAEMON_SETS, DEPLOYMENTS, KUBELET, PORT, Document, Stage, forwarder
+from tests.cluster.chart.scenery import Stage
+from tests.cluster.kubelets import BRISK, DAEMON_SETS, DEPLOYMENTS, SERVER, Document, forwarder
 from tests.image.conftest import NODE_NAMES, ROOT
 from tests.image.running import family, pss_mib, workload
 
 from mooring_kube.client import Client
 from mooring_kube.connection import from_kubeconfig
 from mooring_kube.resources import NODES, PODS, VIRTUAL_IPS
-from mooring_lab.api import NAMESPACE, NODES_VIEW
+from mooring_lab.api import NAMESPACE
 from mooring_lab.api.kubectl import Kubectl
 from mooring_lab.api.real import RealApi
 from mooring_lab.kubelet.handle import Kubelet
@@ -72,8 +73,7 @@ def stage(table_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             images = folder / "images.json"
             images.write_text(json.dumps(table))
             for kubelet in kubelets.values():
-                options = (*KUBELET, "--images", str(images))
-                kubelet.start(api.kubeconfig, server=f"https://{NODES_VIEW}:{PORT}", options=options)
+                kubelet.start(api.kubeconfig, server=SERVER, options=(*BRISK, "--images", str(images)))
             stage.until("two nodes", lambda: len(client.list(NODES).items) == len(NODE_NAMES))
             for name in NODE_NAMES:
                 stage.must("label", "node", name, "node-role.kubernetes.io/ingress=")

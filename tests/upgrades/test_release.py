@@ -3,11 +3,13 @@
 import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from tests.judged import judged
 from tests.unit.operator.fake_api import FakeApi
 from tests.unit.operator.running import Running
 from tests.upgrades.compatibility import pruned, schema_of
@@ -18,7 +20,6 @@ from mooring_api.problems import Severity
 from mooring_api.reading import read_node_config
 from mooring_node import files, forwarding, keeping, ledger
 from mooring_node.agent import configuration
-from mooring_node.agent.compile import facts_of
 from mooring_node.agent.keys import KeyBook, references_of
 from mooring_node.agent.transitions import TransitionLog
 from mooring_node.balance import config as balance
@@ -138,12 +139,13 @@ def test_a_node_config_of_the_release_is_read_without_a_word(release: Path) -> N
 def test_a_daemon_that_was_upgraded_runs_what_ran_and_writes_nothing_anew(release: Path, state: StateFolder) -> None:
     """From the release's state folder and NodeConfig: not one group, server or address is another than before."""
     book = KeyBook("mooring-system", state.keys.read_text())
-    reading = configuration.read_object(node_config(release), NODE)
-    assert reading.config is not None
-    book.refer(references_of(reading.config.spec.instances))
+    document = node_config(release)
+    judgement = judged(document, node=NODE)
+    assert judgement.usable
+    book.refer(references_of(judgement.keys))
     before = configuration.last_good(state)
     outcome = configuration.accept(
-        reading, state, lambda: facts_of([], []), lambda instances: book.with_passwords(instances, NODE)
+        judgement, state, configuration.origin_of(document), partial(book.with_passwords, node=NODE)
     )
     assert [str(each) for each in outcome.problems if each.severity is Severity.ERROR] == []
     assert outcome.runtime == before

@@ -5,6 +5,7 @@ from functools import partial
 
 from mooring_node.agent.api import KubeServer
 from mooring_node.agent.balancing import Balancing
+from mooring_node.agent.judging import Judge
 from mooring_node.agent.keyring import Keyring
 from mooring_node.agent.observer import Answer, Observer
 from mooring_node.agent.process import ApiSource
@@ -23,6 +24,7 @@ def assemble(
     transitions: TransitionLog,
     rtnetlink: Rtnetlink,
     balancing: Balancing,
+    judge: Judge,
     ask: Callable[[Callable[[Answer], None]], None] | None,
     log: Log,
 ) -> tuple[Observer, Upstream]:
@@ -35,6 +37,7 @@ def assemble(
         Identity(source.node, source.namespace),
         partial(KubeServer, source.kubeconfig, source.node, source.namespace),
         running,
+        judge,
         Keyring(source.namespace, state.keys, log),
         observer.status,
         log,

@@ -7,14 +7,15 @@ remark says what is wrong. Nothing here shows a key but `KeyState.password`.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from mooring_api.nodeconfig import AcceptedForm, CredentialReport, Instance, InstanceAuthentication
 from mooring_api.problems import Problem
 from mooring_api.secret import PASSWORD_KEY, SECRET_TYPE
 from mooring_node.agent.secrets import name_of, password_of, version_of
 from mooring_node.agent.versions import is_older
+from mooring_node.judge.messages import KeyPlace
+from mooring_node.vrrp.config import GroupConfig, MemberConfig
 
 FORMAT = 1
 #: What an instance may name, its own and four that it also accepts, and the newest. More only where more are named.
@@ -59,21 +60,29 @@ class _Secret:
     """Whether it is kept although there is no such Secret any more."""
 
 
-def references_of(instances: Iterable[Instance]) -> References:
-    """What these instances name, by the Secret's name."""
-    instances = tuple(instances)
-    spoken = [instance.authentication for instance in instances]
-    accepted = [form.authentication for instance in instances for form in instance.also_accept]
+@dataclass(frozen=True, slots=True)
+class CredentialReport:
+    """A Secret that the configuration names, as the status tells of it; never what is in it."""
+
+    name: str
+    current: str | None
+    """The state that a reference without a version means; None: there is none."""
+    versions: tuple[str, ...]
+    """The states that the node has, oldest first."""
+
+    def to_wire(self) -> dict[str, Any]:
+        """As JSON values, with the names of the API."""
+        current = {} if self.current is None else {"current": self.current}
+        return {"name": self.name, **current, "versions": list(self.versions)}
+
+
+def references_of(keys: Iterable[KeyPlace]) -> References:
+    """What these name, by the Secret's name."""
     found: dict[str, dict[str | None, None]] = {}
-    for each in (*spoken, *accepted):
-        if each is not None and each.secret_ref is not None:
-            found.setdefault(each.secret_ref.name, {})[each.key_version] = None
+    # What is spoken before what is accepted: see KeyBook._settle.
+    for each in sorted(keys, key=lambda place: place.form is not None):
+        found.setdefault(each.secret, {})[each.version] = None
     return {name: tuple(versions) for name, versions in found.items()}
-
-
-def _authentications(instance: Instance) -> Iterable[InstanceAuthentication]:
-    forms = (instance.authentication, *(form.authentication for form in instance.also_accept))
-    return [each for each in forms if each is not None]
 
 
 class KeyBook:
@@ -128,30 +137,32 @@ class KeyBook:
         return next((state for state in secret.states if state.version == meant), None)
 
     def with_passwords(
-        self, instances: Sequence[Instance], node: str
-    ) -> tuple[tuple[Instance, ...], tuple[Problem, ...]]:
-        """The instances with the passwords that they name; those that lack one are left out with their sync group."""
-        lacking: dict[str, str] = {}
-        problems = []
-        for instance in instances:
-            for path, each in _places(instance):
-                missing = self._missing(each)
-                if missing:
-                    lacking.setdefault(instance.group_name, instance.name)
-                    problems.append(Problem(f"NodeConfig {node}", path, missing, instance=instance.name))
-        told = {problem.instance for problem in problems}
-        for instance in instances:
-            if instance.group_name in lacking and instance.name not in told:
-                message = f"left out with {lacking[instance.group_name]} of its sync group; correct that one"
-                problems.append(Problem(f"NodeConfig {node}", "spec.instances[]", message, instance=instance.name))
-        good = tuple(self._filled(each) for each in instances if each.group_name not in lacking)
-        return good, tuple(problems)
+        self, groups: Sequence[GroupConfig], keys: Sequence[KeyPlace], node: str
+    ) -> tuple[tuple[GroupConfig, ...], tuple[Problem, ...]]:
+        """The groups with the passwords that they name; one of which a member lacks one is left out whole."""
+        missing = {place: why for place in keys if (why := self._missing(place))}
+        problems = [
+            Problem(f"NodeConfig {node}", each.path, why, instance=each.instance) for each, why in missing.items()
+        ]
+        told = {each.instance for each in missing}
+        passwords = {(each.instance, each.form): self._password(each) for each in keys if each.instance not in told}
+        good = []
+        for group in groups:
+            lacking = next((member.name for member in group.members if member.name in told), None)
+            if lacking is None:
+                good.append(_filled(group, passwords))
+                continue
+            message = f"left out with {lacking} of its sync group; correct that one"
+            problems += [
+                Problem(f"NodeConfig {node}", "spec.instances[]", message, instance=member.name)
+                for member in group.members
+                if member.name not in told
+            ]
+        return tuple(good), tuple(problems)
 
-    def _missing(self, authentication: InstanceAuthentication) -> str:
+    def _missing(self, place: KeyPlace) -> str:
         """What to do about a key that is not here; empty when it is."""
-        if authentication.secret_ref is None:
-            return ""
-        name, version = authentication.secret_ref.name, authentication.key_version
+        name, version = place.secret, place.version
         if self.choose(name, version) is not None:
             return ""
         secret = self._secrets.get(name, _Secret())
@@ -168,22 +179,10 @@ class KeyBook:
             f" --from-literal={PASSWORD_KEY}=..."
         )
 
-    def _filled(self, instance: Instance) -> Instance:
-        if not any(each.secret_ref for each in _authentications(instance)):
-            return instance
-        forms = tuple(self._filled_form(form) for form in instance.also_accept)
-        own = self._password_of(instance.authentication)
-        return instance.model_copy(update={"authentication": own, "also_accept": forms})
-
-    def _filled_form(self, form: AcceptedForm) -> AcceptedForm:
-        return form.model_copy(update={"authentication": self._password_of(form.authentication)})
-
-    def _password_of(self, named: InstanceAuthentication | None) -> InstanceAuthentication | None:
-        if named is None or named.secret_ref is None:
-            return named
-        state = self.choose(named.secret_ref.name, named.key_version)
+    def _password(self, place: KeyPlace) -> str:
+        state = self.choose(place.secret, place.version)
         assert state is not None, "_missing was asked first"
-        return InstanceAuthentication(type=named.type, password=state.password)
+        return state.password
 
     # What is told.
 
@@ -279,14 +278,17 @@ class KeyBook:
         return version == self._secrets[name].in_use or version in self._references.get(name, ())
 
 
-def _places(instance: Instance) -> Iterable[tuple[str, InstanceAuthentication]]:
-    """Each authentication of an instance and the field that names its key."""
-    forms = [("", instance.authentication)]
-    forms += [(f"alsoAccept[{place}].", form.authentication) for place, form in enumerate(instance.also_accept)]
-    for prefix, each in forms:
-        if each is not None:
-            field_name = "secretRef" if each.key_version is None else "keyVersion"
-            yield f"spec.instances[].{prefix}authentication.{field_name}", each
+def _filled(group: GroupConfig, passwords: Mapping[tuple[str, int | None], str]) -> GroupConfig:
+    """`passwords`: by instance and form, None for its own."""
+    return replace(group, members=tuple(_filled_member(member, passwords) for member in group.members))
+
+
+def _filled_member(member: MemberConfig, passwords: Mapping[tuple[str, int | None], str]) -> MemberConfig:
+    accepted = tuple(
+        replace(form, password=passwords.get((member.name, index), form.password))
+        for index, form in enumerate(member.accepted)
+    )
+    return replace(member, password=passwords.get((member.name, None), member.password), accepted=accepted)
 
 
 def _from_json(text: str) -> tuple[dict[str, _Secret], References]:

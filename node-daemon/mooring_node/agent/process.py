@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mooring_api.problems import Problem
+from mooring_api.problems import InvalidObject, Problem
 from mooring_node.agent.balancing import Balancing
-from mooring_node.agent.configuration import in_file, read_file
 from mooring_node.agent.interfaces import Choice
+from mooring_node.agent.judging import JudgeProcess
 from mooring_node.agent.metrics_server import MetricsServer
 from mooring_node.agent.preflight import Preflight
 from mooring_node.agent.questions import Questions
@@ -21,6 +21,8 @@ from mooring_node.agent.version import daemon_version
 from mooring_node.board import Board
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
+from mooring_node.judge.messages import Judgement
+from mooring_node.judge.source import in_file, text_of
 from mooring_node.kernel.process import bound_memory, now_ns
 from mooring_node.kernel.rtnetlink import Monitor, Rtnetlink
 from mooring_node.log import Log, Subject, of_group, timestamp
@@ -59,6 +61,8 @@ class AgentOptions:
     metrics_port: int
     """0: no metrics."""
     json_logs: bool
+    judge: tuple[str, ...]
+    """How the process is started that judges NodeConfigs."""
     checks_only: bool = False
     """There is no VRRP process: nothing is held here."""
     preflight: tuple[str, ...] = ()
@@ -103,6 +107,7 @@ class Agent:
             self._called,
             checks_only=options.checks_only,
         )
+        self._judge = JudgeProcess(options.judge)
         self._questions = Questions({"vrrp": vrrp, "checks": checks}, self._about)
         self._observer: Observer | None = None
         self._upstream: Upstream | None = None
@@ -131,6 +136,7 @@ class Agent:
         while self._hear_vrrp() or self._hear_checks():
             pass
         self._save_transitions()
+        await self._judge.stop()
         if self._preflight is not None:
             await self._preflight.stop()
         if self._upstream is not None:
@@ -154,6 +160,7 @@ class Agent:
             self._transitions,
             self._rtnetlink,
             self._balancing,
+            self._judge,
             None if self._options.checks_only else self._ask_vrrp,
             self._log,
         )
@@ -162,8 +169,16 @@ class Agent:
 
     def _load(self, path: Path) -> None:
         """Read the file and have run what of it is good."""
-        self._running.take(read_file(path))
-        if self._running.runtime is None and not self._running.unsaved:
+        try:
+            question = self._running.question(text_of(path), "file", str(path))
+        except InvalidObject as error:
+            self._judged(Judgement(error.problems))
+        else:
+            self._judge.ask(question, self._judged)
+
+    def _judged(self, judgement: Judgement) -> None:
+        self._running.take(judgement)
+        if self._running.runtime is None and not self._running.unsaved and not judgement.failed:
             self._supervisor.send({"unusable": UNUSABLE})
 
     def _called(self, problem: Problem) -> str:
@@ -250,7 +265,7 @@ class Agent:
         if isinstance(self._options.source, Path):
             self._load(self._options.source)
         elif self._upstream is not None:
-            self._upstream.accept()
+            self._upstream.judge()
 
     def _ready(self) -> dict[str, Any]:
         """What is still waited for, and whether it is known that there is nothing to run."""
@@ -299,7 +314,7 @@ class Agent:
         if self._observer is not None and self._upstream is not None:
             self._observer.turn(now)
             self._upstream.turn(now)
-        elif isinstance(self._options.source, Path) and self._running.again(now):
+        elif isinstance(self._options.source, Path) and self._running.again(now) and not self._judge.busy:
             self._load(self._options.source)
         for conflict in self._running.claims.confirm():
             self._log.write(

@@ -9,27 +9,27 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from typing import Literal
 
 from mooring_api.problems import Problem, Severity
 from mooring_node.agent import settings
 from mooring_node.agent.balancing import Balancing
 from mooring_node.agent.claims import ClaimWatch
-from mooring_node.agent.compile import NodeFacts, facts_of
 from mooring_node.agent.configuration import (
-    NOTHING_BALANCED,
     Origin,
     Outcome,
-    Reading,
     Resolve,
     accept,
     as_they_are,
     last_balance,
     last_good,
     noted_origin,
+    places_of,
 )
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
+from mooring_node.judge.facts import NO_FACTS, NodeFacts, facts_of
+from mooring_node.judge.messages import NOTHING_BALANCED, Judgement, Question
 from mooring_node.kernel.process import now_ns
 from mooring_node.kernel.rtnetlink import AddressGone, Change, Rtnetlink
 from mooring_node.ledger import Ledger
@@ -112,17 +112,21 @@ class Running:
 
     # What is to run.
 
-    def take(self, reading: Reading, resolve: Resolve = as_they_are) -> None:
-        """Have run what of a reading is good; the VRRP process is told in any case."""
+    def question(self, text: str, source: Literal["file", "api"], where: str) -> Question:
+        """How a NodeConfig is to be judged for this node as it is now; see Question."""
+        return Question(text, source, where, self._facts(), self._checks_only)
+
+    def take(self, judgement: Judgement, origin: Origin | None = None, resolve: Resolve = as_they_are) -> None:
+        """Have run what is good of a NodeConfig (`origin` None: of a file); the VRRP process is told in any case."""
         self.read_at_ns = now_ns()
         try:
-            outcome = accept(self._without_instances(reading), self._state, self._facts, resolve)
+            outcome = accept(judgement, self._state, origin, resolve)
         except OSError as error:
             if not self.unsaved:
                 self._log.write("error", f"{self._state.path}: {error}; what runs goes on")
             self.unsaved = True
             return
-        self.unsaved, self.places = False, reading.places or self.places
+        self.unsaved, self.places = False, places_of(judgement) or self.places
         news = outcome.problems != self.outcome.problems or not outcome.waits
         before, self.outcome = self.outcome, outcome
         if news:
@@ -136,7 +140,7 @@ class Running:
         if outcome.changed:
             self.accepted_at_ns = now_ns()
         self._run(outcome)
-        if news and (outcome.changed or reading.origin is None or outcome.origin != before.origin):
+        if news and (outcome.changed or origin is None or outcome.origin != before.origin):
             of = f", generation {outcome.origin.generation} of the API" if outcome.origin else ""
             what = f"{len(outcome.runtime.groups)} groups, {len(outcome.balance.servers)} virtual servers"
             self._log.write("info", f"configuration {outcome.runtime.generation}: {what}{of}", self._about())
@@ -212,15 +216,6 @@ class Running:
             self._vrrp.send({"do": "configure"})
         self._balancing.configure(outcome.balance, self._told_at_ns)
 
-    def _without_instances(self, reading: Reading) -> Reading:
-        if not self._checks_only or reading.config is None or not reading.config.spec.instances:
-            return reading
-        spec = reading.config.spec.model_copy(update={"instances": ()})
-        config = reading.config.model_copy(update={"spec": spec})
-        message = "are not run: this daemon was started with --checks-only"
-        problem = Problem(f"NodeConfig {config.metadata.name}", "spec.instances", message, Severity.WARNING)
-        return replace(reading, config=config, problems=(*reading.problems, problem))
-
     def _prepare(self, runtime: NodeRuntime) -> None:
         self._ensure_settings(runtime)
         self.claims.configured(runtime)
@@ -242,6 +237,14 @@ class Running:
                 settings.restore_unused(self._rtnetlink, self.ledger, self.outcome.runtime.groups)
 
     def _facts(self) -> NodeFacts:
+        """Nothing where the kernel does not say: what needs it waits, and keeps its last good form."""
+        try:
+            return self._seen()
+        except OSError as error:
+            self._log.write("warning", f"the node's interfaces could not be read: {error}; tried again")
+            return NO_FACTS
+
+    def _seen(self) -> NodeFacts:
         names = {link.index: link.name for link in self._rtnetlink.links()}
         addresses = [
             (names[each.interface_index], socket.inet_ntop(each.family, each.address), each.prefix_length)

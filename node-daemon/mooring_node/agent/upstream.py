@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mooring_api.nodeconfig import CredentialReport
+from mooring_api.problems import Problem
 from mooring_node.agent.api import Server
-from mooring_node.agent.configuration import Origin, Reading, origin_of, read_object
+from mooring_node.agent.configuration import Origin, origin_of, written
+from mooring_node.agent.judging import Judge
 from mooring_node.agent.keyring import Keyring
-from mooring_node.agent.keys import references_of
+from mooring_node.agent.keys import CredentialReport, references_of
 from mooring_node.agent.listening import Listening
 from mooring_node.agent.report import MOST_CREDENTIALS
 from mooring_node.agent.reporter import Reporter
 from mooring_node.agent.running import Running
 from mooring_node.agent.writer import Document
+from mooring_node.judge.messages import Judgement
 from mooring_node.kernel.process import now_ns
 from mooring_node.log import Log, of_configuration
 
@@ -31,6 +33,22 @@ KEYS_PATIENCE_S = 2.0
 STATUS_PATIENCE_S = 5.0
 #: An answer to the local socket must fit a message.
 MOST_REMARKS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What stands in the NodeConfig, as JSON."""
+
+    text: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is thought of it."""
+
+    judgement: Judgement
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +75,14 @@ class Upstream:
         identity: Identity,
         connect: Callable[[], Server],
         running: Running,
+        judge: Judge,
         keyring: Keyring,
         status: Callable[[int | None, Sequence[CredentialReport], Sequence[str]], Mapping[str, Any]],
         log: Log,
     ) -> None:
         self._identity = identity
         self._running = running
+        self._judge = judge
         self._keyring = keyring
         self._log = log
         self._status = status
@@ -72,7 +92,8 @@ class Upstream:
         self._there: Origin | None = None
         """The object as it was last seen; None: there is none, or nobody has looked."""
         self._absence = ""
-        self._reading: Reading | None = None
+        self._written: Written | None = None
+        self._judged: Judged | None = None
         self._began = False
         self._keys_settled = False
         self._resolved: object = None
@@ -94,8 +115,8 @@ class Upstream:
     def turn(self, now: int) -> None:
         """To be called now and then."""
         self._listening.turn(now)
-        if self._running.again(now):
-            self.accept()
+        if self._running.again(now) and not self._judge.busy:
+            self.judge()
 
     def changed(self, *, confirms: bool = False) -> None:
         """Something that the status tells of may be other than before; `confirms`: that another generation runs."""
@@ -133,9 +154,8 @@ class Upstream:
         origin = origin_of(document)
         # A status that comes round is of the same generation: there is nothing to read. A list may be of a server
         # that was restored from a backup, where the same generation can be another.
-        if newest or origin != self._there or self._reading is None or not origin.generation:
-            self._there, self._reading = origin, read_object(document, self._identity.node)
-            self.accept()
+        if newest or origin != self._there or not origin.generation:
+            self._read(document, origin)
         self._reporter.observed(uid, version, document.get("status"), newest=newest)
 
     def absent(self, how: str, uid: str | None = None) -> None:
@@ -163,27 +183,53 @@ class Upstream:
     def node(self) -> str:
         return self._identity.node
 
-    def accept(self) -> None:
-        """Have the newest reading run; the first one waits a moment for the keys that it names."""
-        reading = self._reading
-        if reading is None:
+    def _read(self, document: Document, origin: Origin) -> None:
+        self._there = origin
+        try:
+            self._written = Written(written(document), origin)
+        except RecursionError:
+            self._written = None
+            self._take(origin, Judgement((Problem(self._identity.called, "", "is nested too deeply"),)))
+        else:
+            self.judge()
+
+    def judge(self) -> None:
+        """Have the NodeConfig judged for the node as it is now, and run what is good of it."""
+        if self._written is not None:
+            question = self._running.question(self._written.text, "api", self._identity.called)
+            self._judge.ask(question, partial(self._take, self._written.origin))
+
+    def _take(self, origin: Origin, judgement: Judgement) -> None:
+        self._judged = Judged(judgement, origin)
+        self._accept()
+
+    def _accept(self) -> None:
+        """Have the newest judgement run; the first one waits a moment for the keys that it names."""
+        judged = self._judged
+        if judged is None:
             return
-        if reading.config is not None:
-            references = references_of(reading.config.spec.instances)
+        if judged.judgement.usable:
+            references = references_of(judged.judgement.keys)
             self._keyring.refer(references)
             if references and not self._keys_settled:
                 asyncio.get_running_loop().call_later(KEYS_PATIENCE_S, self.settle_keys)
                 return
-            self._resolved = self._resolve(reading)
+            self._resolved = self._resolve(judged.judgement)
         self._began = True
-        self._running.take(reading, partial(self._keyring.book.with_passwords, node=self._identity.node))
+        resolve = partial(self._keyring.book.with_passwords, node=self._identity.node)
+        self._running.take(judged.judgement, judged.origin, resolve)
         self.changed()
 
     def _run_out_of_patience(self) -> None:
         if not self._began:
-            what = "the API server" if self._reading is None else "the Secrets that the NodeConfig names"
-            self._log.write("warning", f"nothing was heard of {what} yet; {self._what_runs()}")
+            self._log.write("warning", f"nothing was heard of {self._awaited} yet; {self._what_runs()}")
             self._begin()
+
+    @property
+    def _awaited(self) -> str:
+        if self._judge.busy:
+            return "the judge of the NodeConfig"
+        return "the API server" if self._judged is None else "the Secrets that the NodeConfig names"
 
     def _begin(self) -> None:
         """Run the last good configuration, unless something else runs already."""
@@ -217,22 +263,21 @@ class Upstream:
         """What is known of Secrets now is what there is."""
         if not self._keys_settled:
             self._keys_settled = True
-            self.accept()
+            self._accept()
 
     def keys_told(self, news: bool) -> None:
         """Secrets were listed, changed or deleted; `news` by the book."""
         if news:
             self._keyring.save()
             self.changed()
-        reading = self._reading
+        judgement = self._judged.judgement if self._judged else Judgement()
         if not self._keys_settled:
             self.settle_keys()
-        elif news and reading is not None and reading.config is not None and self._resolve(reading) != self._resolved:
-            self.accept()
+        elif news and judgement.usable and self._resolve(judgement) != self._resolved:
+            self._accept()
 
-    def _resolve(self, reading: Reading) -> object:
-        assert reading.config is not None
-        return self._keyring.book.with_passwords(reading.config.spec.instances, self._identity.node)
+    def _resolve(self, judgement: Judgement) -> object:
+        return self._keyring.book.with_passwords(judgement.groups, judgement.keys, self._identity.node)
 
 
 class _Configs:

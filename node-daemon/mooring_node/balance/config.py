@@ -1,6 +1,6 @@
 """What the checks process runs: frozen, complete, standard library only.
 
-The agent compiles a NodeConfig into this form once it is accepted. The same form is the last good configuration
+The judge compiles a NodeConfig into this form, and the agent accepts it. The same form is the last good configuration
 on disk (balance.json). Times in nanoseconds.
 """
 

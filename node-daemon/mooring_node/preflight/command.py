@@ -55,7 +55,8 @@ def _text(findings: tuple[Finding, ...], unseen: tuple[str, ...], instances: int
 
 def _config(path: Path) -> "NodeConfig | None":
     """Only here: without a file, none of what reads one is needed."""
-    from mooring_node.agent.configuration import in_file, read_file
+    from mooring_node.judge.reading import read_file
+    from mooring_node.judge.source import in_file
 
     reading = read_file(path)
     for problem in reading.problems if reading.config is None else ():
@@ -64,7 +65,8 @@ def _config(path: Path) -> "NodeConfig | None":
 
 
 def _groups(config: "NodeConfig") -> tuple["GroupConfig", ...]:
-    from mooring_node.agent.compile import NodeFacts, compile_groups
+    from mooring_node.judge.facts import NO_FACTS
+    from mooring_node.judge.groups import compile_groups
 
     named = [instance for instance in config.spec.instances if instance.interface]
-    return tuple(compile_groups(named, NodeFacts(), config.metadata.name)[0])
+    return tuple(compile_groups(named, NO_FACTS, config.metadata.name)[0])

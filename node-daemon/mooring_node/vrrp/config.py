@@ -1,6 +1,6 @@
 """What the VRRP process runs: frozen, complete, standard library only.
 
-The agent compiles a NodeConfig into this form once it is accepted, so that the process that must never
+The judge compiles a NodeConfig into this form, and the agent accepts it, so that the process that must never
 stall neither validates nor guesses. The same form is the last good configuration on disk.
 """
 

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.chart.scenery import IMAGES, KUBELET, NODE_NAMES, PORT, Stage, condition, forwarder
+from tests.cluster.chart.scenery import IMAGES, NODE_NAMES, Stage
 from tests.cluster.chart.traces import Traces, traces
+from tests.cluster.kubelets import BRISK, SERVER, forwarder, ready_nodes
 
 from mooring_kube.client import Client
 from mooring_kube.connection import from_kubeconfig
-from mooring_kube.resources import NODES
-from mooring_lab.api import NODES_VIEW
 from mooring_lab.api.kubectl import Kubectl
 from mooring_lab.api.real import RealApi
 from mooring_lab.charts.helm import VERSIONS, Helm
@@ -46,17 +45,12 @@ def _stage(lab: Lab, api: RealApi, folder: Path) -> Iterator[Stage]:
     write_atomically(images, json.dumps(IMAGES))
     stage = Stage(lab, api, kubectl, helms, client, folder, {name: Kubelet(lab, name) for name in NODE_NAMES})
     for kubelet in stage.kubelets.values():
-        options = (*KUBELET, "--images", str(images))
-        kubelet.start(api.kubeconfig, server=f"https://{NODES_VIEW}:{PORT}", options=options)
-    stage.until("Ready nodes", lambda: _ready_nodes(client) == set(NODE_NAMES))
+        kubelet.start(api.kubeconfig, server=SERVER, options=(*BRISK, "--images", str(images)))
+    stage.until("Ready nodes", lambda: ready_nodes(client) == set(NODE_NAMES))
     for name in NODE_NAMES:
         stage.must("label", "node", name, "node-role.kubernetes.io/ingress=")
     yield stage
     client.close()
-
-
-def _ready_nodes(client: Client) -> set[str]:
-    return {node["metadata"]["name"] for node in client.list(NODES).items if condition(node, "Ready") == "True"}
 
 
 @pytest.fixture(scope="package")

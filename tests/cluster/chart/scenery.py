@@ -1,39 +1,31 @@
 """A lab whose nodes run pods, on an API server that knows nothing of Mooring yet, and the release that is put there."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from tests.cluster.kubelets import Document, is_ready
 
 from mooring_kube.client import Client
 from mooring_kube.errors import NotFound
 from mooring_kube.resources import LEASES, NODE_CONFIGS, PODS, VIRTUAL_IPS, Resource
-from mooring_lab import namespace
-from mooring_lab.api import NAMESPACE, NODES_VIEW
+from mooring_lab.api import NAMESPACE
 from mooring_lab.api.kubectl import Kubectl
 from mooring_lab.api.real import RealApi
 from mooring_lab.charts import CRDS, MOORING
 from mooring_lab.charts.helm import Helm
 from mooring_lab.kubelet.handle import Kubelet
 from mooring_lab.lab import Lab
-from mooring_lab.layout import MANAGEMENT_BRIDGE
 from mooring_lab.wait import wait_until
 
-Document = dict[str, Any]
-DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet", namespaced=True)
-DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", namespaced=True)
 RELEASE = "mooring"
 OPERATOR, NODE = "mooring-operator", "mooring-node"
 NODE_NAMES = ("lb-1", "lb-2", "lb-3")
-PORT = 6443
 #: For what must happen, on a machine that stalls: generous, since a wait ends with its event.
 SOON_S = 60.0
 #: What stands for the images: the host's own root, with the entry point of the image.
@@ -49,8 +41,6 @@ VALUES: Document = {
     "verify": {"timeout": "20s"},
 }
 PATIENCE = ("--wait", "--timeout", "3m")
-#: Restarts without the pauses that a person's cluster has.
-KUBELET = ("--bind-all", "--back-off", "0.5", "--longest-back-off", "4", "--renew", "1")
 
 
 @dataclass
@@ -128,7 +118,7 @@ class Stage:
 
     def ready(self, component: str, count: int) -> bool:
         pods = self.pods(component)
-        return len(pods) == count and all(condition(pod, "Ready") == "True" for pod in pods)
+        return len(pods) == count and all(map(is_ready, pods))
 
     def until_ready(self) -> None:
         """Until the daemon of each node and both operators are Ready, and one of them leads."""
@@ -216,22 +206,6 @@ def held(stage: Stage, name: str, address: str, **spec: object) -> Iterator[None
     stage.until("the nodes to have confirmed it", stage.observed)
 
 
-@contextmanager
-def forwarder(lab: Lab, api: RealApi) -> Iterator[None]:
-    """The way from the lab's nodes to the API server."""
-    namespace.batch(lab.layout.switch, [f"addr add {NODES_VIEW}/24 brd + dev {MANAGEMENT_BRIDGE}"])
-    target = urlsplit(api.url)
-    addresses = [f"{NODES_VIEW}:{PORT}", f"{target.hostname}:{target.port}"]
-    command = [sys.executable, "-m", "mooring_lab.api.forwarder", lab.layout.switch, *addresses]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        try:
-            assert process.stdout
-            assert process.stdout.readline() == b"listening\n"
-            yield
-        finally:
-            process.kill()
-
-
 def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> Document:
     """`other` over `one`, as Helm merges values."""
     found = dict(one)
@@ -239,11 +213,6 @@ def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> Document:
         below = found.get(key)
         found[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return found
-
-
-def condition(document: Document, kind: str) -> str | None:
-    said = (document.get("status") or {}).get("conditions") or ()
-    return next((each["status"] for each in said if each["type"] == kind), None)
 
 
 def _last(text: str, lines: int = 25) -> str:

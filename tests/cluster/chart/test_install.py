@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.chart.scenery import DEPLOYMENTS, OPERATOR, RELEASE, Stage
+from tests.cluster.chart.scenery import OPERATOR, RELEASE, Stage
+from tests.cluster.kubelets import DEPLOYMENTS
 
 from mooring_kube.resources import NODES, VIRTUAL_IPS, VIRTUAL_SERVERS
 from mooring_lab.api import NAMESPACE

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from tests.cluster.chart.scenery import NODE_NAMES, Document, Stage, held
+from tests.cluster.chart.scenery import NODE_NAMES, Stage, held
+from tests.cluster.kubelets import Document
 from tests.cluster.whole.watching import Watch
 
 from mooring_kube.errors import NotFound

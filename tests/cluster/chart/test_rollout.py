@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.cluster.chart.scenery import NODE_NAMES, Stage, condition, held
+from tests.cluster.chart.scenery import NODE_NAMES, Stage, held
+from tests.cluster.kubelets import is_ready
 from tests.cluster.whole.watching import Watch
 
 from mooring_kube.errors import KubeError
@@ -25,7 +26,7 @@ def fewest_ready(stage: Stage, found: list[int]) -> Iterator[None]:
     def look() -> None:
         while not stop.wait(0.1):
             try:
-                found.append(sum(condition(pod, "Ready") == "True" for pod in stage.pods("node")))
+                found.append(sum(map(is_ready, stage.pods("node"))))
             except KubeError:
                 continue
 

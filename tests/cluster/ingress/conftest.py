@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.chart.scenery import NODE_NAMES, forwarder
+from tests.cluster.chart.scenery import NODE_NAMES
 from tests.cluster.ingress.scenery import Scene
+from tests.cluster.kubelets import forwarder
 
 from mooring_lab.api.real import RealApi
 from mooring_lab.lab import Lab, remove

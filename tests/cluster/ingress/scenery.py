@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.cluster.chart.scenery import DAEMON_SETS, DEPLOYMENTS, IMAGES, NODE_NAMES, PORT, SOON_S
+from tests.cluster.chart.scenery import IMAGES, NODE_NAMES, SOON_S
+from tests.cluster.kubelets import DAEMON_SETS, DEPLOYMENTS, SERVER, Document, is_ready
 
 from mooring_kube.client import Client
 from mooring_kube.connection import from_kubeconfig
 from mooring_kube.errors import KubeError, NotFound
 from mooring_kube.resources import LEASES, NODE_CONFIGS, NODES, PODS, VIRTUAL_IPS
-from mooring_lab.api import NAMESPACE, NODES_VIEW
+from mooring_lab.api import NAMESPACE
 from mooring_lab.api.kubectl import Kubectl
 from mooring_lab.api.real import RealApi
 from mooring_lab.kubelet.handle import Kubelet
@@ -23,7 +24,6 @@ from mooring_lab.lab import Lab
 from mooring_lab.node import Node
 from mooring_lab.wait import wait_until
 
-Document = dict[str, Any]
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "ingress-controller"
 ADDRESS = "10.0.0.140"
@@ -72,7 +72,7 @@ class Scene:
         self._images.write_text(json.dumps(IMAGES))
         for kubelet in self.kubelets.values():
             options = (*_OPTIONS, "--images", str(self._images))
-            kubelet.start(self.api.kubeconfig, server=f"https://{NODES_VIEW}:{PORT}", options=options)
+            kubelet.start(self.api.kubeconfig, server=SERVER, options=options)
         self.label(*NODE_NAMES)
         self.apply(*sorted((ROOT / "deploy" / "workloads").glob("*.yaml")))
         self.apply(EXAMPLE / "controller.yaml", EXAMPLE / "virtualip.yaml")
@@ -82,7 +82,7 @@ class Scene:
 
     def settle(self) -> None:
         """Until all is as it should be, and at rest."""
-        self.until("all nodes to be Ready", lambda: all(_is_true(node, "Ready") for node in self._nodes()))
+        self.until("all nodes to be Ready", lambda: all(map(is_ready, self._nodes())))
         for place in (NAMESPACE, CONTROLLERS):
             self.until(f"all pods of {place} to be there", partial(self._rolled_out, place))
         self.until(f"the conditions of {VIP} to be True", lambda: self.conditions() == {"True"})
@@ -173,11 +173,7 @@ class Scene:
     def nodes_with_controllers(self) -> set[str]:
         """Where one is Ready and stays."""
         pods = self.client.list(PODS, CONTROLLERS, label_selector="app=ingress-controller").items
-        return {
-            pod["spec"]["nodeName"]
-            for pod in pods
-            if _is_true(pod, "Ready") and "deletionTimestamp" not in pod["metadata"]
-        }
+        return {pod["spec"]["nodeName"] for pod in pods if is_ready(pod) and "deletionTimestamp" not in pod["metadata"]}
 
     def until(self, what: str, predicate: Callable[[], Any], seconds: float = SOON_S) -> Any:
         """Until it is so; an API server that is away is not yet."""
@@ -239,8 +235,3 @@ def _complete(document: Document) -> bool:
         names = ("currentNumberScheduled", "updatedNumberScheduled", "numberAvailable")
         counts = (status.get(name, 0) for name in names)
     return set(counts) == {wanted}
-
-
-def _is_true(document: Document, kind: str) -> bool:
-    listed = (document.get("status") or {}).get("conditions") or ()
-    return any(each["type"] == kind and each["status"] == "True" for each in listed)

@@ -1,36 +1,25 @@
 """A lab of two nodes with a stand-in for kubelet on each, on the session's real API server."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
+from tests.cluster.kubelets import BRISK, DAEMON_SETS, DEPLOYMENTS, SERVER, Document, forwarder, is_ready, ready_nodes
 
 from mooring_kube.client import Client
 from mooring_kube.errors import Conflict, NotFound
 from mooring_kube.resources import NAMESPACES, NODES, PODS, SERVICE_ACCOUNTS, Resource
-from mooring_lab import namespace
-from mooring_lab.api import NODES_VIEW
 from mooring_lab.api.real import RealApi
 from mooring_lab.kubelet.handle import Kubelet
 from mooring_lab.lab import Lab, remove
-from mooring_lab.layout import MANAGEMENT_BRIDGE
 from mooring_lab.wait import wait_until
 
-Document = dict[str, Any]
-DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet", namespaced=True)
-DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", namespaced=True)
 NODE_NAMES = ("knode-1", "knode-2")
-PORT = 6443
 SECONDS = 20.0
-#: Restarts without the pauses that a person's cluster has.
-OPTIONS = ("--bind-all", "--back-off", "0.5", "--longest-back-off", "4", "--renew", "1")
 
 
 @dataclass
@@ -42,8 +31,7 @@ class Nodes:
     kubelets: dict[str, Kubelet] = field(default_factory=dict)
 
     def start(self, name: str) -> None:
-        server = f"https://{NODES_VIEW}:{PORT}"
-        self.kubelets[name].start(self.kubeconfig, server=server, options=OPTIONS)
+        self.kubelets[name].start(self.kubeconfig, server=SERVER, options=BRISK)
 
     def mend(self) -> None:
         """Whatever a test did, both kubelets run after it."""
@@ -60,36 +48,18 @@ class Nodes:
         return "\n".join(f"--- {name}\n{kubelet.log}" for name, kubelet in self.kubelets.items())
 
 
-@contextmanager
-def _forwarder(lab: Lab, api: RealApi) -> Iterator[None]:
-    """The way from the lab's nodes to the API server."""
-    namespace.batch(lab.layout.switch, [f"addr add {NODES_VIEW}/24 brd + dev {MANAGEMENT_BRIDGE}"])
-    target = urlsplit(api.url)
-    addresses = [f"{NODES_VIEW}:{PORT}", f"{target.hostname}:{target.port}"]
-    command = [sys.executable, "-m", "mooring_lab.api.forwarder", lab.layout.switch, *addresses]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        try:
-            assert process.stdout
-            assert process.stdout.readline() == b"listening\n"
-            yield
-        finally:
-            process.kill()
-
-
 @pytest.fixture(scope="module")
 def nodes(real_api: RealApi, client: Client) -> Iterator[Nodes]:
     """Two Ready nodes; what a test breaks of them it mends."""
     name = f"t{os.getpid()}k"
     remove(name)
     try:
-        with Lab(name, nodes=NODE_NAMES, clients=0) as lab, _forwarder(lab, real_api):
+        with Lab(name, nodes=NODE_NAMES, clients=0) as lab, forwarder(lab, real_api):
             found = Nodes(lab, real_api.kubeconfig, {each: Kubelet(lab, each) for each in NODE_NAMES})
             for each in NODE_NAMES:
                 found.start(each)
             try:
-                wait_until(
-                    lambda: all(is_ready(client, NODES, each) for each in NODE_NAMES), SECONDS, "Ready nodes", every=0.2
-                )
+                wait_until(lambda: ready_nodes(client) >= set(NODE_NAMES), SECONDS, "Ready nodes", every=0.2)
             except TimeoutError as error:
                 raise TimeoutError(f"{error}\n{found.dump()}") from error
             yield found
@@ -98,20 +68,6 @@ def nodes(real_api: RealApi, client: Client) -> Iterator[Nodes]:
         for each in NODE_NAMES:
             with suppress(NotFound):
                 client.delete(NODES, each)
-
-
-def is_ready(client: Client, resource: Resource, name: str, place: str | None = None) -> bool:
-    """Whether a Node or a pod says Ready."""
-    try:
-        found = client.get(resource, name, place)
-    except NotFound:
-        return False
-    return condition(found, "Ready") == "True"
-
-
-def condition(document: Document, kind: str) -> str | None:
-    said = (document.get("status") or {}).get("conditions") or ()
-    return next((each["status"] for each in said if each["type"] == kind), None)
 
 
 @dataclass
@@ -169,7 +125,7 @@ class Place:
         return not pods
 
     def ready(self, name: str) -> Document:
-        return self.until_pod(name, "to be Ready", lambda pod: condition(pod, "Ready") == "True")
+        return self.until_pod(name, "to be Ready", is_ready)
 
     def gone(self, name: str, seconds: float = SECONDS) -> None:
         def so() -> bool:

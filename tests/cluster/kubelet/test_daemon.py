@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.cluster.kubelet.conftest import DAEMON_SETS, NODE_NAMES, Document, Nodes, Place, condition
+from tests.cluster.kubelet.conftest import NODE_NAMES, Nodes, Place
+from tests.cluster.kubelets import DAEMON_SETS, Document, is_ready
 
 from mooring_kube.client import Client
 from mooring_kube.errors import NotFound
@@ -104,7 +105,7 @@ def daemons(place: Place) -> list[Document]:
 
 def all_ready(place: Place) -> bool:
     pods = daemons(place)
-    return len(pods) == 2 and all(condition(pod, "Ready") == "True" for pod in pods)
+    return len(pods) == 2 and all(map(is_ready, pods))
 
 
 def pod_of(place: Place, node: str) -> Document:

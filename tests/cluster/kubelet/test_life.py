@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.cluster.kubelet.conftest import Document, Place, condition, container, shell
+from tests.cluster.kubelet.conftest import Place, container, shell
+from tests.cluster.kubelets import Document, condition
 
 from mooring_kube.resources import EVENTS, PODS
 

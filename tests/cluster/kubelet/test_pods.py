@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.kubelet.conftest import NODE_NAMES, Document, Nodes, Place, condition, container, shell
+from tests.cluster.kubelet.conftest import NODE_NAMES, Nodes, Place, container, shell
+from tests.cluster.kubelets import Document, condition
 
 from mooring_kube.client import Client
 from mooring_kube.connection import Connection

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.cluster.kubelet.conftest import NODE_NAMES, Document, Nodes, Place, condition, is_ready, shell
+from tests.cluster.kubelet.conftest import NODE_NAMES, Nodes, Place, shell
+from tests.cluster.kubelets import Document, is_ready, ready_nodes
 
 from mooring_kube.resources import LEASES, NODES, PODS
 from mooring_lab import namespace
@@ -57,7 +58,7 @@ def test_after_sigkill_the_next_one_goes_on_with_the_same_processes(place: Place
     assert processes(nodes, pod) == before
     assert all(each.alive() for each in before)
     assert restarts(place.pod("lasting")) == 0
-    assert condition(place.pod("lasting"), "Ready") == "True"
+    assert is_ready(place.pod("lasting"))
     before[0].send(signal.SIGKILL)
     place.until_pod("lasting", "one restart", lambda pod: sum(all_restarts(pod)) == 1)
 
@@ -158,7 +159,7 @@ def test_a_stop_ends_everything_and_leaves_nothing(place: Place, nodes: Nodes) -
     assert namespace.members(machine.namespace) == []
     assert list((nodes.folder(NODE) / "pods").iterdir()) == []
     assert Path("/proc/self/mounts").read_text() == mounts
-    assert not is_ready(place.client, NODES, NODE)
+    assert NODE not in ready_nodes(place.client)
     nodes.start(NODE)
     pod = place.ready("stopped")
     assert restarts(pod) == 1

@@ -6,15 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tests.cluster.kubelet.conftest import (
-    DAEMON_SETS,
-    DEPLOYMENTS,
-    NODE_NAMES,
-    Document,
-    Place,
-    condition,
-    container,
-)
+from tests.cluster.kubelet.conftest import NODE_NAMES, Place, container
+from tests.cluster.kubelets import DAEMON_SETS, DEPLOYMENTS, Document, is_ready
 
 from mooring_kube.errors import KubeError
 from mooring_kube.resources import NODES, PODS
@@ -75,10 +68,6 @@ def up_to_date(place: Place, version: str) -> bool:
         and len(pods) == len(NODE_NAMES)
         and all(is_ready(pod) and pod["metadata"]["labels"]["version"] == version for pod in pods)
     )
-
-
-def is_ready(pod: Document) -> bool:
-    return condition(pod, "Ready") == "True"
 
 
 def on(place: Place, node: str) -> Document:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.judged import judged
 
 from mooring_node.agent import configuration
-from mooring_node.agent.compile import NodeFacts
-from mooring_node.agent.configuration import Outcome, accept, last_balance, read_object
+from mooring_node.agent.configuration import Outcome, accept, last_balance, origin_of
 from mooring_node.balance import store
 from mooring_node.files import StateFolder, read_json
+from mooring_node.judge.facts import NodeFacts
 from mooring_node.vrrp.config import TrackerConfig
 
 FACTS = NodeFacts((("eth0", ip_network("10.0.0.0/16")),), ((4, "eth0"),))
@@ -38,7 +39,7 @@ class Node:
         metadata = {"name": "lb-1", "uid": "u1", "generation": self.generation}
         head = {"apiVersion": "mooring.dev/v1alpha1", "kind": "NodeConfig", "metadata": metadata}
         document = head | {"spec": {"instances": list(instances), **spec}}
-        return accept(read_object(document, "lb-1"), self.state, lambda: self.facts)
+        return accept(judged(document, self.facts), self.state, origin_of(document))
 
     @property
     def servers(self) -> list[str]:
@@ -73,8 +74,7 @@ def test_a_node_may_balance_and_hold_nothing(node: Node) -> None:
 def test_without_a_list_of_instances_nothing_changes(node: Node) -> None:
     node.accept(A, virtualServers=[WEB])
     document = {"apiVersion": "mooring.dev/v1alpha1", "kind": "NodeConfig", "metadata": {"name": "lb-1"}}
-    cut_short = read_object(document | {"spec": {"virtualServers": [API]}}, "lb-1")
-    outcome = accept(cut_short, node.state, lambda: FACTS)
+    outcome = accept(judged(document | {"spec": {"virtualServers": [API]}}, FACTS), node.state)
     assert node.servers == ["shop/web:http"]
     assert [problem.path for problem in outcome.problems] == ["spec.instances"]
     assert "also where it only balances" in outcome.problems[0].message

@@ -2,12 +2,18 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from mooring_api.nodeconfig import CredentialReport, Instance
-from mooring_node.agent.keys import MOST_SECRETS, MOST_STATES, KeyBook, references_of
+from mooring_api import nodeconfig
+from mooring_api.nodeconfig import Instance
+from mooring_api.problems import Problem
+from mooring_node.agent.keys import MOST_SECRETS, MOST_STATES, CredentialReport, KeyBook, references_of
+from mooring_node.judge.facts import NodeFacts
+from mooring_node.judge.groups import compile_groups, keys_of
+from mooring_node.vrrp.config import GroupConfig, MemberConfig
 
 TYPE = "mooring.dev/credentials"
 #: Stands in every Secret of these tests, and nowhere else.
@@ -23,15 +29,19 @@ def secret(name: str, version: int | str, password: str | bytes | None = CANARY,
 
 def instance(name: str = "web-0", **authentication: Any) -> Instance:
     named = {"type": "Password", "secretRef": {"name": "web"}} | authentication
-    fields = {"name": name, "virtualRouterID": 6, "version": 2, "addresses": [{"address": "10.0.0.1/24"}]}
-    return Instance.model_validate(fields | {"authentication": named})
+    return Instance.model_validate(_fields(name) | {"authentication": named})
+
+
+def _fields(name: str) -> dict[str, Any]:
+    router = {"web-0": 6, "web-1": 7}.get(name, 8)
+    head = {"name": name, "interface": "eth0", "virtualRouterID": router, "version": 2}
+    return head | {"addresses": [{"address": f"10.0.0.{router}/24"}]}
 
 
 def accepting(key_version: str) -> Instance:
     """One that says what it says without a password and accepts one."""
     form = {"virtualRouterID": 6, "version": 2, "authentication": dict(PINNED, keyVersion=key_version)}
-    fields = {"name": "web-0", "virtualRouterID": 6, "version": 2, "addresses": [{"address": "10.0.0.1/24"}]}
-    return Instance.model_validate(fields | {"alsoAccept": [form]})
+    return Instance.model_validate(_fields("web-0") | {"alsoAccept": [form]})
 
 
 PINNED = {"type": "Password", "secretRef": {"name": "web"}}
@@ -39,20 +49,33 @@ PINNED = {"type": "Password", "secretRef": {"name": "web"}}
 
 def book(*instances: Instance, text: str = "") -> KeyBook:
     made = KeyBook("mooring-system", text)
-    made.refer(references_of(instances or (instance(),)))
+    refer(made, *(instances or (instance(),)))
     return made
 
 
-def password_of(keys: KeyBook, given: Instance) -> str | None:
-    good, problems = keys.with_passwords([given], "lb-1")
+def refer(keys: KeyBook, *instances: Instance) -> None:
+    keys.refer(references_of(keys_of(instances)))
+
+
+def filled(keys: KeyBook, *given: Instance) -> tuple[tuple[GroupConfig, ...], tuple[Problem, ...]]:
+    """The groups of these with their passwords, and what is wrong."""
+    groups, problems = compile_groups(given, NodeFacts(), "lb-1")
     assert problems == ()
-    assert good[0].authentication is not None
-    assert good[0].authentication.secret_ref is None
-    return good[0].authentication.password
+    return keys.with_passwords(groups, keys_of(given), "lb-1")
+
+
+def member_of(keys: KeyBook, given: Instance) -> MemberConfig:
+    (group,), problems = filled(keys, given)
+    assert problems == ()
+    return group.members[0]
+
+
+def password_of(keys: KeyBook, given: Instance) -> str | None:
+    return member_of(keys, given).password
 
 
 def problem_of(keys: KeyBook, *given: Instance) -> str:
-    good, problems = keys.with_passwords(given, "lb-1")
+    good, problems = filled(keys, *given)
     assert good == ()
     return str(problems[0])
 
@@ -80,16 +103,16 @@ def test_what_names_no_state_stays_with_the_one_that_is_in_use_until_another_is_
     assert current(keys) == "100"
     assert keys.reports()[0].versions == ("100", "250", "260", "270", "280", "290")
     # The same again, also beside another that names its state, changes nothing.
-    keys.refer(references_of([instance("web-1", keyVersion="290"), instance()]))
+    refer(keys, instance("web-1", keyVersion="290"), instance())
     assert password_of(keys, instance()) == "old"
     # Named, so that it moves; and so it stays when the name goes again.
-    keys.refer(references_of([instance(keyVersion="280")]))
+    refer(keys, instance(keyVersion="280"))
     assert current(keys) == "290"
-    keys.refer(references_of([instance()]))
+    refer(keys, instance())
     assert password_of(keys, instance()) == "p280"
     # In use no more, then again: as at first.
     keys.refer({})
-    keys.refer(references_of([instance()]))
+    refer(keys, instance())
     assert password_of(keys, instance()) == "p290"
 
 
@@ -100,11 +123,9 @@ def test_a_form_without_a_state_beside_a_named_one_is_another() -> None:
     keys.changed(secret("web", 200, "new"))
     form = {"virtualRouterID": 6, "version": 2, "authentication": {"type": "Password", "secretRef": {"name": "web"}}}
     both = Instance.model_validate(spoken.to_wire() | {"alsoAccept": [form]})
-    keys.refer(references_of([both]))
-    (good,), _ = keys.with_passwords([both], "lb-1")
-    assert good.authentication is not None
-    assert good.also_accept[0].authentication is not None
-    assert (good.authentication.password, good.also_accept[0].authentication.password) == ("old", "new")
+    refer(keys, both)
+    good = member_of(keys, both)
+    assert (good.password, good.accepted[0].password) == ("old", "new")
 
 
 def test_a_restart_keeps_what_is_in_use() -> None:
@@ -114,14 +135,14 @@ def test_a_restart_keeps_what_is_in_use() -> None:
     # Rotated while the daemon was away, and listed before any configuration is read.
     again = KeyBook("mooring-system", keys.to_json())
     again.listed([secret("web", 300, "newer")])
-    again.refer(references_of([instance()]))
+    refer(again, instance())
     assert password_of(again, instance()) == "old"
     assert current(again) == "100"
     # One that was named: it is what the next configuration goes on with.
     named = book(instance(keyVersion="100"), text=keys.to_json())
     again = KeyBook("mooring-system", named.to_json())
     again.listed([secret("web", 300, "newer")])
-    again.refer(references_of([instance()]))
+    refer(again, instance())
     assert password_of(again, instance()) == "old"
 
 
@@ -133,14 +154,14 @@ def test_a_restart_keeps_all_that_is_named_whatever_comes_before_the_configurati
     again = KeyBook("mooring-system", keys.to_json())
     for version in range(20, 30):
         again.listed([secret("web", version, "newer")])
-    again.refer(references_of(pinned))
+    refer(again, *pinned)
     assert [password_of(again, each) for each in pinned] == [f"p{n}" for n in range(1, 9)]
 
 
 def test_a_file_from_before_what_is_named_stood_in_it_still_has_the_keys() -> None:
     states = [{"version": "1", "password": "old"}, {"version": "2", "password": "new"}]
     keys = KeyBook("mooring-system", json.dumps({"format": 1, "secrets": {"web": {"fault": "", "states": states}}}))
-    keys.refer(references_of([instance()]))
+    refer(keys, instance())
     assert password_of(keys, instance(keyVersion="1")) == "old"
     assert password_of(keys, instance()) == "new"
 
@@ -149,17 +170,14 @@ def test_a_form_that_is_also_accepted_gets_its_own() -> None:
     given = accepting("100")
     keys = book(given)
     keys.listed([secret("web", 100, "old")])
-    (good,), problems = keys.with_passwords([given], "lb-1")
-    assert problems == ()
-    assert good.authentication is None
-    assert good.also_accept[0].authentication is not None
-    assert good.also_accept[0].authentication.password == "old"
+    good = member_of(keys, given)
+    assert (good.password, good.accepted[0].password) == (None, "old")
 
 
 def test_an_instance_without_a_secret_is_not_touched() -> None:
     plain = instance(secretRef=None, password="666")
-    good, problems = book(plain).with_passwords([plain], "lb-1")
-    assert (good, problems) == ((plain,), ())
+    assert filled(book(plain), plain) == compile_groups([plain], NodeFacts(), "lb-1")
+    assert password_of(book(plain), plain) == "666"
 
 
 def test_a_secret_that_is_not_there_names_secret_field_and_remedy() -> None:
@@ -186,8 +204,8 @@ def test_the_members_of_its_sync_group_are_left_out_with_it() -> None:
     plain = instance("web-1", secretRef=None, password="666").model_copy(update={"sync_group": "web"})
     lacking = instance("web-0").model_copy(update={"sync_group": "web"})
     other = instance("mail", secretRef=None, password="777")
-    good, problems = book().with_passwords([plain, lacking, other], "lb-1")
-    assert good == (other,)
+    good, problems = filled(book(), plain, lacking, other)
+    assert [group.name for group in good] == ["mail"]
     assert [each.instance for each in problems] == ["web-0", "web-1"]
     assert "left out with web-0 of its sync group" in problems[1].message
 
@@ -245,12 +263,12 @@ def test_a_deleted_secret_that_nobody_names_any_more_is_forgotten(how: str) -> N
     keys = book(text=book_of_one().to_json())
     keys.deleted(secret("web", 150)) if how == "deleted" else keys.listed([])
     keys.refer({})
-    keys.refer(references_of([instance()]))
+    refer(keys, instance())
     assert "is not there" in problem_of(keys, instance())
     # One that is there is known to whoever names it again.
     keys.listed([secret("web", 200, "again")])
     keys.refer({})
-    keys.refer(references_of([instance()]))
+    refer(keys, instance())
     assert password_of(keys, instance()) == "again"
 
 
@@ -291,7 +309,7 @@ def test_the_newest_states_are_kept_and_those_that_are_named() -> None:
     assert current(keys) == "9"
     assert password_of(keys, pinned) == "p1"
     # Named no more: the next one pushes it out.
-    keys.refer(references_of([instance(keyVersion="9")]))
+    refer(keys, instance(keyVersion="9"))
     keys.changed(secret("web", 10, "p10"))
     assert keys.reports()[0].versions == ("5", "6", "7", "8", "9", "10")
 
@@ -306,7 +324,14 @@ def test_all_that_is_named_stays_and_the_newest_however_many_they_are() -> None:
     assert keys.choose("web", "20") is not None
     # The report is bounded: the newest, and the newest of those that are named.
     assert keys.reports()[0].versions == ("5", "6", "7", "8", "9", "10", "11", "20")
-    CredentialReport.model_validate(keys.reports()[0].to_wire())
+    assert as_the_contract_has_it(keys.reports()) == [each.to_wire() for each in keys.reports()]
+
+
+def as_the_contract_has_it(reports: Sequence[CredentialReport]) -> list[dict[str, Any]]:
+    read = [
+        nodeconfig.CredentialReport.model_validate(each.to_wire(), by_alias=True, by_name=False) for each in reports
+    ]
+    return [each.to_wire() for each in read]
 
 
 def test_reports_name_what_the_configuration_names() -> None:
@@ -326,7 +351,7 @@ def test_a_restart_has_the_keys_and_knows_what_was_wrong() -> None:
     again = KeyBook("mooring-system", text)
     # Secrets are listed before any configuration is read: the one that is gone still leaves its key.
     again.listed([])
-    again.refer(references_of([instance()]))
+    refer(again, instance())
     assert password_of(again, instance(keyVersion="100")) == "old"
     assert password_of(again, instance(keyVersion="200")) == "new"
     assert "was deleted" in again.remarks()[0]
@@ -337,7 +362,7 @@ def test_what_is_named_no_more_leaves_the_disk_and_a_secret_that_is_there_comes_
     keys.listed([secret("web", 100)])
     keys.refer({})
     assert json.loads(keys.to_json())["secrets"] == {}
-    keys.refer(references_of([instance()]))
+    refer(keys, instance())
     assert password_of(keys, instance()) == CANARY
 
 
@@ -376,8 +401,8 @@ def test_junk_is_no_key(junk: dict[str, Any]) -> None:
 def test_no_key_is_shown() -> None:
     keys = book()
     keys.listed([secret("web", 100)])
-    good, _ = keys.with_passwords([instance()], "lb-1")
-    _, problems = keys.with_passwords([instance(keyVersion="7")], "lb-1")
+    good, _ = filled(keys, instance())
+    _, problems = filled(keys, instance(keyVersion="7"))
     keys.deleted(secret("web", 100))
     shown = [repr(keys.choose("web", None)), repr(good), repr(problems), repr(keys.reports()), repr(keys.remarks())]
     shown += [str(each.to_wire()) for each in keys.reports()] + [repr(keys)]

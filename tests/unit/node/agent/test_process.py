@@ -19,7 +19,7 @@ folder = Path(sys.argv[1])
 state = StateFolder(folder / "state")
 state.create()
 vrrp, supervisor, checks = Channel.pair(), Channel.pair(), Channel.pair()
-options = AgentOptions(folder / "none.yaml", "", 0, False)
+options = AgentOptions(folder / "none.yaml", "", 0, False, ())
 agent = Agent(options, state, Board(), 1, vrrp[0], supervisor[0], checks[0])
 
 async def run():

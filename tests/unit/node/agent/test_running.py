@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.judged import answered, judged
 
 from mooring_node.agent import configuration
 from mooring_node.agent.balancing import PATIENCE_NS, Balancing
-from mooring_node.agent.configuration import Origin, Reading, read_object
+from mooring_node.agent.configuration import Origin, origin_of, written
 from mooring_node.agent.running import MOST_LOGGED, RETRY_NS, Running
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
@@ -55,11 +56,16 @@ class Bench:
         """Have a configuration run; its number."""
 
         async def taking() -> None:
-            self.running.take(reading(*routers, generation=generation, **more))
+            self.take_now(*routers, generation=generation, **more)
 
         asyncio.run(taking())
         assert self.running.runtime is not None
         return self.running.runtime.generation
+
+    def take_now(self, *routers: int, generation: int = 1, **more: Any) -> None:
+        document = node_config(*routers, generation=generation, **more)
+        question = self.running.question(written(document), "api", "NodeConfig lb-1")
+        self.running.take(answered(question), origin_of(document))
 
     def close(self) -> None:
         self._rtnetlink.close()
@@ -67,7 +73,7 @@ class Bench:
             channel.close()
 
 
-def reading(*routers: int, generation: int = 1, servers: Sequence[Any] = (), **more: Any) -> Reading:
+def node_config(*routers: int, generation: int = 1, servers: Sequence[Any] = (), **more: Any) -> dict[str, Any]:
     # An interface of no machine: what a configuration needs of its interface would be set.
     instances = [
         {"name": f"web-{router}", "interface": "nowhere0", "virtualRouterID": router}
@@ -77,7 +83,7 @@ def reading(*routers: int, generation: int = 1, servers: Sequence[Any] = (), **m
     ]
     metadata = {"name": "lb-1", "uid": "u1", "generation": generation}
     head = {"apiVersion": "mooring.dev/v1alpha1", "kind": "NodeConfig", "metadata": metadata}
-    return read_object(head | {"spec": {"instances": instances, "virtualServers": list(servers)}}, "lb-1")
+    return head | {"spec": {"instances": instances, "virtualServers": list(servers)}}
 
 
 @pytest.fixture
@@ -157,7 +163,8 @@ def test_a_restart_of_the_agent_knows_what_runs_by_the_note(bench: Bench) -> Non
 
 def test_killed_between_writing_and_telling_the_next_agent_tells(bench: Bench) -> None:
     bench.running.configured(bench.take(1, generation=7), 0)
-    configuration.accept(reading(1, 2, generation=8), bench.state, lambda: configuration.NodeFacts())
+    document = node_config(1, 2, generation=8)
+    configuration.accept(judged(document), bench.state, origin_of(document))
     bench.again()
     # It runs the old one still, and nobody has told it otherwise.
     bench.running.configured(1, 0)
@@ -193,7 +200,7 @@ def test_with_nothing_to_run_nothing_is_waited_for(bench: Bench) -> None:
 
 def test_a_flood_of_problems_is_no_flood_of_lines(bench: Bench) -> None:
     async def taking() -> None:
-        bench.running.take(reading(*range(1, 200), priority="banana"))
+        bench.take_now(*range(1, 200), priority="banana")
 
     asyncio.run(taking())
     assert len(bench.log.lines) == MOST_LOGGED + 1

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.judged import JudgeHere, judged
 
 from mooring_kube.connection import Connection, NoConnection
 from mooring_kube.errors import Conflict, Forbidden, Invalid, NotFound, ServerError, Unauthorized, Unreachable
 from mooring_kube.follow import Handler
 from mooring_node.agent import listening, reporter, upstream
 from mooring_node.agent.balancing import Balancing
-from mooring_node.agent.configuration import read_object
 from mooring_node.agent.keyring import Keyring
 from mooring_node.agent.report import Facts, build
 from mooring_node.agent.running import Running
@@ -146,8 +146,15 @@ class Bench:
         balancing = Balancing(self._checks, self.log, lambda _confirms: None)
         self.running = Running(self.state, self._agents, balancing, self.rtnetlink, self.log)
         self.keyring = Keyring("mooring-system", self.state.keys, self.log)
+        self.judge = JudgeHere()
         self.upstream = Upstream(
-            Identity("lb-1", "mooring-system"), self.connect, self.running, self.keyring, self.status, self.log
+            Identity("lb-1", "mooring-system"),
+            self.connect,
+            self.running,
+            self.judge,
+            self.keyring,
+            self.status,
+            self.log,
         )
 
     def connect(self) -> FakeServer:
@@ -158,7 +165,7 @@ class Bench:
     def status(self, observed: int | None, credentials: Any, remarks: Any) -> Mapping[str, Any]:
         problems = self.running.outcome.problems
         facts = Facts("1", observed, credentials=credentials, problems=problems, remarks=remarks)
-        return build(facts).to_wire()
+        return build(facts)
 
     @property
     def groups(self) -> list[str]:
@@ -819,7 +826,7 @@ def test_no_key_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
             bench.server.secrets.handler.failed(Unreachable(f"the watch sent what is no event: {CANARY!r}"))
             await bench.wait(lambda: bench.server.writes and len(bench.server.writes[-1]["problems"]) >= 2)
             shown = [*bench.log.lines, json.dumps(bench.upstream.about()), json.dumps(bench.server.writes)]
-            shown += [repr(bench.running.outcome.problems), repr(read_object(bench.server.node_config or {}, "lb-1"))]
+            shown += [repr(bench.running.outcome.problems), repr(judged(bench.server.node_config or {}))]
             assert [text for text in shown if CANARY in text] == []
 
     run(test())

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
+from ipaddress import ip_interface
 
+from mooring_api.authentication import InstanceAuthentication
 from mooring_api.nodeconfig import AcceptedForm, HeldAddress, Instance, Way
-from mooring_api.problems import Problem, Severity
+from mooring_api.problems import Problem
 from mooring_api.vrrp import Announcements, Checksum, Family, OnStop, PreemptionMode, TransportType
-from mooring_node.balance.config import BalanceConfig
+from mooring_node.judge.facts import NodeFacts
+from mooring_node.judge.messages import KeyPlace
 from mooring_node.vrrp.config import (
     AddressConfig,
     AnnouncementConfig,
@@ -22,14 +23,6 @@ from mooring_node.vrrp.matching import Router, router_of, routers_of
 SHORTEST_LEASE_S = 2
 SECOND_NS = 1_000_000_000
 _SCOPES = {"Global": 0, "Site": 200, "Link": 253, "Host": 254}
-
-
-@dataclass(frozen=True, slots=True)
-class NodeFacts:
-    """What the node's interfaces look like: for instances that name none."""
-
-    subnets: tuple[tuple[str, IPv4Network | IPv6Network], ...] = ()
-    default_interfaces: tuple[tuple[int, str], ...] = ()
 
 
 def default_lease_s(interval_ns: int, active_down_factor: int) -> int:
@@ -60,6 +53,19 @@ def compile_groups(
     bad = {problem.instance for problem in taken}
     good = [group for group in groups if bad.isdisjoint(member.name for member in group.members)]
     return tuple(good), tuple(problems)
+
+
+def keys_of(instances: Iterable[Instance]) -> tuple[KeyPlace, ...]:
+    """Where these need a password that stands in a Secret: of each instance its own place before those it accepts."""
+    return tuple(place for instance in instances for place in _keys(instance))
+
+
+def _keys(instance: Instance) -> Iterator[KeyPlace]:
+    forms: list[tuple[int | None, InstanceAuthentication | None]] = [(None, instance.authentication)]
+    forms += [(index, form.authentication) for index, form in enumerate(instance.also_accept)]
+    for form, each in forms:
+        if each is not None and each.secret_ref is not None:
+            yield KeyPlace(instance.name, each.secret_ref.name, each.key_version, form)
 
 
 _NO_INTERFACE = "no interface of this node has the address's subnet, and there is no default route; name one"
@@ -125,36 +131,6 @@ def _group(name: str, instances: Sequence[Instance], interfaces: Sequence[str]) 
     )
 
 
-def tracking_what_runs(
-    groups: Sequence[GroupConfig], balance: BalanceConfig, node: str
-) -> tuple[tuple[GroupConfig, ...], tuple[str, ...], tuple[Problem, ...]]:
-    """Groups that track only what is balanced here, and the names of that.
-
-    Nobody would ever speak of the rest, and an address must not go down with a virtual server that was deleted.
-    """
-    known = {server.name for server in balance.servers} | {server.virtual_server for server in balance.servers}
-    problems = [
-        Problem(
-            f"NodeConfig {node}",
-            f"spec.instances[].tracking[{index}]",
-            f"no virtual server {tracker.server} runs on this node, so it is not tracked",
-            Severity.WARNING,
-            group.members[0].name,
-        )
-        for group in groups
-        for index, tracker in enumerate(group.trackers)
-        if tracker.server not in known
-    ]
-    kept = tuple(
-        replace(group, trackers=tuple(tracker for tracker in group.trackers if tracker.server in known))
-        if group.trackers
-        else group
-        for group in groups
-    )
-    tracked = {tracker.server for group in kept for tracker in group.trackers}
-    return kept, tuple(sorted(tracked)), tuple(problems)
-
-
 def _member(instance: Instance, interface: str) -> MemberConfig:
     transport = instance.transport
     password = instance.authentication.password if instance.authentication else None
@@ -214,16 +190,3 @@ def _announcements(chosen: Announcements) -> AnnouncementConfig:
         refresh_ns=int(chosen.refresh),
         refresh_count=chosen.refresh_count,
     )
-
-
-def facts_of(
-    interface_addresses: Iterable[tuple[str, str, int]], default_interfaces: Iterable[tuple[int, str]]
-) -> NodeFacts:
-    """From (interface, address, prefix length), with the longest prefixes first: the most specific subnet wins."""
-    subnets = [
-        (interface, ip_network(f"{address}/{length}", strict=False))
-        for interface, address, length in interface_addresses
-        if interface != "lo"
-    ]
-    subnets.sort(key=lambda pair: -pair[1].prefixlen)
-    return NodeFacts(tuple(subnets), tuple(default_interfaces))

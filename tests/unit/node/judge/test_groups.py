@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mooring_api.reading import read_node_config
-from mooring_node.agent.compile import NodeFacts, compile_groups, default_lease_s, facts_of
+from mooring_node.judge.facts import NodeFacts, facts_of
+from mooring_node.judge.groups import compile_groups, default_lease_s
 from mooring_node.vrrp.config import AddressConfig, AnnouncementConfig, FormConfig, GroupConfig, MemberConfig
 
 FACTS = NodeFacts(

@@ -8,8 +8,7 @@ import pytest
 
 from mooring_api.health_check import KINDS
 from mooring_api.reading import read_node_config
-from mooring_node.agent.compile import NodeFacts
-from mooring_node.agent.compile_balance import compile_balance, with_last_good
+from mooring_node.agent.last_good import with_last_good
 from mooring_node.balance.config import (
     BackendAddressConfig,
     BackendConfig,
@@ -35,6 +34,8 @@ from mooring_node.checks.config import (
     UDPProbe,
 )
 from mooring_node.ipvs.table import SCTP, TCP, UDP, Method, ServiceFlag, TunnelFlag, TunnelKind
+from mooring_node.judge.balance import compile_balance
+from mooring_node.judge.facts import NodeFacts
 
 S = 1_000_000_000
 FACTS = NodeFacts(

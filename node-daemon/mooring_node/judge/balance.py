@@ -1,6 +1,6 @@
 """From a NodeConfig to what the checks process runs. Pure: what it needs of the node is passed in."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from ipaddress import ip_address
 
 from mooring_api.balancing import (
@@ -21,11 +21,8 @@ from mooring_api.balancing import (
 )
 from mooring_api.node_server import BackendAddress, ConnectionSync, NodeBackend, NodeVirtualServer, PortGuard
 from mooring_api.nodeconfig import NodeConfigSpec
-from mooring_api.problems import Problem
-from mooring_api.reading import CONNECTION_SYNC
+from mooring_api.problems import CONNECTION_SYNC, Problem
 from mooring_api.vrrp import Family
-from mooring_node.agent.compile import NodeFacts
-from mooring_node.agent.compile_checks import PORTLESS, compile_check
 from mooring_node.balance.config import (
     BackendAddressConfig,
     BackendConfig,
@@ -38,6 +35,8 @@ from mooring_node.balance.config import (
     Way,
 )
 from mooring_node.ipvs.table import SCTP, TCP, UDP, Method, ServiceFlag, TunnelFlag, TunnelKind
+from mooring_node.judge.checks import PORTLESS, compile_check
+from mooring_node.judge.facts import NodeFacts
 
 SECOND_NS = 1_000_000_000
 PROTOCOLS = {Protocol.TCP: TCP, Protocol.UDP: UDP, Protocol.SCTP: SCTP}
@@ -213,48 +212,3 @@ def _guard(guard: PortGuard) -> PortGuardConfig:
 
 def _sync(sync: ConnectionSync, interface: str) -> SyncConfig:
     return SyncConfig(interface, sync.sync_id, sync.group, sync.port)
-
-
-# What is bad now keeps its last good form.
-
-
-def with_last_good(config: BalanceConfig, before: BalanceConfig, bad: frozenset[str]) -> BalanceConfig:
-    """`config` with what `before` had of the entries that are bad now, unless what is good now is in the way."""
-    return BalanceConfig(
-        generation=config.generation,
-        servers=config.servers + _kept_servers(config.servers, before.servers, bad),
-        backend_addresses=config.backend_addresses
-        + tuple(
-            each
-            for each in before.backend_addresses
-            if each.address in bad and each.address not in {other.address for other in config.backend_addresses}
-        ),
-        port_guards=config.port_guards + _kept_guards(config.port_guards, before.port_guards, bad),
-        sync=before.sync if config.sync is None and CONNECTION_SYNC in bad else config.sync,
-    )
-
-
-def _kept_servers(
-    now: Sequence[ServerConfig], before: Iterable[ServerConfig], bad: frozenset[str]
-) -> tuple[ServerConfig, ...]:
-    names = {server.name for server in now}
-    taken = {claim for server in now for claim in _claims(server)}
-    return tuple(
-        server
-        for server in before
-        if server.name in bad and server.name not in names and taken.isdisjoint(_claims(server))
-    )
-
-
-def _claims(server: ServerConfig) -> Iterator[tuple[object, ...]]:
-    """What only one virtual server of a node may have."""
-    if server.mark:
-        yield from ((server.mark, family) for family in server.families)
-    yield from ((address, server.protocol, server.port) for address in server.addresses)
-
-
-def _kept_guards(
-    now: Iterable[PortGuardConfig], before: Iterable[PortGuardConfig], bad: frozenset[str]
-) -> tuple[PortGuardConfig, ...]:
-    guarded = {address for guard in now for address in guard.addresses}
-    return tuple(guard for guard in before if guard.addresses[0] in bad and guarded.isdisjoint(guard.addresses))

@@ -47,8 +47,9 @@ def normal(name: str) -> str:
 
 
 def locked() -> dict[str, str]:
+    """The lock has every version but our own."""
     lock = tomllib.loads((ROOT / "uv.lock").read_text())
-    return {package["name"]: package["version"] for package in lock["package"]}
+    return {package["name"]: package.get("version", VERSION) for package in lock["package"]}
 
 
 def programs(image: Image) -> set[str]:

@@ -20,7 +20,20 @@ COPY image/build.txt /src/image/
 RUN python3 -m venv /tools \
     && pip install -q --no-cache-dir --no-compile --require-hashes --only-binary :all: -r /src/image/build.txt
 WORKDIR /src
-COPY image/root.py image/compile image/
+COPY image/root.py image/compile image/dependencies image/
+
+# --- what both images are ---------------------------------------------------------------------------------------
+FROM scratch AS image
+ARG VERSION=unknown
+ARG REVISION=unknown
+ENV PATH=/opt/mooring/bin:/usr/bin:/usr/sbin LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+WORKDIR /
+LABEL org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.revision="${REVISION}" \
+    org.opencontainers.image.vendor="The Mooring authors" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.source="https://github.com/mooring-dev/mooring" \
+    org.opencontainers.image.documentation="https://github.com/mooring-dev/mooring/blob/main/docs/image.md"
 
 # --- the operator ---------------------------------------------------------------------------------------------
 FROM tools AS operator-build
@@ -28,10 +41,7 @@ FROM tools AS operator-build
 RUN python3 image/root.py /debian python3-minimal libpython3-stdlib libstdc++6 \
     && image/compile /debian/usr/lib /debian
 COPY pyproject.toml uv.lock ./
-RUN uv venv -q --python /usr/bin/python3 /opt/mooring \
-    && uv export -q --frozen --no-dev --no-emit-project --extra operator -o /requirements.txt \
-    && uv pip install -q --python /opt/mooring --require-hashes --only-binary :all: -r /requirements.txt \
-    && image/compile /opt/mooring/lib
+RUN image/dependencies --extra operator
 COPY README.md LICENSE ./
 COPY crds crds
 COPY kube kube
@@ -39,22 +49,12 @@ COPY operator operator
 COPY image/finish image/sbom.py image/
 RUN image/finish operator
 
-FROM scratch AS operator
-ARG VERSION=unknown
-ARG REVISION=unknown
+FROM image AS operator
 COPY --from=operator-build /debian /
 COPY --from=operator-build /project /
-ENV PATH=/opt/mooring/bin:/usr/bin:/usr/sbin LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532
-WORKDIR /
 LABEL org.opencontainers.image.title="mooring-operator" \
-    org.opencontainers.image.description="Plans virtual addresses for Kubernetes: Mooring's operator" \
-    org.opencontainers.image.version="${VERSION}" \
-    org.opencontainers.image.revision="${REVISION}" \
-    org.opencontainers.image.vendor="The Mooring authors" \
-    org.opencontainers.image.licenses="Apache-2.0" \
-    org.opencontainers.image.source="https://github.com/mooring-dev/mooring" \
-    org.opencontainers.image.documentation="https://github.com/mooring-dev/mooring/blob/main/docs/image.md"
+    org.opencontainers.image.description="Plans virtual addresses for Kubernetes: Mooring's operator"
 ENTRYPOINT ["mooring-operator"]
 
 # --- the node daemon ------------------------------------------------------------------------------------------
@@ -63,10 +63,7 @@ FROM tools AS node-build
 RUN python3 image/root.py /debian python3-minimal libpython3-stdlib nftables dash \
     && image/compile /debian/usr/lib /debian
 COPY pyproject.toml uv.lock ./
-RUN uv venv -q --python /usr/bin/python3 /opt/mooring \
-    && uv export -q --frozen --no-dev --no-emit-project -o /requirements.txt \
-    && uv pip install -q --python /opt/mooring --require-hashes --only-binary :all: -r /requirements.txt \
-    && image/compile /opt/mooring/lib
+RUN image/dependencies
 COPY README.md LICENSE ./
 COPY crds crds
 COPY kube kube
@@ -74,20 +71,10 @@ COPY node-daemon node-daemon
 COPY image/finish image/sbom.py image/
 RUN image/finish node
 
-FROM scratch AS node
-ARG VERSION=unknown
-ARG REVISION=unknown
+FROM image AS node
 COPY --from=node-build /debian /
 COPY --from=node-build /project /
-ENV PATH=/opt/mooring/bin:/usr/bin:/usr/sbin LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 0:0
-WORKDIR /
 LABEL org.opencontainers.image.title="mooring-node" \
-    org.opencontainers.image.description="Speaks VRRP, holds addresses and balances on a node: Mooring's daemon" \
-    org.opencontainers.image.version="${VERSION}" \
-    org.opencontainers.image.revision="${REVISION}" \
-    org.opencontainers.image.vendor="The Mooring authors" \
-    org.opencontainers.image.licenses="Apache-2.0" \
-    org.opencontainers.image.source="https://github.com/mooring-dev/mooring" \
-    org.opencontainers.image.documentation="https://github.com/mooring-dev/mooring/blob/main/docs/image.md"
+    org.opencontainers.image.description="Speaks VRRP, holds addresses and balances on a node: Mooring's daemon"
 ENTRYPOINT ["mooring-node"]

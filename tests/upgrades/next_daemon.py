@@ -53,7 +53,7 @@ def main() -> int:
         module.from_json = read_later  # type: ignore[attr-defined]
     keeping.unread = lambda _: ()
     report.LEVEL = LEVEL
-    observer.daemon_version = lambda: VERSION
+    observer.VERSION = VERSION
     return run_command(sys.argv[1:])
 
 

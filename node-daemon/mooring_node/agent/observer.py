@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mooring_api.problems import Problem
+from mooring_api.version import VERSION
 from mooring_node.agent.balancing import Balancing
 from mooring_node.agent.interfaces import Choice, InterfaceReport, Seen, report
 from mooring_node.agent.keys import CredentialReport
 from mooring_node.agent.report import MOST_FOREIGN_ROUTERS, Facts, build
 from mooring_node.agent.running import Running
 from mooring_node.agent.transitions import TransitionLog
-from mooring_node.agent.version import daemon_version
 from mooring_node.judge.source import placed
 from mooring_node.kernel.rtnetlink import Rtnetlink
 
@@ -76,7 +76,7 @@ class Observer:
             problems = (*problems, Problem("", "", "the VRRP process does not answer; see the daemon's log"))
         problems = (*problems, *placed(self._balancing.problems(), self._running.places))
         facts = Facts(
-            version=daemon_version(),
+            version=VERSION,
             observed_generation=observed,
             groups=runtime.groups if runtime else (),
             states=self._transitions.groups,

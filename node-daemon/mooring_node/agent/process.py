@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mooring_api.problems import InvalidObject, Problem
+from mooring_api.version import VERSION
 from mooring_node.agent.balancing import Balancing
 from mooring_node.agent.interfaces import Choice
 from mooring_node.agent.judging import JudgeProcess
@@ -17,7 +18,6 @@ from mooring_node.agent.preflight import Preflight
 from mooring_node.agent.questions import Questions
 from mooring_node.agent.running import Running
 from mooring_node.agent.transitions import Transition, TransitionLog
-from mooring_node.agent.version import daemon_version
 from mooring_node.board import Board
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
@@ -277,7 +277,7 @@ class Agent:
         runtime, problems = self._running.runtime, self._running.outcome.problems
         source = self._options.source
         return {
-            "version": daemon_version(),
+            "version": VERSION,
             "configuration": {
                 "file": str(source) if isinstance(source, Path) else None,
                 "generation": runtime.generation if runtime else 0,

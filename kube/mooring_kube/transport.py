@@ -88,11 +88,11 @@ class Transport:
         """A new connection, established. Unreachable when there is none to be had."""
         connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
         try:
-            connection.connect()
-            assert connection.sock is not None
+            where = (_in_bytes(self._host), self._port)
+            connection.sock = socket.create_connection(where, self._timeout_s)  # type: ignore[arg-type] # it takes both
             _keep_alive(connection.sock)
             if self._context is not None:
-                name = self._server_name or self._host
+                name = _in_bytes(self._server_name or self._host)
                 connection.sock = self._context.wrap_socket(connection.sock, server_hostname=name)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
@@ -115,7 +115,13 @@ def _has_ended(idle: http.client.HTTPConnection) -> bool:
     return bool(poll.poll(0))
 
 
+def _in_bytes(host: str) -> bytes:
+    """For a text Python loads the tables of international names, 0.4 MiB, also where it is an address."""
+    return host.encode("ascii" if host.isascii() else "idna")
+
+
 def _keep_alive(connected: socket.socket) -> None:
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_S)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL_S)

@@ -155,7 +155,8 @@ class MetricsServer:
     async def _where(self) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
         address, port, kind = self._address, self._port, socket.SOCK_STREAM
         try:
-            found = socket.getaddrinfo(address, port, type=kind, flags=socket.AI_NUMERICHOST)
+            # In bytes: for a text Python loads the tables of international names, 0.4 MiB.
+            found = socket.getaddrinfo(address.encode(), port, type=kind, flags=socket.AI_NUMERICHOST)
         except socket.gaierror:
             # A name: who answers for it may take long.
             found = await asyncio.get_running_loop().getaddrinfo(address, port, type=kind)

@@ -3,6 +3,8 @@
 import select
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from mooring_kube import transport
 from mooring_kube.client import Client
 from mooring_kube.connection import Connection
-from mooring_kube.errors import StaleConnection
+from mooring_kube.errors import StaleConnection, Unreachable
 from mooring_kube.resources import EVENTS, NODES
 from mooring_lab.api.certificates import Certificates
 
@@ -145,3 +147,39 @@ def test_what_is_well_is_used_again(server: Forgetful, client: Client) -> None:
     assert client._transport.borrow() == (kept, True)
     kept.close()
     assert server.asked == 1
+
+
+LOADED = """
+import sys
+from pathlib import Path
+from mooring_kube.connection import Connection
+from mooring_kube.transport import Transport
+connection = Transport(Connection(sys.argv[1], ca=Path(sys.argv[2]).read_text()), 20).open()
+connection.request("GET", "/")
+assert connection.getresponse().read() == b"{}"
+print(sorted({"encodings.idna", "stringprep", "tempfile", "unicodedata"} & sys.modules.keys()))
+"""
+
+
+def test_a_daemon_asks_without_what_it_does_not_need(server: Forgetful, tmp_path: Path) -> None:
+    """Tables of international names, and temporary files with all their packers."""
+    command = [sys.executable, "-c", LOADED, server.url, str(tmp_path / "pki" / "ca.pem")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "sent"),
+    [("10.0.0.1", b"10.0.0.1"), ("fd00::1", b"fd00::1"), ("bücher.example", b"xn--bcher-kva.example")],
+)
+def test_a_host_is_asked_for_as_it_always_is(host: str, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def refuse(where: tuple[object, int], _timeout: float) -> socket.socket:
+        asked.append(where)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(Unreachable, match=f"{host}:7"):
+        transport.Transport(Connection(f"http://{f'[{host}]' if ':' in host else host}:7"), 1).open()
+    assert asked == [(sent, 7)]

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -310,3 +312,27 @@ def test_it_ends_while_its_address_is_not_there() -> None:
     log = Kept()
     asyncio.run(run())
     assert "192.0.2.1:9650" in log.lines[0][1]
+
+
+BOUND = """
+import asyncio, sys
+from mooring_node.agent.metrics_server import MetricsServer
+from mooring_node.log import Log
+
+async def run():
+    server = MetricsServer(sys.argv[1], 0, None, Log(as_json=False))
+    server.start()
+    while not server.bound:
+        await asyncio.sleep(0.01)
+    await server.stop()
+
+asyncio.run(run())
+print(sorted({"encodings.idna", "stringprep", "unicodedata"} & sys.modules.keys()))
+"""
+
+
+@pytest.mark.parametrize("address", [HOST, "0.0.0.0", "::"])
+def test_an_address_is_bound_without_the_tables_of_international_names(address: str) -> None:
+    command = [sys.executable, "-c", BOUND, address]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
+    assert done.stdout == "[]\n"

@@ -45,17 +45,18 @@ def test_no_node_has_an_address_or_a_taint_that_it_had_not_before(stage: Stage) 
 
 
 def test_the_examples_are_held_and_their_statuses_say_so(examples: Stage) -> None:
-    for name, addresses in (("edge", ["10.0.0.130"]), ("web", ["10.0.0.120", "fd00:10::120"])):
+    held = (("edge", "edge", ["10.0.0.130"]), ("web-nat", "web", ["10.0.0.120", "fd00:10::120"]))
+    for name, server, addresses in held:
         examples.until(f"VirtualIP {name} to be held", lambda n=name: HELD.items() <= said_of(examples, n).items())
         for address in addresses:
             assert len(examples.lab.holders()[address]) == 1
             assert examples.lab.client.reach(address) == 3
-        balanced = examples.conditions(VIRTUAL_SERVERS, name, "web")
+        balanced = examples.conditions(VIRTUAL_SERVERS, server, server)
         assert balanced["Accepted"].startswith("True"), balanced
         if not HAS_IPVS:
             examples.until(
                 "the lack of IPVS to be told",
-                lambda n=name: examples.conditions(VIRTUAL_SERVERS, n, "web")["Programmed"] == "False ModuleMissing",
+                lambda n=server: examples.conditions(VIRTUAL_SERVERS, n, n)["Programmed"] == "False ModuleMissing",
             )
 
 

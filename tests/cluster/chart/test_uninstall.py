@@ -103,7 +103,7 @@ def assert_objects_are_kept(stage: Stage) -> None:
     assert len(stage.client.list(CUSTOM_RESOURCE_DEFINITIONS).items) == 3
     labels = stage.client.get(NAMESPACES, NAMESPACE)["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "privileged"
-    assert names(stage, VIRTUAL_IPS) == {"edge", "plain", "web"}
+    assert names(stage, VIRTUAL_IPS) == {"edge", "plain", "web-nat"}
     assert names(stage, VIRTUAL_SERVERS) == {"edge", "web"}
     assert names(stage, NODE_CONFIGS) == {node.name for node in stage.lab.nodes}
 

@@ -22,7 +22,7 @@ RUN python3 -m venv /tools \
 WORKDIR /src
 COPY image/root.py image/compile image/dependencies image/
 
-# --- what both images are ---------------------------------------------------------------------------------------
+# --- what both images are -------------------------------------------------------------------------------------
 FROM scratch AS image
 ARG VERSION=unknown
 ARG REVISION=unknown

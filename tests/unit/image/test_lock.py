@@ -86,6 +86,6 @@ def test_the_base_is_named_by_digest_and_nothing_else_is_fetched() -> None:
     assert not re.search(r"\b(curl|wget|git clone)\b|^ADD ", DOCKERFILE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("file", ["Dockerfile", "image/root.py", "image/sbom.py", "image/finish"])
+@pytest.mark.parametrize("file", ["Dockerfile", "image/root.py", "image/dependencies", "image/sbom.py", "image/finish"])
 def test_no_step_knows_an_architecture(file: str) -> None:
     assert not re.search(r"amd64|arm64|x86.64|aarch64|TARGETARCH|TARGETPLATFORM", (ROOT / file).read_text())

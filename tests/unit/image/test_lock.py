@@ -21,7 +21,7 @@ TARGETS = ("operator", "node")
 def needed(target: str) -> set[str]:
     """The names of the packages that a target's extra brings in; without those of other systems and Pythons."""
     (project,) = [package for package in LOCK["package"] if package["name"] == "mooring"]
-    waiting = [*project["dependencies"], *project["optional-dependencies"][target]]
+    waiting = [*project["dependencies"], *project["optional-dependencies"].get(target, [])]
     found: set[str] = set()
     while waiting:
         entry = waiting.pop()

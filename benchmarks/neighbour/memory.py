@@ -76,6 +76,9 @@ def weigh_loaded(lab: Lab, instances: int = INSTANCES) -> Weight:
     try:
         wait_until(lambda: node.held() == load.all_addresses, _SETTLE_S, "all addresses to be held")
         assert node.daemon_status() is not None
+        wait_until(
+            lambda: not node.processes("mooring-judge"), _SETTLE_S, "the judge to have ended: it has nothing to do"
+        )
         return weigh(identity.pid for identity in node.processes())
     finally:
         node.stop_daemon()

@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 
 from mooring_api.problems import Problem
 from mooring_node.judge.messages import Judgement, Question, from_answer, to_line
+from mooring_node.kernel.process import give_back_memory
 
 #: Far longer than the largest NodeConfig takes on a busy machine.
 PATIENCE_S = 60.0
@@ -75,6 +76,8 @@ class JudgeProcess:
         finally:
             self._judging = False
             await self._end()
+            # The burst of changes is over here, too.
+            give_back_memory()
 
     async def _next(self) -> tuple[Question, Done] | None:
         with contextlib.suppress(TimeoutError):

@@ -26,6 +26,8 @@ _libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_u
 _libc.prctl.restype = ctypes.c_int
 _libc.mlockall.argtypes = (ctypes.c_int,)
 _libc.mlockall.restype = ctypes.c_int
+_libc.malloc_trim.argtypes = (ctypes.c_size_t,)
+_libc.malloc_trim.restype = ctypes.c_int
 
 
 class Scheduling(enum.Enum):
@@ -86,6 +88,11 @@ def bound_memory(size: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     bounds = [size, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
     resource.setrlimit(resource.RLIMIT_DATA, (min(bounds), hard))
+
+
+def give_back_memory() -> None:
+    """What was freed after a burst of work goes back to the kernel (malloc_trim(3))."""
+    _libc.malloc_trim(0)
 
 
 def no_core_dumps() -> None:

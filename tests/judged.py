@@ -1,11 +1,14 @@
-"""A judge in the test's own process; what is asked and answered goes through the same lines as between two."""
+"""Judges in the test's own process: one that answers at once, and one that a test lets answer.
+
+What is asked and answered goes through the same lines as between two processes.
+"""
 
 from pathlib import Path
 from typing import Any
 
 from mooring_api.problems import InvalidObject
 from mooring_node.agent.configuration import written
-from mooring_node.agent.judging import Done
+from mooring_node.agent.judging import Done, failed
 from mooring_node.judge.facts import NO_FACTS, NodeFacts
 from mooring_node.judge.judging import judge
 from mooring_node.judge.messages import Judgement, Question, from_answer, from_line, to_answer, to_line
@@ -35,6 +38,31 @@ class JudgeHere:
 
     def ask(self, question: Question, done: Done) -> None:
         done(answered(question))
+
+    async def stop(self) -> None:
+        pass
+
+
+class JudgeHeld:
+    """Answers when the test says so, the oldest question first; it forgets none."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Question, Done]] = []
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.waiting)
+
+    def ask(self, question: Question, done: Done) -> None:
+        self.waiting.append((question, done))
+
+    def answer(self) -> None:
+        question, done = self.waiting.pop(0)
+        done(answered(question))
+
+    def fail(self) -> None:
+        question, done = self.waiting.pop(0)
+        done(failed(question.where, "it was killed"))
 
     async def stop(self) -> None:
         pass

@@ -259,10 +259,13 @@ class Node(Machine):
             self._wait_for_daemon(identity)
 
     def _wait_for_daemon(self, identity: Identity) -> None:
-        """Return when it answers; LabError with its last words when it ends before."""
+        """Return when it answers and has judged its file; LabError with its last words when it ends before."""
 
         def settled() -> bool:
-            return not identity.alive() or self.daemon_status(timeout=1.0) is not None
+            if not identity.alive():
+                return True
+            status = self.daemon_status(timeout=1.0)
+            return status is not None and not ((status.get("agent") or {}).get("configuration") or {}).get("judging")
 
         wait_until(settled, _START_SECONDS, f"the daemon of {self.name} to answer; see {self.log_file}")
         if not identity.alive():

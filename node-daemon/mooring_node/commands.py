@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 DEFAULT_STATE = Path("/var/lib/mooring")
 PROC_SYS_NET = Path("/proc/sys/net")
 DEFAULT_SCRIPTS = Path("/etc/mooring/scripts")
+#: A program of ours; -P: its modules are not looked for where somebody happens to stand.
+_OURSELVES = (sys.executable, "-P", "-m")
 DEFAULT_METRICS = "127.0.0.1:9650"
 DEFAULT_NAMESPACE = "mooring-system"
 NODE_VARIABLE, NAMESPACE_VARIABLE = "MOORING_NODE_NAME", "MOORING_NAMESPACE"
@@ -205,8 +207,8 @@ def _agent_of(options: argparse.Namespace, host: str, port: int) -> "AgentRun":
         choice = Choice(tuple(options.show_interface or ()), (*HIDDEN, *(options.hide_interface or ())))
         source = options.config or ApiSource(options.node, options.namespace, options.kubeconfig, choice)
         json_logs, checks_only = options.log_format == "json", options.checks_only
-        preflight = (sys.executable, "-m", "mooring_node.main", "preflight", *places_of(options))
-        judge = (sys.executable, "-m", "mooring_node.judge.process")
+        preflight = (*_OURSELVES, "mooring_node.main", "preflight", *places_of(options))
+        judge = (*_OURSELVES, "mooring_node.judge.process")
         chosen = AgentOptions(source, host, port, json_logs, judge, checks_only, preflight)
 
         async def run_agent() -> None:

@@ -125,12 +125,13 @@ def _configuration(agent: dict[str, Any]) -> str:
     """Its number and where it comes from."""
     configuration = agent.get("configuration", {})
     number, file, api = configuration.get("generation", "unknown"), configuration.get("file"), agent.get("api")
+    judging = "; another is being judged" if configuration.get("judging") else ""
     if api is None:
-        return f"{number} from {file}" if file else f"{number}"
+        return f"{number} from {file}{judging}" if file else f"{number}{judging}"
     written, runs = api["generation"], api["observedGeneration"]
     generation = "last good one" if written is None else f"generation {written}"
     waits = "" if written is None or written == runs else f" (generation {runs} runs)" if runs else " (not confirmed)"
-    return f"{number} from NodeConfig {api['node']}, {generation}{waits}"
+    return f"{number} from NodeConfig {api['node']}, {generation}{waits}{judging}"
 
 
 def _api(api: dict[str, Any]) -> list[str]:

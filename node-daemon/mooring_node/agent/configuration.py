@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TypeAlias
 
 from mooring_api.problems import Problem, Severity
-from mooring_node.agent.last_good import kept_groups, tracking_what_runs, with_last_good
+from mooring_node.agent.fitting import kept_groups, tracking_what_runs, with_last_good, without_taken
 from mooring_node.balance import store
 from mooring_node.balance.config import BalanceConfig
 from mooring_node.files import StateFolder, read_json, write_atomically
@@ -118,8 +118,9 @@ def accept(
         return Outcome(
             before, judgement.problems, changed=False, waits=judgement.failed, origin=known, balance=balanced
         )
-    groups, lacking = resolve(judgement.groups, judgement.keys)
-    found = (*judgement.problems, *lacking)
+    resolved, lacking = resolve(judgement.groups, judgement.keys)
+    groups, taken = without_taken(resolved, judgement.node)
+    found = (*judgement.problems, *lacking, *taken)
     bad = frozenset(each.instance for each in found if each.severity is Severity.ERROR and each.instance)
     if before is not None:
         groups += kept_groups(before.groups, groups, bad)

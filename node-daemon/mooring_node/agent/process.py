@@ -12,7 +12,7 @@ from mooring_api.problems import InvalidObject, Problem
 from mooring_api.version import VERSION
 from mooring_node.agent.balancing import Balancing
 from mooring_node.agent.interfaces import Choice
-from mooring_node.agent.judging import JudgeProcess
+from mooring_node.agent.judging import JudgeProcess, failed
 from mooring_node.agent.metrics_server import MetricsServer
 from mooring_node.agent.preflight import Preflight
 from mooring_node.agent.questions import Questions
@@ -107,7 +107,7 @@ class Agent:
             self._called,
             checks_only=options.checks_only,
         )
-        self._judge = JudgeProcess(options.judge)
+        self._judge = JudgeProcess(options.judge, self._log)
         self._questions = Questions({"vrrp": vrrp, "checks": checks}, self._about)
         self._observer: Observer | None = None
         self._upstream: Upstream | None = None
@@ -136,11 +136,11 @@ class Agent:
         while self._hear_vrrp() or self._hear_checks():
             pass
         self._save_transitions()
-        await self._judge.stop()
         if self._preflight is not None:
             await self._preflight.stop()
         if self._upstream is not None:
             await self._upstream.finish()
+        await self._judge.stop()
         if metrics is not None:
             await metrics.stop()
 
@@ -172,7 +172,10 @@ class Agent:
         try:
             question = self._running.question(text_of(path), "file", str(path))
         except InvalidObject as error:
-            self._judged(Judgement(error.problems))
+            # While an earlier one is being judged, that one is not overtaken: the file is read again.
+            self._judged(Judgement(error.problems, failed=self._judge.busy))
+        except OSError as error:
+            self._judged(failed(str(path), f"the node's interfaces could not be read: {error}"))
         else:
             self._judge.ask(question, self._judged)
 
@@ -281,6 +284,7 @@ class Agent:
             "configuration": {
                 "file": str(source) if isinstance(source, Path) else None,
                 "generation": runtime.generation if runtime else 0,
+                "judging": self._judge.busy,
                 "ageSeconds": (now_ns() - self._running.accepted_at_ns) // 1_000_000_000,
                 "problems": [self._called(problem)[:LONGEST_TOLD] for problem in problems[:MOST_TOLD]],
                 "moreProblems": max(0, len(problems) - MOST_TOLD),

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from mooring_api.problems import Problem, Severity
@@ -28,7 +29,7 @@ from mooring_node.agent.configuration import (
 )
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
-from mooring_node.judge.facts import NO_FACTS, NodeFacts, facts_of
+from mooring_node.judge.facts import NodeFacts, facts_of
 from mooring_node.judge.messages import NOTHING_BALANCED, Judgement, Question
 from mooring_node.kernel.process import now_ns
 from mooring_node.kernel.rtnetlink import AddressGone, Change, Rtnetlink
@@ -41,6 +42,8 @@ NARROW_AFTER_S = 120.0
 #: What could not be done is tried again: an interface that was not there, a full disk, a VRRP process that did not
 #: run what it was told to.
 RETRY_NS = 5_000_000_000
+#: What cannot be judged is tried less and less often.
+LONGEST_RETRY_NS = 300_000_000_000
 MOST_LOGGED = 50
 
 
@@ -66,6 +69,9 @@ class Running:
         self.places: Mapping[tuple[str, str], int] = {}
         """Where each entry stood in what was read last."""
         self.read_at_ns = 0
+        self._failure: tuple[Problem, ...] = ()
+        """Why the last judgement failed; empty: it did not."""
+        self._failures = 0
         self._state = state
         self._vrrp = vrrp
         self._balancing = balancing
@@ -113,11 +119,15 @@ class Running:
     # What is to run.
 
     def question(self, text: str, source: Literal["file", "api"], where: str) -> Question:
-        """How a NodeConfig is to be judged for this node as it is now; see Question."""
+        """How a NodeConfig is to be judged for this node as it is now; OSError where the kernel does not say."""
         return Question(text, source, where, self._facts(), self._checks_only)
 
     def take(self, judgement: Judgement, origin: Origin | None = None, resolve: Resolve = as_they_are) -> None:
         """Have run what is good of a NodeConfig (`origin` None: of a file); the VRRP process is told in any case."""
+        if judgement.failed:
+            self._not_judged(judgement.problems)
+            return
+        self._failure, self._failures = (), 0
         self.read_at_ns = now_ns()
         try:
             outcome = accept(judgement, self._state, origin, resolve)
@@ -144,6 +154,20 @@ class Running:
             of = f", generation {outcome.origin.generation} of the API" if outcome.origin else ""
             what = f"{len(outcome.runtime.groups)} groups, {len(outcome.balance.servers)} virtual servers"
             self._log.write("info", f"configuration {outcome.runtime.generation}: {what}{of}", self._about())
+
+    def _not_judged(self, failure: tuple[Problem, ...]) -> None:
+        """What runs goes on, and so does what was said of it; where nothing runs yet, the last good one does."""
+        self.read_at_ns = now_ns()
+        idle = self._told_at_ns == 0
+        if idle and self.outcome.runtime is None:
+            self.prepare_last_good()
+        known = tuple(each for each in self.outcome.problems if each not in self._failure)
+        if failure != self._failure:
+            self._tell(failure)
+        self._failure, self._failures = failure, self._failures + 1
+        self.outcome = replace(self.outcome, problems=(*known, *failure), waits=True)
+        if idle:
+            self.run_last_good()
 
     def prepare_last_good(self) -> NodeRuntime | None:
         """Make the node ready for the last good configuration, which the VRRP process may run before another comes."""
@@ -179,7 +203,8 @@ class Running:
 
     def again(self, now: int) -> bool:
         """Whether the same reading should be taken once more: something was missing that may have come meanwhile."""
-        return (self.outcome.waits or self.unsaved) and now - self.read_at_ns > RETRY_NS
+        patience_ns = min(RETRY_NS << max(0, self._failures - 1), LONGEST_RETRY_NS)
+        return (self.outcome.waits or self.unsaved) and now - self.read_at_ns > patience_ns
 
     def turn(self, now: int) -> None:
         """To be called now and then."""
@@ -237,14 +262,6 @@ class Running:
                 settings.restore_unused(self._rtnetlink, self.ledger, self.outcome.runtime.groups)
 
     def _facts(self) -> NodeFacts:
-        """Nothing where the kernel does not say: what needs it waits, and keeps its last good form."""
-        try:
-            return self._seen()
-        except OSError as error:
-            self._log.write("warning", f"the node's interfaces could not be read: {error}; tried again")
-            return NO_FACTS
-
-    def _seen(self) -> NodeFacts:
         names = {link.index: link.name for link in self._rtnetlink.links()}
         addresses = [
             (names[each.interface_index], socket.inet_ntop(each.family, each.address), each.prefix_length)

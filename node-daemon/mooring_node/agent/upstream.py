@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mooring_api.problems import Problem
 from mooring_node.agent.api import Server
 from mooring_node.agent.configuration import Origin, origin_of, written
-from mooring_node.agent.judging import Judge
+from mooring_node.agent.judging import Judge, failed
 from mooring_node.agent.keyring import Keyring
 from mooring_node.agent.keys import CredentialReport, references_of
 from mooring_node.agent.listening import Listening
@@ -33,6 +32,8 @@ KEYS_PATIENCE_S = 2.0
 STATUS_PATIENCE_S = 5.0
 #: An answer to the local socket must fit a message.
 MOST_REMARKS = 64
+#: Nested as deeply as what cannot be written.
+NESTED = "[" * 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Judged:
     """What is thought of it."""
 
     judgement: Judgement
-    origin: Origin
+    written: Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ class Upstream:
         self._absence = ""
         self._written: Written | None = None
         self._judged: Judged | None = None
+        self._confirmed = True
+        """False: another text stands under the generation that runs, as after a restore, and is not judged yet."""
         self._began = False
         self._keys_settled = False
         self._resolved: object = None
@@ -103,7 +106,7 @@ class Upstream:
         last_good = self._running.prepare_last_good()
         loop = asyncio.get_running_loop()
         loop.call_later(PATIENCE_S, self._run_out_of_patience)
-        loop.call_later(STATUS_PATIENCE_S, self._reporter.begin)
+        loop.call_later(STATUS_PATIENCE_S, self._report_at_last)
         missing = self._listening.listen()
         return last_good is not None or missing is None
 
@@ -121,7 +124,13 @@ class Upstream:
     def changed(self, *, confirms: bool = False) -> None:
         """Something that the status tells of may be other than before; `confirms`: that another generation runs."""
         self._reporter.changed(confirms=confirms)
-        if self._keys_settled and self._running.settled:
+        if self._began and self._keys_settled and self._running.settled:
+            self._reporter.begin()
+
+    def _report_at_last(self) -> None:
+        if self._judge.busy and not self._began:
+            asyncio.get_running_loop().call_later(STATUS_PATIENCE_S, self._report_at_last)
+        else:
             self._reporter.begin()
 
     def remarks(self) -> tuple[str, ...]:
@@ -185,22 +194,40 @@ class Upstream:
 
     def _read(self, document: Document, origin: Origin) -> None:
         self._there = origin
+        before, self._written = self._written, Written(self._text(document), origin)
+        if before is not None and before.origin == origin and before.text != self._written.text:
+            self._confirmed = False
+        self.judge()
+
+    def _text(self, document: Document) -> str:
         try:
-            self._written = Written(written(document), origin)
+            return written(document)
         except RecursionError:
-            self._written = None
-            self._take(origin, Judgement((Problem(self._identity.called, "", "is nested too deeply"),)))
-        else:
-            self.judge()
+            # The judge says so too, and in its turn.
+            return NESTED
 
     def judge(self) -> None:
         """Have the NodeConfig judged for the node as it is now, and run what is good of it."""
-        if self._written is not None:
+        if self._written is None:
+            return
+        try:
             question = self._running.question(self._written.text, "api", self._identity.called)
-            self._judge.ask(question, partial(self._take, self._written.origin))
+        except OSError as error:
+            self._take(
+                self._written, failed(self._identity.called, f"the node's interfaces could not be read: {error}")
+            )
+        else:
+            self._judge.ask(question, partial(self._take, self._written))
 
-    def _take(self, origin: Origin, judgement: Judgement) -> None:
-        self._judged = Judged(judgement, origin)
+    def _take(self, written: Written, judgement: Judgement) -> None:
+        if self._there is None or self._there.uid != written.origin.uid:
+            return  # it is gone meanwhile: what runs goes on
+        if judgement.failed:
+            self._began = True
+            self._running.take(judgement)
+            self.changed()
+            return
+        self._judged = Judged(judgement, written)
         self._accept()
 
     def _accept(self) -> None:
@@ -217,7 +244,8 @@ class Upstream:
             self._resolved = self._resolve(judged.judgement)
         self._began = True
         resolve = partial(self._keyring.book.with_passwords, node=self._identity.node)
-        self._running.take(judged.judgement, judged.origin, resolve)
+        self._running.take(judged.judgement, judged.written.origin, resolve)
+        self._confirmed = self._confirmed or judged.written is self._written
         self.changed()
 
     def _run_out_of_patience(self) -> None:
@@ -253,7 +281,13 @@ class Upstream:
         What is ahead of the object was read before the server was restored from a backup.
         """
         observed, there = self._running.observed, self._there
-        if observed is None or there is None or observed.uid != there.uid or observed.generation > there.generation:
+        if (
+            not self._confirmed
+            or observed is None
+            or there is None
+            or observed.uid != there.uid
+            or observed.generation > there.generation
+        ):
             return None
         return observed.generation
 

@@ -18,7 +18,6 @@ from mooring_node.vrrp.config import (
     MemberConfig,
     TrackerConfig,
 )
-from mooring_node.vrrp.matching import Router, router_of, routers_of
 
 SHORTEST_LEASE_S = 2
 SECOND_NS = 1_000_000_000
@@ -48,11 +47,7 @@ def compile_groups(
             ]
             continue
         groups.append(_group(name, members, [interface or "" for interface in interfaces]))
-    taken = tuple(_taken(groups, node))
-    problems += taken
-    bad = {problem.instance for problem in taken}
-    good = [group for group in groups if bad.isdisjoint(member.name for member in group.members)]
-    return tuple(good), tuple(problems)
+    return tuple(groups), tuple(problems)
 
 
 def keys_of(instances: Iterable[Instance]) -> tuple[KeyPlace, ...]:
@@ -69,30 +64,6 @@ def _keys(instance: Instance) -> Iterator[KeyPlace]:
 
 
 _NO_INTERFACE = "no interface of this node has the address's subnet, and there is no default route; name one"
-
-
-def _taken(groups: Sequence[GroupConfig], node: str) -> Iterator[Problem]:
-    """Members whose VRID is another's: it shows only here where an instance names no interface.
-
-    Who sends a VRID has it before who accepts it, then the first.
-    """
-    owners: dict[Router, str] = {}
-    members = [member for group in groups for member in group.members]
-    for routers, field in ((_own, "virtualRouterID"), (_accepted, "alsoAccept")):
-        for member in members:
-            for interface, family, vrid in sorted(routers(member)):
-                owner = owners.setdefault((interface, family, vrid), member.name)
-                if owner != member.name:
-                    message = f"{owner} has virtual router ID {vrid} for IPv{family} on {interface}; take another one"
-                    yield Problem(f"NodeConfig {node}", f"spec.instances[].{field}", message, instance=member.name)
-
-
-def _own(member: MemberConfig) -> frozenset[Router]:
-    return frozenset({router_of(member)})
-
-
-def _accepted(member: MemberConfig) -> frozenset[Router]:
-    return routers_of(member) - _own(member)
 
 
 def _interface(instance: Instance, facts: NodeFacts) -> str | None:

@@ -26,8 +26,6 @@ _libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_u
 _libc.prctl.restype = ctypes.c_int
 _libc.mlockall.argtypes = (ctypes.c_int,)
 _libc.mlockall.restype = ctypes.c_int
-_libc.malloc_trim.argtypes = (ctypes.c_size_t,)
-_libc.malloc_trim.restype = ctypes.c_int
 
 
 class Scheduling(enum.Enum):
@@ -91,8 +89,9 @@ def bound_memory(size: int) -> None:
 
 
 def give_back_memory() -> None:
-    """What was freed after a burst of work goes back to the kernel (malloc_trim(3))."""
-    _libc.malloc_trim(0)
+    """What was freed after a burst of work goes back to the kernel (malloc_trim(3), which only glibc has)."""
+    with contextlib.suppress(AttributeError):
+        _libc.malloc_trim(ctypes.c_size_t(0))
 
 
 def no_core_dumps() -> None:

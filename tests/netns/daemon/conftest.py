@@ -248,6 +248,10 @@ class Bench:
         agent = (self.status(node) or {}).get("agent") or {}
         return agent.get("configuration", {}).get("problems", [])
 
+    def judging(self, node: Node) -> bool:
+        agent = (self.status(node) or {}).get("agent") or {}
+        return bool(agent.get("configuration", {}).get("judging"))
+
     def pid(self, node: Node, process: str) -> int:
         """`vrrp`, `agent` or `supervisor`."""
         status = self.status(node)

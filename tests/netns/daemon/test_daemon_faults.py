@@ -2,6 +2,7 @@
 
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -118,7 +119,29 @@ def test_without_its_supervisor_the_vrrp_process_hands_over_and_a_new_daemon_wai
 
 
 def _tree(bench):
-    return {bench.pid(bench.a, name) for name in ("supervisor", "vrrp", "agent")}
+    agent = bench.pid(bench.a, "agent")
+    judges = Path(f"/proc/{agent}/task/{agent}/children").read_text().split()
+    return {bench.pid(bench.a, "supervisor"), bench.pid(bench.a, "vrrp"), agent, *map(int, judges)}
+
+
+def test_a_configuration_whose_judge_is_killed_is_judged_again_and_nothing_moves(bench, instance_of):
+    alone = instance_of(transport={"alone": True})
+    bench.start(bench.a, alone)
+    bench.wait_held(bench.a, ADDRESS)
+    with bench.client.measure([ADDRESS]) as measured:
+        # It has the question, and never answers.
+        (judge,) = bench.a.processes("mooring-judge")
+        judge.send(signal.SIGSTOP)
+        bench.a.reload_daemon(bench.config(bench.a, {**alone, "priority": 77}))
+        bench.wait(lambda: bench.judging(bench.a), "the question to be asked")
+        judge.send(signal.SIGKILL)
+        bench.wait(lambda: bench.problems(bench.a), "the failure to be told")
+        (problem,) = bench.problems(bench.a)
+        assert "could not be judged: the judge ended (-9); what runs goes on" in problem
+        bench.wait(lambda: bench.group(bench.a)["priority"] == 77, "another judge to be asked", within=BOUND_S + 10)
+        bench.wait(lambda: not bench.problems(bench.a), "the problem to be gone")
+    assert measured.result()[ADDRESS].lost == 0
+    assert bench.restarts(bench.a, "agent") == bench.restarts(bench.a, "vrrp") == 0
 
 
 def test_nothing_changes_on_the_wire_when_the_agent_is_killed(bench, instance_of):

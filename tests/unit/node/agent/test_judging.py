@@ -16,6 +16,7 @@ from mooring_lab.wait import wait_until
 from mooring_node.agent import judging
 from mooring_node.agent.judging import JudgeProcess
 from mooring_node.judge.messages import Judgement, Question
+from mooring_node.log import Log, Subject
 
 REAL = (sys.executable, "-m", "mooring_node.judge.process")
 HEAD = "import json, os, sys, time\n"
@@ -40,8 +41,19 @@ def config(*addresses: str) -> Question:
     return Question(f"{head}spec:\n  instances:\n{instances}", "file", "node.yaml")
 
 
+class Lines(Log):
+    """A log that a test reads."""
+
+    def __init__(self) -> None:
+        super().__init__(as_json=False)
+        self.lines: list[str] = []
+
+    def write(self, level: str, message: str, about: Subject | None = None) -> None:
+        self.lines.append(f"{level} {about.text if about else ''}{message}")
+
+
 def script(text: str, *arguments: object) -> JudgeProcess:
-    return JudgeProcess((sys.executable, "-c", text, *map(str, arguments)))
+    return JudgeProcess((sys.executable, "-c", text, *map(str, arguments)), Lines())
 
 
 def asked(text: str) -> Question:
@@ -66,7 +78,7 @@ def ended(pid: int) -> bool:
 
 def test_it_answers_as_one_in_the_same_process_does() -> None:
     async def body() -> None:
-        judge = JudgeProcess(REAL)
+        judge = JudgeProcess(REAL, Lines())
         for question in (config("10.0.0.1/24", "10.0.0.2/24"), config("banana"), asked("{"), asked("")):
             assert await answer_of(judge, question) == answered(question)
         assert not judge.busy
@@ -91,6 +103,103 @@ def test_one_process_answers_many_and_ends_when_nobody_asks(monkeypatch: pytest.
         assert (other != pid, number) == (True, "0")
         await judge.stop()
         assert ended(int(other))
+
+    run(body())
+
+
+def test_what_is_asked_while_it_is_ended_is_answered_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body() -> None:
+        judge, answers = script(COUNTING), list[str]()
+
+        def tell(judgement: Judgement) -> None:
+            answers.append(judgement.node)
+
+        def meanwhile() -> None:
+            if len(answers) == 1:
+                judge.ask(asked("b"), tell)
+
+        monkeypatch.setattr(judging, "IDLE_S", 0.0)
+        monkeypatch.setattr(judging, "give_back_memory", meanwhile)
+        judge.ask(asked("a"), tell)
+        async with asyncio.timeout(SOON_S):
+            while len(answers) < 2:
+                await asyncio.sleep(0.01)
+        await judge.stop()
+
+    run(body())
+
+
+def test_who_asks_the_same_again_has_the_same_answer_and_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body() -> None:
+        monkeypatch.setattr(judging, "IDLE_S", 0.0)
+        judge, told = script(COUNTING), list[str]()
+        first = await answer_of(judge, asked("a"))
+        judge.ask(asked("a"), lambda judgement: told.append(judgement.node))
+        assert told == [first.node]
+        # Not so where what was answered meanwhile is of another.
+        assert (await answer_of(judge, asked("b"))).node != first.node
+        assert (await answer_of(judge, asked("a"))).node != first.node
+        await judge.stop()
+
+    run(body())
+
+
+def test_a_failure_is_not_remembered() -> None:
+    async def body() -> None:
+        judge = script("import sys; sys.stdin.readline(); print('banana')")
+        for _ in range(2):
+            assert (await answer_of(judge, asked("a"))).failed
+        await judge.stop()
+
+    run(body())
+
+
+def test_what_goes_wrong_with_an_answer_is_no_reason_to_give_none_to_the_next() -> None:
+    async def body() -> None:
+        judge, raised = script(COUNTING), asyncio.Event()
+        asyncio.get_running_loop().set_exception_handler(lambda *_: raised.set())
+        judge.ask(asked("a"), lambda _: 1 // 0)
+        async with asyncio.timeout(SOON_S):
+            await raised.wait()
+        assert (await answer_of(judge, asked("b"))).node
+        await judge.stop()
+
+    run(body())
+
+
+def test_an_answer_for_which_there_is_no_memory_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_much(_: bytes) -> Judgement:
+        raise MemoryError
+
+    async def body() -> None:
+        judge = script(COUNTING)
+        with monkeypatch.context() as patched:
+            patched.setattr(judging, "from_answer", too_much)
+            assert "could not be judged: MemoryError" in (await answer_of(judge, asked("a"))).problems[0].message
+        assert (await answer_of(judge, asked("a"))).node
+        await judge.stop()
+
+    run(body())
+
+
+def test_one_that_nobody_holds_any_more_ends_itself() -> None:
+    body = "from mooring_node.judge import process\nprocess.LIFE_S = 1\nprocess.main()"
+    with subprocess.Popen([sys.executable, "-c", body], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as judge:
+        assert judge.wait(SOON_S) == -signal.SIGALRM
+
+
+def test_its_last_words_are_in_our_log_and_their_last_line_in_the_answer() -> None:
+    async def body() -> None:
+        log = Lines()
+        judge = JudgeProcess(
+            (sys.executable, "-c", "import sys; sys.stdin.readline(); raise MemoryError('too much')"), log
+        )
+        (problem,) = (await answer_of(judge, asked("a"))).problems
+        assert "the judge ended (1); it said: MemoryError: too much; what runs goes on" in problem.message
+        (line,) = log.lines
+        assert line.startswith("error the judge's last words: Traceback")
+        assert line.endswith("MemoryError: too much")
+        await judge.stop()
 
     run(body())
 
@@ -127,7 +236,7 @@ def test_whatever_becomes_of_it_there_is_an_answer(text: str, why: str, monkeypa
 
 def test_a_program_that_is_not_there_is_told() -> None:
     async def body() -> None:
-        judge = JudgeProcess(("/nowhere/judge",))
+        judge = JudgeProcess(("/nowhere/judge",), Lines())
         assert "No such file" in (await answer_of(judge, asked("a"))).problems[0].message
         await judge.stop()
 
@@ -198,10 +307,11 @@ ASKING = """
 import asyncio, os, signal, sys
 from mooring_node.agent.judging import JudgeProcess
 from mooring_node.judge.messages import Question
+from mooring_node.log import Log
 
 async def body():
     found = asyncio.get_running_loop().create_future()
-    judge = JudgeProcess((sys.executable, "-m", "mooring_node.judge.process"))
+    judge = JudgeProcess((sys.executable, "-m", "mooring_node.judge.process"), Log(as_json=False))
     judge.ask(Question("", "file", "x"), found.set_result)
     await found
     print(judge._process.pid, flush=True)

@@ -21,6 +21,7 @@ from mooring_kube.errors import Conflict, Forbidden, Invalid, NotFound, ServerEr
 from mooring_kube.follow import Handler
 from mooring_node.agent import listening, reporter, upstream
 from mooring_node.agent.balancing import Balancing
+from mooring_node.agent.judging import Judge
 from mooring_node.agent.keyring import Keyring
 from mooring_node.agent.report import Facts, build
 from mooring_node.agent.running import Running
@@ -134,7 +135,7 @@ class Posting:
 class Bench:
     """An Upstream with what it needs around it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, judge: Judge | None = None) -> None:
         self.state = StateFolder(folder)
         self.state.create()
         self.log = Lines()
@@ -146,7 +147,7 @@ class Bench:
         balancing = Balancing(self._checks, self.log, lambda _confirms: None)
         self.running = Running(self.state, self._agents, balancing, self.rtnetlink, self.log)
         self.keyring = Keyring("mooring-system", self.state.keys, self.log)
-        self.judge = JudgeHere()
+        self.judge = judge or JudgeHere()
         self.upstream = Upstream(
             Identity("lb-1", "mooring-system"),
             self.connect,
@@ -205,8 +206,8 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def started(folder: Path) -> AsyncIterator[Bench]:
-    bench = Bench(folder)
+async def started(folder: Path, judge: Judge | None = None) -> AsyncIterator[Bench]:
+    bench = Bench(folder, judge)
     try:
         bench.upstream.start()
         yield bench

@@ -8,7 +8,7 @@ import pytest
 
 from mooring_api.health_check import KINDS
 from mooring_api.reading import read_node_config
-from mooring_node.agent.last_good import with_last_good
+from mooring_node.agent.fitting import with_last_good
 from mooring_node.balance.config import (
     BackendAddressConfig,
     BackendConfig,

@@ -184,35 +184,3 @@ def test_a_form_says_what_it_shares_with_its_instance() -> None:
         FormConfig(67, 3, 100_000_000, peers=("10.0.0.28",)),
         FormConfig(66, 2, 10**9, peers=None, group="239.1.1.1", pseudo_header=False, password="777"),
     )
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "path"),
-    [
-        ({"virtualRouterID": 1}, {"virtualRouterID": 1}, "spec.instances[].virtualRouterID"),
-        ({"virtualRouterID": 1}, {"virtualRouterID": 2, "alsoAccept": [{"virtualRouterID": 1}]}, "alsoAccept"),
-        (
-            {"virtualRouterID": 1, "alsoAccept": [{"virtualRouterID": 3}]},
-            {"virtualRouterID": 2, "alsoAccept": [{"virtualRouterID": 3}]},
-            "alsoAccept",
-        ),
-    ],
-)
-def test_a_vrid_that_two_have_on_the_interface_that_was_found_is_the_second_one_s_problem(
-    first: dict[str, Any], second: dict[str, Any], path: str
-) -> None:
-    named = PLAIN | first | {"name": "a", "interface": "eth1"}
-    found = PLAIN | second | {"name": "b", "addresses": [{"address": "10.0.0.101/24"}]}
-    groups, (problem,) = compiled(named, found)
-    assert [group.name for group in groups] == ["a"]
-    assert problem.instance == "b"
-    assert path in problem.path
-    assert "on eth1; take another one" in str(problem)
-
-
-def test_who_sends_a_vrid_has_it_before_who_accepts_it() -> None:
-    accepts = PLAIN | {"interface": "eth1", "alsoAccept": [{"virtualRouterID": 2}]}
-    sends = PLAIN | {"name": "b", "virtualRouterID": 2, "addresses": [{"address": "10.0.0.101/24"}]}
-    groups, (problem,) = compiled(accepts, sends)
-    assert [group.name for group in groups] == ["b"]
-    assert (problem.instance, problem.path) == ("a", "spec.instances[].alsoAccept")

@@ -1,12 +1,46 @@
-"""What is bad now keeps its last good form, and nothing is tracked that does not run. Pure."""
+"""What of a NodeConfig fits: beside each other, with what ran before, and with what is balanced here. Pure.
+
+What is bad now keeps its last good form.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from mooring_api.problems import CONNECTION_SYNC, Problem, Severity
 from mooring_node.balance.config import BalanceConfig, PortGuardConfig, ServerConfig
-from mooring_node.vrrp.config import GroupConfig
-from mooring_node.vrrp.matching import Router, routers_of
+from mooring_node.vrrp.config import GroupConfig, MemberConfig
+from mooring_node.vrrp.matching import Router, router_of, routers_of
+
+
+def without_taken(groups: Sequence[GroupConfig], node: str) -> tuple[tuple[GroupConfig, ...], tuple[Problem, ...]]:
+    """Those with no member whose VRID is another's; the rest is a problem."""
+    problems = tuple(_taken(groups, node))
+    bad = {problem.instance for problem in problems}
+    return tuple(group for group in groups if bad.isdisjoint(member.name for member in group.members)), problems
+
+
+def _taken(groups: Sequence[GroupConfig], node: str) -> Iterator[Problem]:
+    """Members whose VRID is another's: it shows only here where an instance names no interface.
+
+    Who sends a VRID has it before who accepts it, then the first.
+    """
+    owners: dict[Router, str] = {}
+    members = [member for group in groups for member in group.members]
+    for routers, field in ((_own, "virtualRouterID"), (_accepted, "alsoAccept")):
+        for member in members:
+            for interface, family, vrid in sorted(routers(member)):
+                owner = owners.setdefault((interface, family, vrid), member.name)
+                if owner != member.name:
+                    message = f"{owner} has virtual router ID {vrid} for IPv{family} on {interface}; take another one"
+                    yield Problem(f"NodeConfig {node}", f"spec.instances[].{field}", message, instance=member.name)
+
+
+def _own(member: MemberConfig) -> frozenset[Router]:
+    return frozenset({router_of(member)})
+
+
+def _accepted(member: MemberConfig) -> frozenset[Router]:
+    return routers_of(member) - _own(member)
 
 
 def kept_groups(

@@ -20,7 +20,7 @@ LONGEST_ANSWER = 64 * 1024 * 1024
 #: Of what it says of its troubles, the end.
 LONGEST_WORDS = 4096
 #: One that was killed ends at once, unless the kernel does not let it: then nobody waits for it.
-END_S = 2.0
+END_S = 15.0
 
 Done: TypeAlias = Callable[[Judgement], None]
 
@@ -152,7 +152,7 @@ class JudgeProcess:
 
     async def _end(self) -> str:
         """End the process, whatever it does; what it has said of its troubles."""
-        process, self._process = self._process, None
+        process = self._process
         if process is None:
             return ""
         if process.returncode is None:
@@ -163,4 +163,6 @@ class JudgeProcess:
             async with asyncio.timeout(END_S):
                 # What it still had to say is read away: asyncio waits for the end of the pipes, too.
                 _, words = await process.communicate()
+        # Not before: who is cancelled here does it once more.
+        self._process = None
         return words[-LONGEST_WORDS:].decode(errors="replace")

@@ -1,10 +1,12 @@
 """The judge as a process: it comes and goes, and whatever becomes of it, there is an answer."""
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TextIO
@@ -127,6 +129,29 @@ def test_what_is_asked_while_it_is_ended_is_answered_too(monkeypatch: pytest.Mon
         await judge.stop()
 
     run(body())
+
+
+def test_a_stop_while_it_is_ended_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body() -> None:
+        judge, reading = script(COUNTING), asyncio.Event()
+        communicate = asyncio.subprocess.Process.communicate
+
+        async def noticed(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
+            reading.set()
+            return await communicate(process)
+
+        monkeypatch.setattr(judging, "IDLE_S", 0.0)
+        monkeypatch.setattr(asyncio.subprocess.Process, "communicate", noticed)
+        pid = int((await answer_of(judge, asked("a"))).node.split()[0])
+        await reading.wait()
+        await judge.stop()
+        assert ended(pid)
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        run(body())
+        gc.collect()
+    assert [str(each.message) for each in said] == []
 
 
 def test_who_asks_the_same_again_has_the_same_answer_and_no_process(monkeypatch: pytest.MonkeyPatch) -> None:

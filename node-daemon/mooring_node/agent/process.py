@@ -148,6 +148,8 @@ class Agent:
 
     def _begin(self) -> None:
         if isinstance(self._options.source, Path):
+            # While the file is judged, an agent that is started again knows what runs already.
+            self._running.prepare_last_good()
             self._load(self._options.source)
             return
         # Only here: a daemon with a file does without the client of the API.

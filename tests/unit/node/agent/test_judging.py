@@ -13,12 +13,12 @@ from typing import Any, TextIO
 
 import pytest
 from tests.judged import answered
+from tests.lines import Lines
 
 from mooring_lab.wait import wait_until
 from mooring_node.agent import judging
 from mooring_node.agent.judging import JudgeProcess
 from mooring_node.judge.messages import Judgement, Question
-from mooring_node.log import Log, Subject
 
 REAL = (sys.executable, "-m", "mooring_node.judge.process")
 HEAD = "import json, os, sys, time\n"
@@ -41,17 +41,6 @@ def config(*addresses: str) -> Question:
     )
     head = "apiVersion: mooring.dev/v1alpha1\nkind: NodeConfig\nmetadata: {name: lb-1}\n"
     return Question(f"{head}spec:\n  instances:\n{instances}", "file", "node.yaml")
-
-
-class Lines(Log):
-    """A log that a test reads."""
-
-    def __init__(self) -> None:
-        super().__init__(as_json=False)
-        self.lines: list[str] = []
-
-    def write(self, level: str, message: str, about: Subject | None = None) -> None:
-        self.lines.append(f"{level} {about.text if about else ''}{message}")
 
 
 def script(text: str, *arguments: object) -> JudgeProcess:

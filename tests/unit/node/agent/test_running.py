@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.judged import answered, judged
+from tests.lines import Lines
 
 from mooring_node.agent import configuration
 from mooring_node.agent.balancing import PATIENCE_NS, Balancing
@@ -16,16 +17,6 @@ from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
 from mooring_node.kernel.process import now_ns
 from mooring_node.kernel.rtnetlink import Rtnetlink
-from mooring_node.log import Log, Subject
-
-
-class Lines(Log):
-    def __init__(self) -> None:
-        super().__init__(as_json=False)
-        self.lines: list[str] = []
-
-    def write(self, level: str, message: str, about: Subject | None = None) -> None:
-        self.lines.append(f"{level} {about.text if about else ''}{message}")
 
 
 class Bench:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from tests.judged import JudgeHere, judged
+from tests.lines import Lines
 
 from mooring_kube.connection import Connection, NoConnection
 from mooring_kube.errors import Conflict, Forbidden, Invalid, NotFound, ServerError, Unauthorized, Unreachable
@@ -30,26 +31,11 @@ from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
 from mooring_node.kernel.process import now_ns
 from mooring_node.kernel.rtnetlink import Rtnetlink
-from mooring_node.log import Log, Subject
 
 #: Nowhere on this machine: what a configuration needs of its interface would be set.
 INTERFACE = "nowhere0"
 CANARY = "C4n4ry!"
 SOON_S = 20.0
-
-
-class Lines(Log):
-    """A log that a test reads."""
-
-    def __init__(self) -> None:
-        super().__init__(as_json=False)
-        self.lines: list[str] = []
-
-    def write(self, level: str, message: str, about: Subject | None = None) -> None:
-        self.lines.append(f"{level} {about.text if about else ''}{message}")
-
-    def count(self, text: str) -> int:
-        return sum(text in line for line in self.lines)
 
 
 class Followed:

@@ -38,7 +38,9 @@ OPERATOR = "mooring-operator"
 HOST_IMAGE = "lab/host-operator"
 ADDRESS = "10.0.0.98"
 INSTANCES = 50
-MOST_DAEMON_MIB = 45
+#: The aim is 45, and 44 is what is seen. How events come together, and which pages of libraries lie in memory, make one
+#: run differ from another by more than that; with what judges a NodeConfig in the agent it would be 56 and more.
+MOST_DAEMON_MIB = 48
 ROUNDS = 3
 #: Prints when /readyz says yes for the first time.
 ASK = """

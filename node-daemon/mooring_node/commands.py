@@ -202,7 +202,8 @@ def _agent_of(options: argparse.Namespace, host: str, port: int) -> "AgentRun":
         import asyncio
 
         from mooring_node.agent.interfaces import HIDDEN, Choice
-        from mooring_node.agent.process import Agent, AgentOptions, ApiSource
+        from mooring_node.agent.options import AgentOptions, ApiSource
+        from mooring_node.agent.process import Agent
 
         choice = Choice(tuple(options.show_interface or ()), (*HIDDEN, *(options.hide_interface or ())))
         source = options.config or ApiSource(options.node, options.namespace, options.kubeconfig, choice)

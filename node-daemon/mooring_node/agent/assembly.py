@@ -8,7 +8,7 @@ from mooring_node.agent.balancing import Balancing
 from mooring_node.agent.judging import Judge
 from mooring_node.agent.keyring import Keyring
 from mooring_node.agent.observer import Answer, Observer
-from mooring_node.agent.process import ApiSource
+from mooring_node.agent.options import ApiSource
 from mooring_node.agent.running import Running
 from mooring_node.agent.transitions import TransitionLog
 from mooring_node.agent.upstream import Identity, Upstream

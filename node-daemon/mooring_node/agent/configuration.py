@@ -5,7 +5,7 @@ One way for both sources, a file and an object of the API.
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TypeAlias
 
@@ -60,20 +60,24 @@ def as_they_are(
     return tuple(groups), ()
 
 
+def metadata_of(document: Mapping[str, object]) -> Mapping[str, object]:
+    """That of an object of the API; nothing where there is none, or something else."""
+    found = document.get("metadata")
+    return found if isinstance(found, Mapping) else {}
+
+
 def origin_of(document: Mapping[str, object]) -> Origin:
     """Which state of which object; generation 0 where it does not say."""
-    metadata = document.get("metadata")
-    said: Mapping[str, object] = metadata if isinstance(metadata, Mapping) else {}
-    generation = said.get("generation")
-    return Origin(str(said.get("uid") or ""), generation if isinstance(generation, int) else 0)
+    metadata = metadata_of(document)
+    generation = metadata.get("generation")
+    return Origin(str(metadata.get("uid") or ""), generation if isinstance(generation, int) else 0)
 
 
 def written(document: Mapping[str, object]) -> str:
     """What somebody wrote of an object of the API, as JSON; RecursionError where it is nested too deeply."""
     kept = {field: value for field, value in document.items() if field != "status"}
-    metadata = document.get("metadata")
-    if isinstance(metadata, Mapping):
-        kept["metadata"] = {"name": metadata.get("name")}
+    if "metadata" in document:
+        kept["metadata"] = {"name": metadata_of(document).get("name")}
     return json.dumps(kept, separators=(",", ":"))
 
 
@@ -118,22 +122,15 @@ def accept(
         return Outcome(
             before, judgement.problems, changed=False, waits=judgement.failed, origin=known, balance=balanced
         )
-    resolved, lacking = resolve(judgement.groups, judgement.keys)
-    groups, taken = without_taken(resolved, judgement.node)
-    found = (*judgement.problems, *lacking, *taken)
-    bad = frozenset(each.instance for each in found if each.severity is Severity.ERROR and each.instance)
-    if before is not None:
-        groups += kept_groups(before.groups, groups, bad)
-    balance = with_last_good(judgement.balance, balanced, bad)
-    groups, tracked, untracked = tracking_what_runs(groups, balance, judgement.node)
-    problems = tuple(placed((*found, *untracked), places_of(judgement)))
+    found, groups, balance = _fitted(judgement, before, balanced, resolve)
+    problems = tuple(placed(found, places_of(judgement)))
     waits = any(problem.path.endswith((".interface", ".interfaces")) for problem in found)
-    if not groups and balance.empty and bad and before is None:
+    if not groups and balance.empty and _bad(found) and before is None:
         return Outcome(None, problems, changed=False, waits=waits)
     ledger = Ledger(state.ledger)
     entries = ledger.read()
     ledger.write(Entries(entries.addresses | addresses_of(groups), entries.settings))
-    balance = _write_balance(state, replace(balance, tracked=tracked), balanced)
+    balance = _write_balance(state, balance, balanced)
     changed = before is None or frozenset(groups) != frozenset(before.groups)
     if before is None or changed:
         runtime = NodeRuntime(generation=_next_generation(state, before), groups=groups)
@@ -149,6 +146,26 @@ def accept(
         origin=origin,
         balance=balance,
     )
+
+
+def _fitted(
+    judgement: Judgement, before: NodeRuntime | None, balanced: BalanceConfig, resolve: Resolve
+) -> tuple[tuple[Problem, ...], tuple[GroupConfig, ...], BalanceConfig]:
+    """Everything that is wrong, and what is to run: what is good, and of what is bad the last good form."""
+    resolved, lacking = resolve(judgement.groups, judgement.keys)
+    groups, taken = without_taken(resolved, judgement.node)
+    found = (*judgement.problems, *lacking, *taken)
+    bad = _bad(found)
+    if before is not None:
+        groups += kept_groups(before.groups, groups, bad)
+    balance = with_last_good(judgement.balance, balanced, bad)
+    groups, tracked, untracked = tracking_what_runs(groups, balance, judgement.node)
+    return (*found, *untracked), groups, replace(balance, tracked=tracked)
+
+
+def _bad(found: Iterable[Problem]) -> frozenset[str]:
+    """The entries that cannot run as they were written."""
+    return frozenset(each.instance for each in found if each.severity is Severity.ERROR and each.instance)
 
 
 def places_of(judgement: Judgement) -> Mapping[tuple[str, str], int]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 from mooring_api.problems import Problem
+from mooring_node.agent.tasks import end
 from mooring_node.judge.messages import Judgement, Question, from_answer, to_line
 from mooring_node.kernel.process import give_back_memory
 from mooring_node.log import Log
@@ -77,16 +78,7 @@ class JudgeProcess:
             self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def stop(self) -> None:
-        """Never raises: what comes after it at the agent's end must come."""
-        if self._task is None:
-            return
-        self._task.cancel()
-        try:
-            await self._task
-        except asyncio.CancelledError:
-            pass
-        except Exception as error:  # noqa: BLE001 - see above
-            self._log.write("warning", f"the judge did not end well: {type(error).__name__}: {error}")
+        await end(self._task, self._log, "the judge did not end well")
 
     async def _work(self) -> None:
         """Answer until nothing was asked for IDLE_S."""

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mooring_node.agent.tasks import end
 from mooring_node.log import Log
 
 SECOND_NS = 1_000_000_000
@@ -52,16 +53,8 @@ class Preflight:
             self._task = asyncio.get_running_loop().create_task(self._look())
 
     async def stop(self) -> None:
-        """A look that is under way is ended. Never raises: what comes after it at the agent's end must come."""
-        if self._task is None:
-            return
-        self._task.cancel()
-        try:
-            await self._task
-        except asyncio.CancelledError:
-            pass
-        except Exception as error:  # noqa: BLE001 - a look of ours must not cost the agent its orderly end
-            self._log.write("warning", f"preflight: the last look failed: {type(error).__name__}: {error}")
+        """A look that is under way is ended."""
+        await end(self._task, self._log, "preflight: the last look failed")
 
     async def _look(self) -> None:
         found = await self._run()

@@ -4,16 +4,15 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mooring_api.problems import InvalidObject, Problem
 from mooring_api.version import VERSION
 from mooring_node.agent.balancing import Balancing
-from mooring_node.agent.interfaces import Choice
 from mooring_node.agent.judging import JudgeProcess, failed
 from mooring_node.agent.metrics_server import MetricsServer
+from mooring_node.agent.options import AgentOptions
 from mooring_node.agent.preflight import Preflight
 from mooring_node.agent.questions import Questions
 from mooring_node.agent.running import Running
@@ -38,40 +37,6 @@ UNUSABLE = 3
 #: So many problems are told to who asks, and so much of each: an answer must fit a message.
 MOST_TOLD = 200
 LONGEST_TOLD = 400
-
-
-@dataclass(frozen=True, slots=True)
-class ApiSource:
-    """A NodeConfig of the API; no kubeconfig: the service account of this pod."""
-
-    node: str
-    namespace: str
-    kubeconfig: Path | None
-    choice: Choice
-    """Which interfaces are told of."""
-
-
-@dataclass(frozen=True, slots=True)
-class AgentOptions:
-    """What the command line says."""
-
-    source: Path | ApiSource
-    """Where the NodeConfig is: a file, or the API."""
-    metrics_address: str
-    metrics_port: int
-    """0: no metrics."""
-    json_logs: bool
-    judge: tuple[str, ...]
-    """How the process is started that judges NodeConfigs."""
-    checks_only: bool = False
-    """There is no VRRP process: nothing is held here."""
-    preflight: tuple[str, ...] = ()
-    """How the node is looked at now and then; empty: it is not."""
-
-    @property
-    def node(self) -> str:
-        """The Node's name; empty: a file does not say it before it is read."""
-        return self.source.node if isinstance(self.source, ApiSource) else ""
 
 
 class Agent:

@@ -5,13 +5,14 @@ runs never depends on it: a server that is gone, refuses or talks nonsense leave
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from mooring_node.agent.api import Server
-from mooring_node.agent.configuration import Origin, origin_of, written
+from mooring_node.agent.configuration import Origin, metadata_of, origin_of, written
+from mooring_node.agent.events import ConfigEvents, SecretEvents
 from mooring_node.agent.judging import Judge, failed
 from mooring_node.agent.keyring import Keyring
 from mooring_node.agent.keys import CredentialReport, references_of
@@ -88,7 +89,7 @@ class Upstream:
         self._log = log
         self._status = status
         self._reporter = Reporter(self._build, identity.called, log)
-        configs, secrets = _Configs(self), _Secrets(self, keyring)
+        configs, secrets = ConfigEvents(self), SecretEvents(self, keyring)
         self._listening = Listening(connect, configs, secrets, self._reporter.connected, self._what_runs, log)
         self._there: Origin | None = None
         """The object as it was last seen; None: there is none, or nobody has looked."""
@@ -155,7 +156,7 @@ class Upstream:
 
     def present(self, document: Document, *, newest: bool) -> None:
         """The NodeConfig as the server has it; `newest`: from a list, else of a watch, which may say it late."""
-        metadata = _metadata(document)
+        metadata = metadata_of(document)
         uid, version = str(metadata.get("uid") or ""), str(metadata.get("resourceVersion") or "")
         if metadata.get("name") != self._identity.node or (not newest and self._reporter.is_late(uid, version)):
             return
@@ -312,52 +313,3 @@ class Upstream:
 
     def _resolve(self, judgement: Judgement) -> object:
         return self._keyring.book.with_passwords(judgement.groups, judgement.keys, self._identity.node)
-
-
-class _Configs:
-    """Events of NodeConfigs; others than this node's are none of its business."""
-
-    def __init__(self, upstream: Upstream) -> None:
-        self._upstream = upstream
-
-    def listed(self, items: Iterable[Document]) -> None:
-        mine = [item for item in items if _metadata(item).get("name") == self._upstream.node]
-        if mine:
-            self._upstream.present(mine[0], newest=True)
-        else:
-            self._upstream.absent("is not there")
-
-    def changed(self, item: Document) -> None:
-        self._upstream.present(item, newest=False)
-
-    def deleted(self, item: Document) -> None:
-        if _metadata(item).get("name") == self._upstream.node:
-            self._upstream.absent("was deleted", str(_metadata(item).get("uid") or ""))
-
-    def unheard(self) -> None:
-        self._upstream.unheard()
-
-
-class _Secrets:
-    """Events of Secrets."""
-
-    def __init__(self, upstream: Upstream, keyring: Keyring) -> None:
-        self._upstream = upstream
-        self._book = keyring.book
-
-    def listed(self, items: Iterable[Document]) -> None:
-        self._upstream.keys_told(self._book.listed(items))
-
-    def changed(self, item: Document) -> None:
-        self._upstream.keys_told(self._book.changed(item))
-
-    def deleted(self, item: Document) -> None:
-        self._upstream.keys_told(self._book.deleted(item))
-
-    def unheard(self) -> None:
-        self._upstream.settle_keys()
-
-
-def _metadata(document: Document) -> Mapping[str, Any]:
-    found = document.get("metadata")
-    return found if isinstance(found, Mapping) else {}

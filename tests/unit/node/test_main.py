@@ -132,7 +132,7 @@ class Started:
 
 def test_the_command_line_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from mooring_node.agent.interfaces import HIDDEN, Choice
-    from mooring_node.agent.process import ApiSource
+    from mooring_node.agent.options import ApiSource
 
     started = Started(monkeypatch)
     monkeypatch.delenv("MOORING_NODE_NAME", raising=False)

@@ -10,7 +10,8 @@ from mooring_node.agent.process import MOST_MEMORY
 BODY = """
 import asyncio, json, os, resource, signal, sys
 from pathlib import Path
-from mooring_node.agent.process import Agent, AgentOptions
+from mooring_node.agent.options import AgentOptions
+from mooring_node.agent.process import Agent
 from mooring_node.board import Board
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder

@@ -66,14 +66,14 @@ class Child:
         """Whether it is time to start it."""
         return self.start_at_ns is not None and now >= self.start_at_ns and self.duty.wanted()
 
-    def start(self, now: int) -> None:
-        """Fork; the child never returns."""
+    def start(self, now: int, leave: Callable[[], None] = lambda: None) -> None:
+        """Fork; the child never returns. In it, `leave` closes what is the supervisor's alone."""
         parent = os.getpid()
         self.start_at_ns = None
         self.started_ns = now
         pid = os.fork()
         if pid == 0:
-            _be_child(self.duty, restarted=self.restarts > 0, parent=parent)
+            _be_child(self.duty, leave, restarted=self.restarts > 0, parent=parent)
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
 
@@ -139,7 +139,7 @@ def collect_orphans(known: Collection[int]) -> int:
     return MOST_ORPHANS
 
 
-def _be_child(duty: Duty, *, restarted: bool, parent: int) -> None:
+def _be_child(duty: Duty, leave: Callable[[], None], *, restarted: bool, parent: int) -> None:
     code = 1
     try:
         signal.set_wakeup_fd(-1)
@@ -149,6 +149,7 @@ def _be_child(duty: Duty, *, restarted: bool, parent: int) -> None:
         # When the supervisor dies its children hand over, instead of leaving it to the others to notice.
         die_with_parent(signal.SIGTERM, parent)
         set_name(f"mooring-{duty.name}")
+        leave()
         gc.enable()
         duty.run(restarted)
         code = 0

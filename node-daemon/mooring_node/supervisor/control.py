@@ -64,6 +64,9 @@ class Client:
         self.close()
 
     def close(self) -> None:
+        """The client sees the end at once: a child that was forked meanwhile has the connection open, too."""
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
         self.connection.close()
 
 
@@ -89,6 +92,10 @@ class ControlSocket:
         except OSError:
             return None
         return Client(connection, now_ns)
+
+    def leave(self) -> None:
+        """In a child: when the supervisor is no more, who asks here is refused, and does not wait."""
+        self._listener.close()
 
     def close(self) -> None:
         self._listener.close()

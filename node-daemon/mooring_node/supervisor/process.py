@@ -160,7 +160,7 @@ class Supervisor:
         for child in self._children.values():
             if not self._stopping and not child.running and child.due(now):
                 self._board.progress(child.duty.number, now)
-                child.start(now)
+                child.start(now, self._control.leave)
             elif child.running and now - self._progress(child) > child.duty.stall_ns:
                 stalled_s = child.duty.stall_ns // SECOND_NS
                 self._log.write(

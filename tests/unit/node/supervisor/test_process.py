@@ -1,6 +1,7 @@
 """The supervisor: more clients than it serves, and children that come, die and end."""
 
 import ctypes
+import errno
 import json
 import os
 import select
@@ -189,6 +190,11 @@ def running(bench: Bench) -> list[str]:
     return [child.duty.name for child in bench.supervisor._children.values() if child.running]
 
 
+def refused(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        return client.connect_ex(str(path)) == errno.ECONNREFUSED
+
+
 def test_checks_run_only_while_there_is_something_to_run(live: Bench) -> None:
     start_all(live)
     assert running(live) == ["vrrp", "agent"]
@@ -206,6 +212,26 @@ def test_checks_run_only_while_there_is_something_to_run(live: Bench) -> None:
     start_all(live)
     assert running(live) == ["vrrp", "agent"]
     assert [each["name"] for each in live.supervisor._about(now_ns())["processes"]] == ["vrrp", "agent"]
+
+
+def test_who_asked_while_a_child_was_started_is_told_the_end_of_his_answer(live: Bench) -> None:
+    """The child has a copy of the connection; a probe that reads until its end waited for the child's end."""
+    client = live.connect()
+    start_all(live)
+    client.send(b'{"do": "live"}\n')
+    live.serve()
+    received = b""
+    while data := client.recv(4096):
+        received += data
+    assert received.startswith(b"yes live: ")
+    client.close()
+
+
+def test_when_the_supervisor_is_no_more_its_children_let_nobody_wait(live: Bench) -> None:
+    start_all(live)
+    # As the kernel closes it at a SIGKILL: without a farewell, and the name stays.
+    live.supervisor._control.leave()
+    wait_until(lambda: refused(live.state.control), 10, "the children to leave the socket")
 
 
 def test_checks_that_die_are_replaced_and_nothing_is_undone(live: Bench) -> None:

@@ -1,7 +1,7 @@
 """Gathering an answer from the children: what came in time is told, what did not is named."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 
 class Inquiry:
@@ -41,3 +41,46 @@ class Inquiry:
         silent = [name for name in self._asked if name not in self._answers]
         answers = {name: self._answers.get(name, {}) for name in ("vrrp", "agent", "checks")}
         self._done({**about, "silent": silent, "groups": self._groups, **answers})
+
+
+class Question(Protocol):
+    """What is asked of the children; see Inquiry."""
+
+    until_ns: int
+
+    @property
+    def complete(self) -> bool: ...
+    def take(self, message: dict[str, Any], /) -> None: ...
+    def finish(self, about: dict[str, Any], /) -> None: ...
+
+
+class Inquiries:
+    """All questions that are open."""
+
+    def __init__(self) -> None:
+        self._open: list[Question] = []
+        self._numbers = 0
+
+    def next_number(self) -> int:
+        """By which the answers to one question are told from those to others."""
+        self._numbers += 1
+        return self._numbers
+
+    def ask(self, question: Question) -> None:
+        self._open.append(question)
+
+    def take(self, message: dict[str, Any]) -> None:
+        """A message of a child: whose answer it is, the questions know."""
+        for question in self._open:
+            question.take(message)
+
+    def prolong(self, by_ns: int) -> None:
+        """Nobody could answer for so long."""
+        for question in self._open:
+            question.until_ns += by_ns
+
+    def expire(self, now_ns: int, about: Callable[[], dict[str, Any]]) -> None:
+        """End those that have their answers, or have waited for long enough."""
+        for question in [each for each in self._open if each.complete or now_ns >= each.until_ns]:
+            self._open.remove(question)
+            question.finish(about())

@@ -17,7 +17,7 @@ from mooring_node.log import Log
 from mooring_node.supervisor.children import Child, ChildNumber, Duty, collect_orphans
 from mooring_node.supervisor.control import MOST_CLIENTS, Client, ControlSocket
 from mooring_node.supervisor.handing import APART_NS, PATIENCE_NS, Handing
-from mooring_node.supervisor.inquiry import Inquiry
+from mooring_node.supervisor.inquiry import Inquiries, Inquiry
 from mooring_node.supervisor.liveness import described, unmendable
 from mooring_node.supervisor.readiness import Readiness
 
@@ -56,15 +56,14 @@ class Supervisor:
         self._undo = undo
         self._control = ControlSocket(state.control)
         self._clients: list[Client] = []
-        self._inquiries: dict[int, Inquiry | Readiness] = {}
+        self._inquiries = Inquiries()
         self._handing = Handing()
-        self._numbers = 0
         self._stopping = False
         self._ending: ChildNumber | None = None
         self._end_by_ns = 0
         self._exit_code = 0
         self._wakeup, self._signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._last_turn_ns = now_ns()
+        self._awake_ns = now_ns()
         self._excused_ns = 0
 
     def run(self) -> int:
@@ -73,12 +72,12 @@ class Supervisor:
         try:
             while True:
                 now = now_ns()
+                self._excuse(now)
                 self._look_after_children(now)
                 if self._stopping and not any(child.running for child in self._children.values()):
                     return self._exit_code
                 watched: list[Any] = [self._wakeup, self._control, *self._channels.values(), *self._clients]
                 pidfds = {child.pidfd: child for child in self._children.values() if child.running}
-                self._last_turn_ns = now_ns()
                 ready = select.select([*watched, *pidfds], [], [], self._sleep_s(now))[0]
                 self._turn(ready, pidfds)
                 collect_orphans([child.pid for child in self._children.values()])
@@ -92,6 +91,7 @@ class Supervisor:
 
     def _turn(self, ready: list[Any], pidfds: dict[int, Child]) -> None:
         now = now_ns()
+        self._excuse(now)
         for each in ready:
             if each is self._wakeup:
                 for number in os.read(self._wakeup, 64):
@@ -109,6 +109,16 @@ class Supervisor:
             elif each in pidfds:
                 self._died(pidfds[each], now)
         self._expire(now)
+
+    def _excuse(self, now: int) -> None:
+        """What has stopped us for long has stopped the others too, and they need not have woken before us."""
+        late_ns = now - self._awake_ns
+        self._awake_ns = now
+        if late_ns > OWN_LATENESS_NS:
+            self._excused_ns = now
+            self._inquiries.prolong(late_ns)
+            for client in self._clients:
+                client.until_ns += late_ns
 
     # Signals.
 
@@ -154,9 +164,6 @@ class Supervisor:
     def _look_after_children(self, now: int) -> None:
         if self._ending is not None and now > self._end_by_ns and self._children[self._ending].running:
             self._children[self._ending].kill(now)
-        if now - self._last_turn_ns > OWN_LATENESS_NS:
-            # What stopped us has stopped them too, and they need not have woken before us.
-            self._excused_ns = now
         for child in self._children.values():
             if not self._stopping and not child.running and child.due(now):
                 self._board.progress(child.duty.number, now)
@@ -190,8 +197,7 @@ class Supervisor:
 
     def _hear(self, channel: Channel) -> None:
         for message in channel.receive():
-            for inquiry in self._inquiries.values():
-                inquiry.take(message)
+            self._inquiries.take(message)
             if "handedOver" in message:
                 self._handing.done()
             if "unusable" in message:
@@ -257,16 +263,18 @@ class Supervisor:
             left_s = (until_ns - now) // SECOND_NS
             client.say(f"no everything is handed over; it takes part again in {left_s} s, unless it is ended")
             return
-        self._numbers += 1
+        number = self._inquiries.next_number()
         asked = [child for child in self._children.values() if child.duty.number is not ChildNumber.CHECKS]
-        self._inquiries[self._numbers] = Readiness(
-            self._numbers,
-            now + INQUIRY_NS,
-            lambda waits: client.say(f"no {waits}" if waits else "yes ready"),
-            tuple(child.duty.name for child in asked),
+        self._inquiries.ask(
+            Readiness(
+                number,
+                now + INQUIRY_NS,
+                lambda waits: client.say(f"no {waits}" if waits else "yes ready"),
+                tuple(child.duty.name for child in asked),
+            )
         )
         for child in asked:
-            self._channels[child.duty.number].send({"do": "ready", "id": self._numbers})
+            self._channels[child.duty.number].send({"do": "ready", "id": number})
 
     def _hand_over(self, client: Client, now: int) -> None:
         """Until the end of this daemon, or APART_NS; nothing of it is on disk, a new daemon knows nothing of it."""
@@ -280,20 +288,15 @@ class Supervisor:
         self._channels[ChildNumber.VRRP].send({"do": "hand-over"})
 
     def _inquire(self, now: int, done: Callable[[dict[str, Any]], None]) -> None:
-        self._numbers += 1
+        number = self._inquiries.next_number()
         # One that is about to be started again is missed, too; one that has nothing to do is not.
         asked = [child for child in self._children.values() if child.running or child.duty.wanted()]
-        self._inquiries[self._numbers] = Inquiry(
-            self._numbers, now + INQUIRY_NS, done, [child.duty.name for child in asked]
-        )
+        self._inquiries.ask(Inquiry(number, now + INQUIRY_NS, done, [child.duty.name for child in asked]))
         for child in asked:
-            self._channels[child.duty.number].send({"do": "snapshot", "id": self._numbers})
+            self._channels[child.duty.number].send({"do": "snapshot", "id": number})
 
     def _expire(self, now: int) -> None:
-        for number, inquiry in tuple(self._inquiries.items()):
-            if inquiry.complete or now >= inquiry.until_ns:
-                del self._inquiries[number]
-                inquiry.finish(self._about(now))
+        self._inquiries.expire(now, lambda: self._about(now))
         self._handing.expire(now)
         for client in [each for each in self._clients if now >= each.until_ns]:
             client.close()

@@ -173,6 +173,39 @@ def test_a_question_that_the_children_leave_open_is_answered_in_time(bench: Benc
     client.close()
 
 
+def test_who_was_stopped_together_with_the_supervisor_may_still_answer(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that stood still: the supervisor wakes first, and what it asked before has had no time."""
+    client = bench.connect()
+    idle = bench.connect()
+    client.send(b'{"do": "status"}\n')
+    bench.supervisor._turn([bench.supervisor._clients[0]], {})
+    (asked,) = bench.vrrp.receive()
+    woke = now_ns() + 60 * 10**9
+    monkeypatch.setattr("mooring_node.supervisor.process.now_ns", lambda: woke)
+    bench.supervisor._turn([], {})
+    bench.vrrp.send({"id": asked["id"], "end": {"generation": 1}})
+    bench.agent.send({"id": asked["id"], "agent": {"generation": 1}})
+    bench.supervisor._turn([bench.supervisor._channels[number] for number in (ChildNumber.VRRP, ChildNumber.AGENT)], {})
+    assert json.loads(client.recv(1 << 16))["silent"] == []
+    assert len(bench.supervisor._clients) == 1, "who has not asked yet has time for it, too"
+    client.close()
+    idle.close()
+
+
+def test_who_does_not_answer_after_it_either_is_silent(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = bench.connect()
+    client.send(b'{"do": "status"}\n')
+    bench.serve()
+    began = now_ns()
+    for seconds in (60, 61, 62, 63):
+        monkeypatch.setattr("mooring_node.supervisor.process.now_ns", lambda seconds=seconds: began + seconds * 10**9)
+        bench.supervisor._turn([], {})
+    assert json.loads(client.recv(1 << 16))["silent"] == ["vrrp", "agent"]
+    client.close()
+
+
 # The third child, which is there only while it has something to do.
 
 

@@ -4,7 +4,7 @@ import http.client
 import json
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -21,6 +21,7 @@ Query = Mapping[str, str | int | bool]
 
 APPLY = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 #: etcd takes no object over 1.5 MB; a page of a list holds some hundreds.
 LARGEST_REPLY = 512 * 1024 * 1024
 _PIECE = 1 << 20
@@ -162,6 +163,22 @@ class Client:
         path = resource.path(namespace, name, subresource)
         return self.request("PATCH", path, body=patch, content_type=MERGE_PATCH)
 
+    def replace_status(
+        self, resource: Resource, name: str, version: str, status: Mapping[str, Any], *, manager: str
+    ) -> Document:
+        """The status is this one then and has nothing else, whoever wrote what was there.
+
+        Fields that the server's schema does not know are dropped. Conflict when the object is no longer of that
+        resourceVersion, NotFound when it is gone.
+        """
+        # A merge patch (RFC 7386) would leave in its objects what is not named; RFC 6902 replaces.
+        patch = [
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
+            {"op": "add", "path": "/status", "value": status},
+        ]
+        path = resource.path(None, name, "status")
+        return self.request("PATCH", path, query={"fieldManager": manager}, body=patch, content_type=JSON_PATCH)
+
     def delete(
         self,
         resource: Resource,
@@ -185,7 +202,7 @@ class Client:
         path: str,
         *,
         query: Query | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | Sequence[Any] | None = None,
         content_type: str = "application/json",
     ) -> Document:
         """One request to its end; the reply's object."""

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mooring_api.secret import PASSWORD_KEY, SECRET_TYPE
-from mooring_kube.client import MERGE_PATCH, Client
+from mooring_kube.client import Client
 from mooring_kube.connection import Connection, find
-from mooring_kube.errors import BadRequest, Invalid, KubeError, ServerError
+from mooring_kube.errors import KubeError
 from mooring_kube.follow import Follower, Handler
 from mooring_kube.resources import NODE_CONFIGS, SECRETS
 from mooring_node.agent.writer import Document
@@ -20,19 +20,6 @@ LARGEST_REPLY = 16 * 1024 * 1024
 _PAGE = 8
 #: Encoded, and far more than one may have: what is cut is told as too long still.
 _LONGEST_PASSWORD = 64
-#: What a merge patch takes away: all that a status can have.
-_EMPTY_STATUS: Mapping[str, Any] = {
-    "observedGeneration": None,
-    "daemonVersion": None,
-    "contractLevel": None,
-    "instances": None,
-    "interfaces": None,
-    "foreignRouters": None,
-    "credentials": None,
-    "virtualServers": None,
-    "kubeProxy": None,
-    "problems": None,
-}
 
 
 class Followed(Protocol):
@@ -86,18 +73,10 @@ class KubeServer:
         )
 
     def write_status(self, version: str, status: Mapping[str, Any]) -> Document:
-        # What was made anew under the same name has not been read yet: it must not get what is said of another.
-        head = {"metadata": {"name": self._node, "resourceVersion": version}}
-        try:
-            document = head | {"status": status}
-            return self._client.apply(NODE_CONFIGS, document, manager=MANAGER, force=True, subresource="status")
-        except (BadRequest, Invalid, ServerError):
-            # Server-side apply refuses a field that an older CRD does not know (with 500); a patch has it dropped.
-            body = head | {"status": {**_EMPTY_STATUS, **status}}
-            path = NODE_CONFIGS.path(None, self._node, "status")
-            return self._client.request(
-                "PATCH", path, query={"fieldManager": MANAGER}, body=body, content_type=MERGE_PATCH
-            )
+        # Of that version alone: what was made anew under the same name has not been read yet, and must not get what is
+        # said of another. Not by server-side apply: it refuses everything for one field that an older CRD does not
+        # know, and what another manager owns, it leaves.
+        return self._client.replace_status(NODE_CONFIGS, self._node, version, status, manager=MANAGER)
 
 
 def lean(secret: Document) -> Document:

@@ -184,6 +184,19 @@ def test_apply_says_who_applies(api: ApiStub, client: Client) -> None:
     assert second.query["force"] == "false"
 
 
+def test_a_status_is_replaced_in_the_version_that_was_seen(api: ApiStub, client: Client) -> None:
+    api.replies = [Reply({})]
+    client.replace_status(NODE_CONFIGS, "lb-1", "5", {"problems": []}, manager="mooring-node")
+    (asked,) = api.asked
+    assert (asked.method, asked.query) == ("PATCH", {"fieldManager": "mooring-node"})
+    assert asked.path.endswith("/nodeconfigs/lb-1/status")
+    assert asked.headers["Content-Type"] == "application/json-patch+json"
+    assert asked.body == [
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": "5"},
+        {"op": "add", "path": "/status", "value": {"problems": []}},
+    ]
+
+
 def test_a_deletion_can_insist_on_the_object(api: ApiStub, client: Client) -> None:
     api.replies = [Reply({}), Reply({})]
     client.delete(NODE_CONFIGS, "lb-1", uid="u-1")

@@ -1,4 +1,4 @@
-"""The write of the status: server-side apply, and what is done where a server does not take that."""
+"""What the agent asks of the API server: one write, and of Secrets only what is read."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from mooring_api.nodeconfig import NodeConfigStatus
-from mooring_api.wire import wire_name
 from mooring_kube.connection import NoConnection
-from mooring_kube.errors import Conflict, Forbidden, Invalid, KubeError, ServerError, Unreachable
+from mooring_kube.errors import Conflict, Forbidden, KubeError, ServerError, Unreachable
+from mooring_kube.resources import NODE_CONFIGS
 from mooring_node.agent import api
 from mooring_node.agent.api import LARGEST_REPLY, MANAGER, KubeServer, lean
 from mooring_node.agent.secrets import password_of
@@ -38,14 +37,9 @@ class Client:
             raise error
         return {"what": what}
 
-    def apply(self, _: Any, document: Mapping[str, Any], *, manager: str, force: bool, subresource: str) -> Any:
-        assert (manager, force, subresource) == (MANAGER, True, "status")
-        return self._do("apply", document)
-
-    def request(self, method: str, path: str, *, query: Any, body: Mapping[str, Any], content_type: str) -> Any:
-        assert (method, path) == ("PATCH", "/apis/mooring.dev/v1alpha1/nodeconfigs/lb-1/status")
-        assert (query, content_type) == ({"fieldManager": MANAGER}, "application/merge-patch+json")
-        return self._do("patch", body)
+    def replace_status(self, kind: Any, name: str, version: str, status: Mapping[str, Any], *, manager: str) -> Any:
+        assert (kind, name, manager) == (NODE_CONFIGS, "lb-1", MANAGER)
+        return self._do(version, status)
 
 
 @pytest.fixture
@@ -81,56 +75,26 @@ def write(server: KubeServer, client: Client) -> Any:
     return server.write_status("7", STATUS)
 
 
-def test_it_is_applied_to_the_version_that_was_seen(server: KubeServer) -> None:
+def test_it_replaces_what_was_seen(server: KubeServer) -> None:
     client = Client()
-    assert write(server, client) == {"what": "apply"}
-    assert client.calls == [("apply", {"metadata": {"name": "lb-1", "resourceVersion": "7"}, "status": STATUS})]
+    assert write(server, client) == {"what": "7"}
+    assert client.calls == [("7", STATUS)]
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        ServerError(500, "", "failed to create typed patch object: .status.telepathy: field not declared in schema"),
-        Invalid(422, "Invalid", "status.x"),
-    ],
+REFUSALS = (
+    Conflict(409, "Conflict", ""),
+    Forbidden(403, "Forbidden", ""),
+    ServerError(500, "", "etcdserver: leader changed"),
+    Unreachable("x"),
 )
-def test_a_field_that_the_server_does_not_know_costs_only_itself(server: KubeServer, error: KubeError) -> None:
-    client = Client(error)
-    assert write(server, client) == {"what": "patch"}
-    body = client.calls[1][1]
-    assert body["metadata"] == {"name": "lb-1", "resourceVersion": "7"}
-    # What is left out is taken away, as server-side apply would.
-    assert body["status"] == {
-        "observedGeneration": None,
-        "daemonVersion": "1",
-        "contractLevel": None,
-        "instances": None,
-        "interfaces": None,
-        "foreignRouters": None,
-        "credentials": None,
-        "virtualServers": None,
-        "kubeProxy": None,
-        "problems": [],
-    }
 
 
-def test_a_patch_takes_away_whatever_a_status_can_have() -> None:
-    assert list(api._EMPTY_STATUS) == [wire_name(name) for name in NodeConfigStatus.model_fields]
-    assert set(api._EMPTY_STATUS.values()) == {None}
-
-
-@pytest.mark.parametrize("error", [Conflict(409, "Conflict", ""), Forbidden(403, "Forbidden", ""), Unreachable("x")])
-def test_any_other_refusal_is_told(server: KubeServer, error: KubeError) -> None:
+@pytest.mark.parametrize("error", REFUSALS)
+def test_a_refusal_is_told_and_nothing_else_is_tried(server: KubeServer, error: KubeError) -> None:
     client = Client(error)
     with pytest.raises(type(error)):
         write(server, client)
     assert len(client.calls) == 1
-
-
-def test_a_server_in_trouble_is_told_with_its_last_words(server: KubeServer) -> None:
-    client = Client(ServerError(500, "", "first"), ServerError(500, "", "second"))
-    with pytest.raises(ServerError, match="second"):
-        write(server, client)
 
 
 def test_without_a_kubeconfig_outside_a_pod_there_is_no_server(monkeypatch: pytest.MonkeyPatch) -> None:

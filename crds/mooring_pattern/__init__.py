@@ -6,5 +6,6 @@ Here all ways are followed at once. The contract reads a pattern by the same gra
 
 from mooring_pattern.automaton import Automaton
 from mooring_pattern.grammar import PatternError
+from mooring_pattern.memory import Memory
 
-__all__ = ["Automaton", "PatternError"]
+__all__ = ["Automaton", "Memory", "PatternError"]

@@ -2,20 +2,25 @@
 
 A step over a letter that was met before in the same state is one dictionary look-up. A new one costs at most one
 visit of each instruction, so a text takes time linear in its length whatever pattern and text are, and memory is
-bounded by forgetting.
+bounded by forgetting: what is remembered is counted in bytes, since a state has up to hundreds of ways.
 """
 
+from array import array
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from mooring_pattern.grammar import parse
+from mooring_pattern.memory import Memory
 from mooring_pattern.tree import NEWLINE, WORDS, Choice, Letters, Node, Place, Repeat, Sequence
 
 #: So many look-ups, or instructions visited, between two breaths of `searching`: one or two milliseconds.
 _BREATH = 20_000
 _SLICE = 64
-_MOST_REMEMBERED = 4096
+#: What is remembered takes at most so many bytes, beside those of a state's ways; a test measures it.
+_INSTRUCTION_BYTES, _STATE_BYTES, _STEP_BYTES, _LETTER_BYTES = 256, 520, 64, 72
+#: Of the letters before this one Python has one object each.
+_FIRST_OWN_LETTER = "\u0100"
 
 #: What comes next, beside a letter: the end, or a newline that is the last letter.
 _END, _LAST_NEWLINE = "", "\n$"
@@ -31,11 +36,14 @@ _Instruction: TypeAlias = Letters | Place | _Split | None
 
 
 class _State(dict[str, "_State"]):
-    """A set of ways, and where each letter leads. `before` is the letter before, as far as it matters."""
+    """A set of ways, and where each letter leads. `before` is the letter before, as far as it matters.
+
+    The ways are numbers in ascending order, of two bytes each: a set of hundreds is 20 times as large.
+    """
 
     __slots__ = ("automaton", "before", "ways")
 
-    def __init__(self, automaton: "Automaton", ways: frozenset[int], before: str) -> None:
+    def __init__(self, automaton: "Automaton", ways: bytes, before: str) -> None:
         self.automaton = automaton
         self.ways = ways
         self.before = before
@@ -54,18 +62,21 @@ class _Found(_State):
 
 
 class Automaton:
-    """One pattern, ready to search. PatternError where the text is no pattern."""
+    """One pattern, ready to search. PatternError where the text is no pattern.
 
-    def __init__(self, pattern: str) -> None:
+    What it remembers is part of `memory`, which is its own where none is given.
+    """
+
+    def __init__(self, pattern: str, memory: Memory | None = None) -> None:
+        self._memory = memory or Memory()
         tree = parse(pattern)
         self._literal = _literal(tree)
         self._program: list[_Instruction] = [None]
         self._start = self._add(tree, 0)
         self._places = any(isinstance(instruction, Place) for instruction in self._program)
-        self._states: dict[tuple[frozenset[int], str], _State] = {}
-        self._remembered = 0
-        self._found = _Found(self, frozenset(), "")
-        self._missed = _State(self, frozenset(), "")
+        self._states: dict[tuple[bytes, str], _State] = {}
+        self._found = _Found(self, b"", "")
+        self._missed = _State(self, b"", "")
         self._work = 0
 
     def search(self, text: str) -> bool:
@@ -81,6 +92,7 @@ class Automaton:
         """The same in pieces of a millisecond or two, for one who has other things to do meanwhile."""
         if self._literal is not None:
             return self._literal in text
+        self._memory.begin(self)
         whole, text = text, text.removesuffix("\n")
         state = self._begin()
         self._work = 0
@@ -108,13 +120,20 @@ class Automaton:
         else:
             following = self._after(ways, coming[0])
         state[coming] = following
-        self._remembered += 1
+        self._memory.charge(self, _STEP_BYTES if coming < _FIRST_OWN_LETTER else _STEP_BYTES + _LETTER_BYTES)
         return following
+
+    def forget(self) -> None:
+        """As if nothing had been searched. A search that is under way goes on where it is."""
+        for each in self._states.values():
+            each.clear()
+        self._states.clear()
+        self._memory.release(self)
 
     # How a step is made.
 
     def _begin(self) -> _State:
-        return self._state(frozenset(), "")
+        return self._state(b"", "")
 
     def _after(self, ways: Iterable[int], letter: str) -> _State:
         moved = set()
@@ -123,24 +142,21 @@ class Automaton:
             if isinstance(instruction, Letters) and instruction.has(letter):
                 moved.add(way - 1)  # an instruction stands right after the one that follows it
         before = "" if not self._places else "w" if WORDS.has(letter) else "\n" if NEWLINE.has(letter) else "-"
-        return self._state(frozenset(moved), before)
+        return self._state(array("H", sorted(moved)).tobytes(), before)
 
-    def _state(self, ways: frozenset[int], before: str) -> _State:
-        if self._remembered > _MOST_REMEMBERED:
-            for each in self._states.values():
-                each.clear()
-            self._states.clear()
-            self._remembered = 0
+    def _state(self, ways: bytes, before: str) -> _State:
         found = self._states.get((ways, before))
         if found is None:
+            # Who remembers is held until it forgets, with its program.
+            own = 0 if self._states else _INSTRUCTION_BYTES * len(self._program)
             found = self._states[ways, before] = _State(self, ways, before)
-            self._remembered += 1
+            self._memory.charge(self, own + _STATE_BYTES + len(ways))
         return found
 
     def _closure(self, state: _State, coming: str) -> set[int]:
         """All instructions that are reached without a letter; the pattern may begin anywhere."""
         reached: set[int] = set()
-        open_ways = [self._start, *state.ways]
+        open_ways = [self._start, *array("H", state.ways)]
         while open_ways:
             way = open_ways.pop()
             if way in reached:

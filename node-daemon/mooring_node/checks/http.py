@@ -11,7 +11,7 @@ from mooring_node.checks.connecting import connect, destination
 from mooring_node.checks.http_reply import Reply
 from mooring_node.checks.stream import Plain, Stream, secured
 from mooring_node.checks.verdict import GOOD, Failed, Outcome, Reason, Withheld
-from mooring_pattern import Automaton, PatternError
+from mooring_pattern import Automaton, Memory, PatternError
 
 MOST_BODY_BYTES = 1024 * 1024
 MOST_SEARCHED_BYTES = 256 * 1024
@@ -120,9 +120,13 @@ async def _found(pattern: str, body: bytes) -> bool:
             return bool(end.value)
 
 
+#: The bound is that of the process, whoever's patterns they are: one tenant's must not cost all others their checks.
+_memory = Memory()
+
+
 @lru_cache(maxsize=256)
 def _automaton(pattern: str) -> Automaton:
     try:
-        return Automaton(pattern)
+        return Automaton(pattern, _memory)
     except PatternError as error:
         raise Failed(Reason.SETTINGS_UNUSABLE, f"bodyPattern {error}") from error

@@ -1,15 +1,21 @@
 """The engine says what Python's `re` says, and never takes more than linear time."""
 
+import gc
+import random
 import re
+import tracemalloc
 import warnings
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mooring_pattern import Automaton, PatternError
+from mooring_pattern import Automaton, Memory, PatternError
 
+MIB = 1024 * 1024
 LETTERS = "abB1_ -\n\té{"
+#: Up to 160 ways at once, and in a text of chance never the same twice.
+MANY_WAYS = "[a-p]*[a-h][a-p]{160}!"
 SETS = ("[ab]", "[^a]", "[a-z]", "[]a]", "[^]\\n]", "[-b]", "[\\w-]", "[\\D1]", "[\\b\\x61]", "[^\\s]")
 ATOMS = (
     "a",
@@ -57,6 +63,11 @@ patterns = st.builds(
     st.recursive(piece, groups, max_leaves=8),
 )
 texts = st.text(LETTERS, max_size=10)
+
+
+def letters_of(count: int) -> str:
+    """A text of chance, the same each time."""
+    return "".join(random.Random(count).choices("abcdefghijklmnop", k=count))
 
 
 def agrees(pattern: str, text: str) -> None:
@@ -152,19 +163,80 @@ def test_a_pattern_that_explodes_elsewhere_takes_linear_work(pattern: str) -> No
 
 
 def test_many_states_are_forgotten_and_found_again() -> None:
-    pattern = "(a|b)*a(a|b){11}c"
-    text = "".join("ab"[(n * n // 7 + n // 3) % 2] for n in range(20_000))
-    engine = Automaton(pattern)
+    memory = Memory(MIB)
+    engine = Automaton(MANY_WAYS, memory)
+    text = letters_of(8_000)
     assert not engine.search(text)
-    assert engine.search(text + "a" + "b" * 11 + "c")
-    assert len(engine._states) < 6000
-    assert sum(map(len, engine._states.values())) < 6000
+    assert engine.search(text + "a" * 200 + "!")
+    assert len(engine._states) < 300
+    assert 0 < memory.total <= MIB // 8
+
+
+def test_what_is_counted_is_what_is_remembered() -> None:
+    """In bytes, within a half: few ways and many, few letters and many, with what Python keeps beside them."""
+    unicode = "".join(map(chr, range(0x10000, 0x14000)))
+    for pattern, text in ((MANY_WAYS, letters_of(3_000)), ("[^x]y", unicode), (r"(?:\w+ ){50}!", "ab c d_e " * 200)):
+        memory = Memory(1024 * MIB)
+        tracemalloc.start()
+        try:
+            Automaton(pattern, memory).search(text)
+            gc.collect()
+            remembered = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+        assert remembered <= memory.total < 2 * remembered + 40_000
+
+
+def test_what_is_forgotten_is_given_back_at_once() -> None:
+    """States name each other: nothing waits for the collector."""
+    gc.disable()
+    tracemalloc.start()
+    try:
+        Automaton(MANY_WAYS, Memory(MIB)).search(letters_of(4_000))
+        assert tracemalloc.get_traced_memory()[0] < MIB // 4
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+
+def test_who_was_begun_with_longest_ago_forgets_first() -> None:
+    memory = Memory(MIB)
+    engines = [Automaton(MANY_WAYS, memory) for _ in range(20)]
+    for engine in engines:
+        engine.search(letters_of(80))
+        engines[0].search("a")
+    assert len(engines[0]._states) > 70, "it was always used last"
+    remembering = [number for number, engine in enumerate(engines) if engine._states]
+    assert remembering == [0, *range(20 - len(remembering) + 1, 20)]
+    assert 3 < len(remembering) < 20
+    assert memory.total <= MIB
+
+
+def test_whoever_forgets_meanwhile_finds_what_there_is() -> None:
+    """Each breath of one search makes the other forget."""
+    memory = Memory(MIB // 8)
+    text = letters_of(3_000)
+    searches = [
+        Automaton(pattern, memory).searching(text + end)
+        for end in ("", "a" * 70 + "!")
+        for pattern in ("[a-p]*[a-h][a-p]{60}!", "(?:[a-p]|b)*[a-c].{50}[!?]", "q|[a-p]{70}!$")
+    ]
+    found: dict[int, bool] = {}
+    while len(found) < len(searches):
+        for number, search in enumerate(searches):
+            try:
+                next(search)
+            except StopIteration as end:
+                found.setdefault(number, end.value)
+    assert found == {0: False, 1: False, 2: False, 3: True, 4: True, 5: True}
+    assert memory.total <= MIB // 8
 
 
 def test_every_letter_of_unicode_is_met_in_bounded_memory() -> None:
-    engine = Automaton("[^x]y")
+    memory = Memory(MIB)
+    engine = Automaton("[^x]y", memory)
     assert not engine.search("".join(map(chr, range(0x10000, 0x14000))))
-    assert sum(map(len, engine._states.values())) < 6000
+    assert memory.total <= MIB // 8
 
 
 def test_breath_is_taken_while_much_is_searched() -> None:

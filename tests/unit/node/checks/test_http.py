@@ -2,9 +2,11 @@
 
 import gzip
 import hashlib
+import json
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -340,3 +342,33 @@ def test_openssl_agrees(authority: trustme.CA, tmp_path: Path, require_tool: Cal
             assert outcome.good, outcome
         finally:
             server.terminate()
+
+
+MANY_PATTERNS = """
+import asyncio, json, random, resource
+from mooring_node.balance.assembly import MOST_MEMORY
+from mooring_node.checks.http import _found
+from mooring_node.kernel.process import bound_memory
+
+bound_memory(MOST_MEMORY // 4)
+body = bytes(random.Random(1).choices(b"abcdefghijklmnop", k=2000))
+
+async def search():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = [await _found(f"[a-p]*[a-o].{{165}}{number:02}", body) for number in range(14)]
+    found.append(await _found("[a-p]*[a-o].{165}13", body + b"13"))
+    print(json.dumps([found, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before]))
+
+asyncio.run(search())
+"""
+
+
+def test_many_costly_patterns_fit_the_checks_process() -> None:
+    """150 ways in each of 2,000 states: 17 MiB for each pattern if they were sets, beyond a quarter of the bound."""
+    done = subprocess.run(
+        [sys.executable, "-c", MANY_PATTERNS], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found, grown_kib = json.loads(done.stdout)
+    assert found == [False] * 14 + [True]
+    assert grown_kib < 48 * 1024

@@ -1,6 +1,7 @@
 """What a node runs of a VirtualServer: one entry for each of its ports, with its backends resolved."""
 
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -87,6 +88,17 @@ def _server_mistakes(server: "NodeVirtualServer") -> Iterator[tuple[Location, st
             )
         if families and (":" in backend.address) not in families and forwarding is not Forwarding.TUNNEL:
             yield ("backends", index, "address"), "no address is of this backend's family; remove it"
+        if wrong := _no_server(server, backend.address, backend.port):
+            yield ("backends", index, "address"), wrong
+
+
+def _no_server(server: "NodeVirtualServer", address: str, port: int | None) -> str:
+    """Why nobody else answers there; empty: somebody may."""
+    if ip_address(address).is_loopback:
+        return f"{address} is a loopback address, where each node meets itself; write the server's own"
+    if address in server.addresses and port in (None, server.port):
+        return f"{address} is what is balanced itself; write the server's own address"
+    return ""
 
 
 def _sorry_mistakes(server: "NodeVirtualServer") -> Iterator[tuple[Location, str]]:
@@ -101,6 +113,8 @@ def _sorry_mistakes(server: "NodeVirtualServer") -> Iterator[tuple[Location, str
     families = {":" in address for address in server.addresses}
     if families and (":" in sorry.address) not in families and forwarding is not Forwarding.TUNNEL:
         yield ("sorryServer", "address"), "no address is of the sorry server's family; remove it"
+    if wrong := _no_server(server, sorry.address, sorry.port):
+        yield ("sorryServer", "address"), wrong
 
 
 class NodeVirtualServer(Wire):

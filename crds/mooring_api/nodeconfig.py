@@ -58,6 +58,8 @@ InstanceName = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[a-z
 #: Outside the model, so that both the schema and the daemon can name them.
 MAX_INSTANCES = 1024
 MAX_ADDRESSES = 1024
+#: Of the router whose own the addresses are (RFC 9568 5.2.4).
+OWNER_PRIORITY = 255
 
 
 class HeldAddress(Wire):
@@ -87,10 +89,26 @@ class HeldAddress(Wire):
 def _address_mistakes(instance: "Instance") -> Iterator[tuple[Location, str]]:
     held = ((a.address, a.interface or instance.interface) for a in instance.addresses)
     yield from repeated_addresses(held)
+    members = _members_own(instance)
     for index, a in enumerate(instance.addresses):
+        place = ("addresses", index, "address")
         if not of_family(a.address, instance.family):
-            message = f"this instance holds {instance.family}; put the address in an instance of its own family"
-            yield ("addresses", index, "address"), message
+            yield place, f"this instance holds {instance.family}; put the address in an instance of its own family"
+        if whose := members.get(a.address.partition("/")[0]):
+            yield place, f"{whose}; write the virtual address"
+
+
+def _members_own(instance: "Instance") -> dict[str, str]:
+    """Addresses that members speak VRRP from, and whose they are: none is virtual, but for their owner's."""
+    way = instance.transport
+    own = {_without_zone(peer): f"{peer} is a peer's own, which adverts are sent to" for peer in way.peers}
+    if way.source is not None and instance.priority != OWNER_PRIORITY:
+        own[_without_zone(way.source)] = f"{way.source} is this node's own source"
+    return own
+
+
+def _without_zone(address: str) -> str:
+    return address.partition("%")[0]
 
 
 def of_family(address: str, family: Family) -> bool:

@@ -88,7 +88,7 @@ def _head(document: object) -> NodeConfig:
 def _list(spec: Mapping[str, Any], field: str, name: str) -> list[object]:
     listed = spec.get(field, ())
     if not isinstance(listed, (list, tuple)):
-        raise InvalidObject([Problem(name, f"spec.{field}", "must be a list")])
+        raise InvalidObject([Problem(name, f"spec.{field}", "must be a list; write [] for an empty one")])
     if len(listed) > _LONGEST[field]:
         raise InvalidObject([Problem(name, f"spec.{field}", f"takes at most {_LONGEST[field]} items")])
     return list(listed)
@@ -143,7 +143,11 @@ class _Reader:
         for place, instance in list(good.items()):
             if instance.group_name in refused:
                 del good[place]
-                message = f"left out with {refused[instance.group_name]} of its sync group; correct that one"
+                with_whom = refused[instance.group_name]
+                if with_whom == instance.name:
+                    message = "left out with the other one of this name; correct that one"
+                else:
+                    message = f"left out with {with_whom} of its sync group; correct that one"
                 self._error(("instances", place), message, instance.name)
         return tuple(good.values())
 

@@ -24,6 +24,28 @@ def _text(value: Any) -> str:
     return "must be text"
 
 
+def _whole_number(value: Any) -> str:
+    quoted = isinstance(value, str) and value.strip().lstrip("+-").isdecimal()
+    return "must be a whole number without quotes" if quoted else "must be a whole number"
+
+
+def _list(value: Any) -> str:
+    return "must be a list; write [] for an empty one" if value is None else "must be a list"
+
+
+#: What a pattern means, where that can be said shorter than the pattern.
+_MEANS = {
+    r"^/[!-~]*$": "must begin with / and have no blanks",
+    r"^[1-5][0-9]{2}(-[1-5][0-9]{2})?$": "must be a status code or a range of them, such as 204 or 200-299",
+    r"^[!-~]+$": "must have no blanks and no letters beyond ASCII",
+    r"^([0-9a-fA-F]{2})+$": "must be bytes in hexadecimal, two digits each",
+}
+
+
+def _pattern(pattern: str) -> str:
+    return _MEANS.get(pattern, f"must match {pattern}")
+
+
 def _items(count: int) -> str:
     return f"{count} item" if count == 1 else f"{count} items"
 
@@ -34,17 +56,17 @@ _BY_TYPE: dict[str, Callable[[Any, Mapping[str, Any]], str]] = {
     "enum": lambda _value, ctx: f"write {ctx['expected']}".replace("'", ""),
     "literal_error": lambda _value, ctx: f"write {ctx['expected']}".replace("'", ""),
     "string_type": lambda value, _ctx: _text(value),
-    "int_type": lambda _value, _ctx: "must be a whole number without quotes",
+    "int_type": lambda value, _ctx: _whole_number(value),
     "int_from_float": lambda _value, _ctx: "must be a whole number",
     "bool_type": lambda _value, _ctx: "must be true or false without quotes",
     "greater_than_equal": lambda _value, ctx: f"must be at least {ctx['ge']}",
     "less_than_equal": lambda _value, ctx: f"must be at most {ctx['le']}",
     "string_too_short": lambda _value, ctx: f"must have at least {ctx['min_length']} characters",
     "string_too_long": lambda _value, ctx: f"must have at most {ctx['max_length']} characters",
-    "string_pattern_mismatch": lambda _value, ctx: f"must match {ctx['pattern']}",
+    "string_pattern_mismatch": lambda _value, ctx: _pattern(ctx["pattern"]),
     "too_short": lambda _value, ctx: f"needs at least {_items(ctx['min_length'])}",
     "too_long": lambda _value, ctx: f"takes at most {_items(ctx['max_length'])}",
-    "tuple_type": lambda _value, _ctx: "must be a list",
+    "tuple_type": lambda value, _ctx: _list(value),
     "dict_type": lambda _value, _ctx: "must be a mapping",
     "model_type": lambda _value, _ctx: "must be a mapping",
 }

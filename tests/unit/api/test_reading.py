@@ -76,6 +76,15 @@ def test_two_of_one_name_are_one_sync_group_and_go_together(node_config: Any, in
     assert found == [("Error", "a", "spec.instances[2].name"), ("Error", "a", "spec.instances[0]")]
 
 
+def test_where_no_sync_group_is_written_none_is_spoken_of(node_config: Any, instance: Any) -> None:
+    a, b, _ = _others(instance)
+    _, problems = read_node_config(node_config(a, b | {"name": "a", "priority": "high"}), source="file")
+    assert [problem.message for problem in problems] == [
+        "must be a whole number; 'high' was given",
+        "left out with the other one of this name; correct that one",
+    ]
+
+
 def test_members_that_disagree_are_all_left_out(node_config: Any, instance: Any) -> None:
     a, b, c = _others(instance)
     names, found = _read(node_config(a | {"syncGroup": "x"}, b | {"syncGroup": "x", "priority": 7}, c), "file")

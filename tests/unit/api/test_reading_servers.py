@@ -49,6 +49,11 @@ def test_good_ones_are_read_whole(source: Source) -> None:
         ({"healthChecks": [{"name": "x", "tcp": {}, "ping": {}}]}, "healthChecks[0]"),
         ({"sorryServer": {"address": "10.9.0.9", "port": 81}, "forwarding": "DirectRoute"}, "sorryServer.port"),
         ({"sorryServer": {"address": "2001:db8::9"}}, "sorryServer.address"),
+        ({"backends": [{"address": "10.9.0.1"}, {"address": "10.0.0.2"}]}, "backends[1].address"),
+        ({"backends": [{"address": "10.0.0.2", "port": 80}]}, "backends[0].address"),
+        ({"backends": [{"address": "127.0.0.1"}]}, "backends[0].address"),
+        ({"sorryServer": {"address": "10.0.0.2", "port": 80}}, "sorryServer.address"),
+        ({"sorryServer": {"address": "127.8.9.1"}}, "sorryServer.address"),
         ({"addresses": ["fe80::1%eth0"]}, "addresses[0]"),
         ({"backends": [{"address": "fe80::1%eth0"}]}, "backends[0].address"),
         ({"sorryServer": {"address": "fe80::1%eth0"}}, "sorryServer.address"),
@@ -60,6 +65,12 @@ def test_a_bad_one_costs_only_itself(source: Source, change: dict[str, Any], pat
     assert names == ["shop/a:http", "shop/c:http"]
     place = f"spec.virtualServers[1].{path}".rstrip(".")
     assert found == [("Error", "shop/b:http", place)]
+
+
+def test_another_port_of_the_same_address_is_a_server() -> None:
+    """Of the holder itself."""
+    own = SERVERS[1] | {"backends": [{"address": "10.0.0.2", "port": 8080}]}
+    assert read("file", virtualServers=[own]) == (["shop/b:http"], [])
 
 
 @pytest.mark.parametrize("nameless", [{"port": 80}, 7, None, {"name": 7}])

@@ -6,6 +6,7 @@ import pytest
 from pydantic import Field
 
 from mooring_api.duration import Duration
+from mooring_api.health_check import HTTPRequest
 from mooring_api.nodeconfig import Instance, InstanceAuthentication, Metadata, NodeConfig
 from mooring_api.problems import InvalidObject
 from mooring_api.virtualip import VirtualIP
@@ -52,7 +53,7 @@ def _problems(model: type[Wire], document: dict[str, Any]) -> list[tuple[str, st
     ("change", "path", "message"),
     [
         ({"priority": "100"}, "priority", "must be a whole number without quotes; '100' was given"),
-        ({"priority": True}, "priority", "must be a whole number without quotes; true was given"),
+        ({"priority": True}, "priority", "must be a whole number; true was given"),
         ({"priority": 256}, "priority", "must be at most 255; 256 was given"),
         ({"priority": 0}, "priority", "must be at least 1; 0 was given"),
         ({"eligible": "yes"}, "eligible", "must be true or false without quotes; 'yes' was given"),
@@ -67,13 +68,53 @@ def _problems(model: type[Wire], document: dict[str, Any]) -> list[tuple[str, st
         ({"lease": 3}, "lease", "3 is not a duration; write a number and a unit, such as 100ms or 1s"),
         ({"lease": "1h1s"}, "lease", "must be 1s to 1h; 3601s was given"),
         ({"lease": "1500ms"}, "lease", "must be a multiple of 1s; 1500ms was given"),
+        ({"addresses": None}, "addresses", "must be a list; write [] for an empty one; null was given"),
         ({"interface": "eth 0"}, "interface", "must match ^[!-.0-9;-~]+$; 'eth 0' was given"),
         ({"interface": "eth0:1"}, "interface", "must match ^[!-.0-9;-~]+$; 'eth0:1' was given"),
-        ({"virtualRouterID": 66.5}, "virtualRouterID", "must be a whole number without quotes; 66.5 was given"),
+        ({"virtualRouterID": 66.5}, "virtualRouterID", "must be a whole number; 66.5 was given"),
     ],
 )
 def test_says_what_to_write_instead(instance: Any, change: dict[str, Any], path: str, message: str) -> None:
     assert _problems(Instance, instance(**change)) == [(path, message)]
+
+
+LINK_LOCAL = {"family": "IPv6", "transport": {"source": "fe80::18%eth0", "peers": ["fe80::28%eth0"]}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "address", "message"),
+    [
+        ({}, "10.0.0.28/24", "10.0.0.28 is a peer's own, which adverts are sent to; write the virtual address"),
+        ({"priority": 255}, "10.0.0.28/32", "10.0.0.28 is a peer's own, which adverts are sent to; write the virtual"),
+        ({"priority": 254}, "10.0.0.18/24", "10.0.0.18 is this node's own source; write the virtual address"),
+        (LINK_LOCAL, "fe80::28/64", "fe80::28%eth0 is a peer's own, which adverts are sent to; write the virtual"),
+        (LINK_LOCAL, "fe80::18/64", "fe80::18%eth0 is this node's own source; write the virtual address"),
+    ],
+)
+def test_what_a_member_speaks_from_is_no_virtual_address(
+    instance: Any, fields: dict[str, Any], address: str, message: str
+) -> None:
+    held = [{"address": "fe80::100/64" if "family" in fields else "10.0.0.100/24"}, {"address": address}]
+    ((path, said),) = _problems(Instance, instance(addresses=held, **fields))
+    assert path == "addresses[1].address"
+    assert said.startswith(message)
+
+
+def test_the_owner_of_the_addresses_speaks_from_them(instance: Any) -> None:
+    owner = instance(priority=255, addresses=[{"address": "10.0.0.18/24"}])
+    assert parse_object(Instance, owner, "it").priority == 255
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("path", "healthz", "must begin with / and have no blanks; 'healthz' was given"),
+        ("statuses", ["2xx"], "must be a status code or a range of them, such as 204 or 200-299; '2xx' was given"),
+    ],
+)
+def test_says_what_a_pattern_means(field: str, value: Any, message: str) -> None:
+    ((_, said),) = _problems(HTTPRequest, {field: value})
+    assert said == message
 
 
 def test_says_what_is_missing() -> None:

@@ -192,7 +192,7 @@ def test_what_is_forgotten_is_given_back_at_once() -> None:
     gc.disable()
     tracemalloc.start()
     try:
-        Automaton(MANY_WAYS, Memory(MIB)).search("".join(3 * letters_of(200 + number) for number in range(20)))
+        Automaton(MANY_WAYS, Memory(MIB)).search("".join(7 * letters_of(40 + number) for number in range(20)))
         assert tracemalloc.get_traced_memory()[0] < MIB // 4
     finally:
         tracemalloc.stop()

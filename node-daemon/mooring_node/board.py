@@ -8,6 +8,7 @@ it would notice by a time that is not plausible, at worst once.
 
 import mmap
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -92,6 +93,14 @@ class Board:
             raise LookupError(f"no place on the board for {group}: {_GROUPS} groups are the limit")
         self._memory[free : free + _KEY_BYTES] = key
         return Slot(self._memory, free)
+
+    def standings(self) -> Iterator[tuple[str, Standing]]:
+        """What stands in each slot that is taken, by its group's name."""
+        for index in range(_GROUPS):
+            offset = _SLOTS_AT + index * _SLOT.size
+            key = self._memory[offset : offset + _KEY_BYTES].rstrip(b"\0")
+            if key:
+                yield key.decode(errors="replace"), Slot(self._memory, offset).read()
 
     def forget_all_but(self, groups: frozenset[str]) -> None:
         """Free the slots of groups that are gone."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mooring_api.version import VERSION
 from mooring_node.files import StateFolder
 from mooring_node.preflight.options import add_options
-from mooring_node.probe import QUESTIONS, AnotherContainer, answer_of, probe, refuse_another_container
+from mooring_node.probe import QUESTIONS, AnotherContainer, answer_of, probe, refuse_another_container, unanswered
 
 if TYPE_CHECKING:
     from mooring_node.board import Board
@@ -271,13 +271,13 @@ def _status(options: argparse.Namespace) -> int:
     state = StateFolder(options.state_dir)
     try:
         reply = ask(state.control, {"do": "status"})
-    except PermissionError:
-        return _complain(f"{state.control} is for the daemon's own user; run this as root", 1)
     except OSError as error:
-        return _complain(f"no daemon answers at {state.control}: {error}; is --state-dir right?", NO_DAEMON)
+        return _unanswered(state, error)
     reply["transitions"] = status.transitions(state.transitions)
+    if "vrrp" in reply["silent"]:
+        reply["lastStates"] = status.last_states(state.transitions)
     print(json.dumps(reply, indent=1) if options.output == "json" else status.text(reply))
-    return 0
+    return 1 if reply["silent"] else 0
 
 
 def _maintenance(options: argparse.Namespace) -> int:
@@ -286,8 +286,14 @@ def _maintenance(options: argparse.Namespace) -> int:
     state = StateFolder(options.state_dir)
     try:
         reply = ask(state.control, {"do": "maintenance", "on": options.switch == "on"})
+    except TimeoutError as error:
+        if state.maintenance.exists() == (options.switch == "on"):
+            return _unanswered(state, error)
+        return _unanswered(
+            state, error, "; maintenance is as it was, and this request is dropped if it was not read yet"
+        )
     except OSError as error:
-        return _complain(f"no daemon answers at {state.control}: {error}", NO_DAEMON)
+        return _unanswered(state, error)
     if "error" in reply:
         return _complain(reply["error"], 1)
     remark = f"; {reply['remark']}" if "remark" in reply else ""
@@ -317,10 +323,10 @@ def _hand_over(options: argparse.Namespace) -> int:
         # One that hangs is found out at once: who wants to end it must not wait for it.
         answer_of(str(state.control), QUESTIONS[0])
         reply = ask(state.control, {"do": "hand-over"}, timeout_s=PATIENCE_NS / 1e9 + 5, admit=refuse_another_container)
-    except TimeoutError:
-        return _complain(f"the daemon at {state.control} does not answer", 1)
+    except TimeoutError as error:
+        return _complain(unanswered(str(state.control), error), 1)
     except (FileNotFoundError, ConnectionRefusedError, PermissionError, AnotherContainer) as error:
-        return _complain(f"no daemon answers at {state.control}: {error}", NO_DAEMON)
+        return _complain(unanswered(str(state.control), error), NO_DAEMON)
     except ConnectionError:
         # It ended while we waited, and a daemon that ends has handed over.
         reply = {"remark": "the daemon has ended"}
@@ -331,6 +337,11 @@ def _hand_over(options: argparse.Namespace) -> int:
     remark = f"; {reply['remark']}" if "remark" in reply else ""
     print(f"everything is handed over{remark}")
     return 0
+
+
+def _unanswered(state: StateFolder, error: OSError, remark: str = "") -> int:
+    code = 1 if isinstance(error, PermissionError) else NO_DAEMON
+    return _complain(f"{unanswered(str(state.control), error)}{remark}", code)
 
 
 def _complain(text: str, code: int) -> int:

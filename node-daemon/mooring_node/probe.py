@@ -32,12 +32,33 @@ def probe(arguments: list[str]) -> int | None:
     try:
         answer = answer_of(path, question)
     except OSError as error:
-        print(f"mooring-node: no daemon answers at {path}: {error}", file=sys.stderr)
+        print(f"mooring-node: {unanswered(path, error)}", file=sys.stderr)
         return NO_DAEMON
     verdict, _, words = answer.strip().partition(" ")
     good = verdict == "yes"
     print(words, file=sys.stdout if good else sys.stderr)
     return 0 if good else FAILED
+
+
+def unanswered(path: str, error: OSError) -> str:
+    """Why nobody answered there, and what to do, for a person."""
+    if isinstance(error, TimeoutError):
+        why = (
+            "timed out: it hangs, or the machine stands still. Its other processes may go on. If that does not end,"
+            " kill -9 its first process (mooring-node): the others hand over and end; then start it again"
+        )
+    elif isinstance(error, ConnectionRefusedError):
+        why = (
+            "it does not run; what is there is the socket of one that was killed. Start it: it clears away what that"
+            " one held, which otherwise ends with its lease"
+        )
+    elif isinstance(error, FileNotFoundError):
+        why = "no daemon runs with this state folder; start it, or give its folder with --state-dir"
+    elif isinstance(error, PermissionError):
+        why = "it is for the daemon's own user; run this as root"
+    else:
+        why = str(error)
+    return f"no daemon answers at {path}: {why}"
 
 
 def answer_of(path: str, question: str) -> str:

@@ -214,11 +214,15 @@ class Agent:
             self._upstream.changed()
 
     def _transition(self, told: dict[str, Any]) -> None:
-        self._running.claims.state_changed(told["group"], told["from"], told["to"])
-        entry = Transition(timestamp(told["time"]), told["group"], told["from"], told["to"], told["reason"])
-        self._transitions.add(entry)
+        reason, former = told["reason"], told["former"]
+        if former:
+            reason = f"its former form ({former}): {reason}"
+        else:
+            self._running.claims.state_changed(told["group"], told["from"], told["to"])
+        entry = Transition(timestamp(told["time"]), told["group"], told["from"], told["to"], reason)
+        self._transitions.add(entry, former=bool(former))
         level = "error" if told["to"] == "Fault" else "info"
-        self._log.write(level, f"{told['from']} -> {told['to']}: {told['reason']}", self._about_group(told["group"]))
+        self._log.write(level, f"{told['from']} -> {told['to']}: {reason}", self._about_group(told["group"]))
         if self._upstream is not None:
             self._upstream.changed()
 
@@ -262,7 +266,13 @@ class Agent:
             "preflight": [each[:LONGEST_TOLD] for each in self._preflight.remarks] if self._preflight else [],
             "conflictsTotal": self._running.claims.conflicts.total,
             "conflicts": [
-                {"address": each.address, "mac": each.mac, "interface": each.interface, "count": each.count}
+                {
+                    "address": each.address,
+                    "mac": each.mac,
+                    "interface": each.interface,
+                    "count": each.count,
+                    "secondsAgo": round((now_ns() - each.last_ns) / 1_000_000_000, 1),
+                }
                 for each in self._running.claims.conflicts.all()
             ],
         }

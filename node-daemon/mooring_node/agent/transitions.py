@@ -46,7 +46,7 @@ def read_transitions(path: Path) -> tuple[Transition, ...]:
     return read_entries(Transition, raw.get("transitions"))
 
 
-def _read_groups(path: Path) -> dict[str, GroupState]:
+def read_groups(path: Path) -> dict[str, GroupState]:
     """One that another release describes in other words is left out."""
     raw = (read_json(path) or {}).get("groups")
     found = {}
@@ -70,17 +70,20 @@ class TransitionLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.entries = list(read_transitions(path))
-        self.groups = _read_groups(path)
+        self.groups = read_groups(path)
         self._saved = True
 
-    def add(self, transition: Transition) -> None:
+    def add(self, transition: Transition, *, former: bool = False) -> None:
+        """`former`: of a group whose successor of the same name runs already, and is what the group is."""
+        self.entries = [*self.entries, transition][-LIMIT:]
+        self._saved = False
+        if former:
+            return
         known = self.groups.get(transition.group)
         since_s = datetime.fromisoformat(transition.time).timestamp()
         count = known.transitions + 1 if known else 1
-        self.entries = [*self.entries, transition][-LIMIT:]
         priority = known.priority if known else None
         self.groups[transition.group] = GroupState(transition.after, since_s, transition.reason, count, priority)
-        self._saved = False
 
     def weighed(self, group: str, priority: int | None) -> None:
         """Its priority is this now, by what it tracks; None: as configured."""

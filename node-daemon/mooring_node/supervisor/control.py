@@ -6,6 +6,7 @@ That is JSON too, but for the probes, whose clients must not spend on imports.
 import contextlib
 import json
 import os
+import select
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,13 @@ class Client:
         if not isinstance(value, dict):
             raise ValueError("the request is not an object")
         return value
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has closed its end: nobody waits for the answer. One that only sends no more is there."""
+        poll = select.poll()
+        poll.register(self.connection, 0)
+        return any(events & select.POLLHUP for _, events in poll.poll(0))
 
     def answer(self, reply: dict[str, Any]) -> None:
         """Send the reply and end."""

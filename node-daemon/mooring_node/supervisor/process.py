@@ -26,6 +26,8 @@ TURN_S = 0.5
 #: When this loop itself was stopped for so long, it cannot tell who else was.
 OWN_LATENESS_NS = SECOND_NS
 INQUIRY_NS = 2 * SECOND_NS
+#: What is not done for somebody who has gone meanwhile.
+CHANGES = frozenset({"maintenance", "hand-over"})
 #: The order in which they end, and how long each may take: what is held is handed over first (beyond the hand-over's
 #: own bound, which the VRRP process keeps: 3.3 of the longest interval), then tables are taken away, and the agent
 #: tells of it all.
@@ -216,6 +218,11 @@ class Supervisor:
         if request is None:
             return
         self._clients.remove(client)
+        if request.get("do") in CHANGES and client.gone:
+            # He was told that nobody answers, and may have done something else since.
+            self._log.write("warning", f"nothing is done: who asked for {request['do']} did not wait for it")
+            client.close()
+            return
         match request.get("do"):
             case "status":
                 self._inquire(now, client.answer)
@@ -315,9 +322,17 @@ class Supervisor:
                     "restarts": child.restarts,
                     "lastExit": child.last_exit,
                     "forSeconds": (now - child.started_ns) // SECOND_NS,
+                    "idleSeconds": round((now - self._progress(child)) / SECOND_NS, 1) if child.running else None,
+                    "stallSeconds": child.duty.stall_ns // SECOND_NS,
                 }
                 for child in self._children.values()
                 if child.running or child.duty.wanted()
+            ],
+            # By the board: what is known of the groups also where the VRRP process does not answer.
+            "leases": [
+                {"group": group, "seconds": (standing.lease_end_ns - now) // SECOND_NS}
+                for group, standing in self._board.standings()
+                if standing.lease_end_ns > now
             ],
         }
 

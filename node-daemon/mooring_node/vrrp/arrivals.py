@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from mooring_node.vrrp.foreign import ForeignRouter, ForeignRouters
+from mooring_node.vrrp.foreign import AstrayAdverts, ForeignRouter, ForeignRouters
 from mooring_node.vrrp.group import Group
 from mooring_node.vrrp.matching import router_of, routers_of
 from mooring_node.vrrp.member import Member
 from mooring_node.vrrp.packet import peek
 from mooring_node.vrrp.ports import Port
-from mooring_node.vrrp.receive import Datagram
+from mooring_node.vrrp.receive import Datagram, is_multicast
 from mooring_node.vrrp.refusals import Refusal, Refusals, Refused
 from mooring_node.vrrp.reports import Reports
 from mooring_node.vrrp.text import address_text
@@ -20,6 +20,7 @@ class Arrivals:
     def __init__(self, report: Reports, heard: Callable[[Group], None]) -> None:
         self.refusals = Refusals()
         self.foreign = ForeignRouters()
+        self.astray = AstrayAdverts()
         self._report = report
         self._heard = heard
         self._routes: dict[tuple[str, int, int], tuple[Group, Member]] = {}
@@ -30,6 +31,7 @@ class Arrivals:
         What a group speaks goes before what it also accepts, one that stays before one that leaves.
         """
         everyone = [(group, member) for group in (*leaving, *staying) for member in group.members]
+        self.astray.expect(member.config for _, member in everyone)
         accepted = {router: each for each in everyone for router in routers_of(each[1].config)}
         self._routes = accepted | {router_of(each[1].config): each for each in everyone}
         return frozenset((interface, family) for interface, family, _ in self._routes)
@@ -51,8 +53,11 @@ class Arrivals:
         route = self._routes.get((port.interface, port.family, virtual_router_id))
         if route is None:
             self._refuse(self.refusals, Refusal.UNKNOWN_VIRTUAL_ROUTER, datagram.source, now, port.interface)
-            router = ForeignRouter(port.interface, virtual_router_id, address_text(datagram.source), priority, version)
-            self.foreign.record(router)
+            source = address_text(datagram.source)
+            self.foreign.record(ForeignRouter(port.interface, virtual_router_id, source, priority, version))
+            if not is_multicast(datagram.destination):
+                # Somebody meant us; by multicast everybody on the link hears it.
+                self.astray.record(port.interface, virtual_router_id, source, now)
             return
         group, member = route
         try:

@@ -1,5 +1,6 @@
 """Why a group cannot hold its addresses: a closed list, each with what an operator can do."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Self
 
@@ -30,7 +31,8 @@ class FaultReason(StrEnum):
     )
     ADDRESS_IN_USE = (
         "AddressInUse",
-        "an address is set on this node already, by somebody else; remove it there or here",
+        "the address is set on this node already, and not by Mooring: it is the node's own, or another program set it;"
+        " remove it there, or from `addresses` here",
     )
     ADDRESS_LOST = (
         "AddressLost",
@@ -68,12 +70,31 @@ class Faults:
         """What to say of a reason, where its remedy would mislead."""
         self._cooling: dict[FaultReason, int] = {}
 
-    def saw(self, seen: frozenset[FaultReason]) -> bool:
-        """Note what a look at the interfaces found; whether anything is in the way."""
+    def saw(
+        self,
+        seen: frozenset[FaultReason],
+        in_use: str = "",
+        lost: tuple[Sequence[str], Sequence[str]] = ((), ()),
+    ) -> bool:
+        """Note what a look found; whether anything is in the way.
+
+        `seen`: at the interfaces; `in_use`: addresses that somebody else has set; `lost`: see tracking.lost.
+        """
+        if in_use:
+            seen |= {FaultReason.ADDRESS_IN_USE}
+            self.details[FaultReason.ADDRESS_IN_USE] = in_use
+        below, others = lost
+        if below or others:
+            seen |= {FaultReason.TRACKED}
+            self.details[FaultReason.TRACKED] = ", ".join(below)
+            # Backends and checks have nothing to do with what the kernel refuses.
+            self.instead[FaultReason.TRACKED] = "" if below else ", ".join(others)
         self.present = seen | frozenset(self._cooling)
         return bool(self.present)
 
-    def add(self, reason: FaultReason, now_ns: int) -> None:
+    def add(self, reason: FaultReason, detail: str, now_ns: int) -> None:
+        """A reason that no look finds; `detail`: what it is about."""
+        self.details[reason] = detail
         if reason in COOLING_NS:
             self._cooling[reason] = now_ns + COOLING_NS[reason]
         self.present |= {reason}
@@ -88,6 +109,11 @@ class Faults:
             return self.instead[reason]
         detail = self.details.get(reason)
         return f"{detail}: {reason.remedy}" if detail else reason.remedy
+
+    @property
+    def detail(self) -> str:
+        """What the reasons are about, where that is known."""
+        return "; ".join(detail for reason in sorted(self.present) if (detail := self.details.get(reason)))
 
     def text(self) -> str:
         return "; ".join(f"{reason}: {self.remedy(reason)}" for reason in sorted(self.present)) or "no fault any more"

@@ -39,7 +39,7 @@ from mooring_node.vrrp.states import (
     Tick,
 )
 from mooring_node.vrrp.text import address_text
-from mooring_node.vrrp.tracking import QUORUM_LOST, UNHEARD, Bad, faulty, weighed, weights_text
+from mooring_node.vrrp.tracking import Bad, lost, weighed, weights_text
 from mooring_node.vrrp.translation import LastHeard, settings_of, visible_state, why_heard, why_now
 
 SECOND_NS = 1_000_000_000
@@ -74,6 +74,7 @@ class Group:
         """Those that the machine was told of last."""
         self._recheck_at_ns: int | None = None
         self._last_advert_ns = 0
+        self.former = ""  # What it was known by, where another group of its name replaces it.
         self._forsaken = False
         """Its process ends while it is handed over: nothing of it is left to the next start."""
 
@@ -86,6 +87,11 @@ class Group:
     def remedies(self) -> list[str]:
         """What to do about each of the faults, in their order."""
         return [self._faults.remedy(reason) for reason in sorted(self.faults)]
+
+    @property
+    def fault_detail(self) -> str:
+        """What the faults are about, where that is known."""
+        return self._faults.detail
 
     @property
     def priority(self) -> int:
@@ -181,16 +187,15 @@ class Group:
         if not self.holding or now_ns >= self.holdings.lease_end_ns:
             return
         self._services.network.read()
-        foreign = self._services.network.foreign_addresses()
-        if not foreign.isdisjoint(each.address for each in self._addresses()):
-            self.holdings.forget(foreign)
-            self._fault(FaultReason.ADDRESS_IN_USE, now_ns)
+        if in_use := self._in_use():
+            self.holdings.forget(self._services.network.foreign_addresses().keys())
+            self._fault(FaultReason.ADDRESS_IN_USE, in_use, now_ns)
             return
         if not self.holdings.restore(now_ns):
             return
         self._services.report.log("warning", "an address was deleted by somebody else; it is back", self.config.name)
         if self._losses.record(now_ns):
-            self._fault(FaultReason.ADDRESS_LOST, now_ns)
+            self._fault(FaultReason.ADDRESS_LOST, "", now_ns)
             return
         for member in self.members:
             member.announce_once(now_ns)
@@ -309,20 +314,13 @@ class Group:
     def _look(self) -> bool:
         seen = frozenset[FaultReason]().union(*(member.refresh() for member in self.members))
         # The kernel refuses a second add only for the same prefix on the same interface; the rest is found here.
-        if not self._services.network.foreign_addresses().isdisjoint(each.address for each in self._addresses()):
-            seen |= {FaultReason.ADDRESS_IN_USE}
-        lost = faulty(self.config.trackers, self.bad)
-        if lost:
-            seen |= {FaultReason.TRACKED}
-            below = [each.server for each in lost if self.bad[each.server] in (QUORUM_LOST, UNHEARD)]
-            others = [f"{each.server}: {self.bad[each.server]}" for each in lost if each.server not in below]
-            self._faults.details[FaultReason.TRACKED] = ", ".join(below)
-            # Backends and checks have nothing to do with what the kernel refuses.
-            self._faults.instead[FaultReason.TRACKED] = "" if below else ", ".join(others)
-        return self._faults.saw(seen)
+        return self._faults.saw(seen, self._in_use(), lost(self.config.trackers, self.bad))
 
-    def _fault(self, reason: FaultReason, now_ns: int, *, taken: bool = True) -> None:
-        self._faults.add(reason, now_ns)
+    def _in_use(self) -> str:
+        return self._services.network.set_by_others(each.address for each in self._addresses())
+
+    def _fault(self, reason: FaultReason, detail: str, now_ns: int, *, taken: bool = True) -> None:
+        self._faults.add(reason, detail, now_ns)
         self._recheck_at_ns = now_ns + RECHECK_NS
         self._feed(FaultsChanged(faulty=True) if taken else NotTaken(), now_ns, self._faults.text())
 
@@ -339,7 +337,7 @@ class Group:
             self.since_ns = now_ns
             self.transitions += 1
             self._write_slot()
-            self._services.report.transition(self.config.name, before, after, reason)
+            self._services.report.transition(self.config.name, before, after, reason, self.former)
 
     def _perform(self, effect: Effect, now_ns: int) -> bool:
         """Do one effect; False when it failed, and the machine has been told so already."""
@@ -369,24 +367,25 @@ class Group:
         self._slot.write(_TAKING_NS, 0)
         try:
             self.holdings.take(now_ns)
-        except AddressInUse as error:
-            self._services.report.log("error", str(error), self.config.name)
-            self._fault(FaultReason.ADDRESS_IN_USE, now_ns, taken=False)
-            return False
-        except KernelRefused as error:
-            self._services.report.log("error", f"the kernel refused an address: {error}", self.config.name)
-            self._fault(FaultReason.KERNEL_REFUSED, now_ns, taken=False)
+        except (AddressInUse, KernelRefused) as error:
+            self._refused(error, now_ns, taken=False)
             return False
         return True
+
+    def _refused(self, error: AddressInUse | KernelRefused, now_ns: int, *, taken: bool) -> None:
+        reason, detail = FaultReason.KERNEL_REFUSED, str(error)
+        if isinstance(error, AddressInUse):
+            self._services.network.read()
+            reason, detail = FaultReason.ADDRESS_IN_USE, self._in_use() or error.named
+        self._services.report.log("error", f"the kernel refused an address: {error}", self.config.name)
+        self._fault(reason, detail, now_ns, taken=taken)
 
     def _change_addresses(self, now_ns: int) -> None:
         try:
             before = self.holdings.held
             self.holdings.change(self._addresses(), self.config.lease_s, now_ns)
         except (AddressInUse, KernelRefused) as error:
-            self._services.report.log("error", str(error), self.config.name)
-            in_use = isinstance(error, AddressInUse)
-            self._fault(FaultReason.ADDRESS_IN_USE if in_use else FaultReason.KERNEL_REFUSED, now_ns)
+            self._refused(error, now_ns, taken=True)
             return
         if self.holdings.held - before:
             for member in self.members:

@@ -6,6 +6,7 @@ from collections.abc import Sequence, Set
 from mooring_node.kernel.addresses import AddressKey, LeasedAddress, add_batch, delete_batch, renew_batch
 from mooring_node.kernel.netlink import Batch
 from mooring_node.kernel.rtnetlink import Failure, Rtnetlink
+from mooring_node.vrrp.text import naming
 
 SECOND_NS = 1_000_000_000
 #: Each renewal is seen by every netlink listener of the node, so a third of the lease, not oftener.
@@ -18,7 +19,8 @@ class AddressInUse(Exception):  # noqa: N818 - it names what was found
 
     def __init__(self, addresses: tuple[LeasedAddress, ...]) -> None:
         self.addresses = addresses
-        super().__init__(f"{len(addresses)} addresses are set already")
+        self.named = naming(each.address for each in addresses)
+        super().__init__(f"{self.named}: set on this node already")
 
 
 class KernelRefused(Exception):  # noqa: N818 - it names what happened

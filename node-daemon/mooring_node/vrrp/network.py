@@ -1,13 +1,14 @@
 """What the VRRP process knows of this node's interfaces, and its sockets on them."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from mooring_node.kernel.addresses import KernelAddress
 from mooring_node.kernel.links import Link
 from mooring_node.kernel.rtnetlink import AddressGone, Change, LinkChanged, LinkGone, Overrun, Rtnetlink, is_ours
 from mooring_node.vrrp.ports import FramePort, Port
 from mooring_node.vrrp.receive import is_link_local
+from mooring_node.vrrp.text import naming
 
 READ_AGAIN_NS = 500_000_000
 #: An IPv6 address that is still checked for duplicates cannot be sent from, unless it is optimistic (RFC 4429).
@@ -25,7 +26,7 @@ class Network:
         self._ports: dict[tuple[str, int], Port] = {}
         self._frame_ports: dict[str, FramePort] = {}
         self._virtual: frozenset[bytes] = frozenset()
-        self._foreign: frozenset[bytes] | None = None
+        self._foreign: Mapping[bytes, str] | None = None
         self._read_at_ns = 0
         self.read()
 
@@ -89,16 +90,21 @@ class Network:
                 return each.address
         return None
 
-    def foreign_addresses(self) -> frozenset[bytes]:
-        """Addresses that others have set; those of loopback apart, where servers keep theirs."""
+    def foreign_addresses(self) -> Mapping[bytes, str]:
+        """Addresses that others have set, and on which interface; but for loopback, where servers keep theirs."""
         if self._foreign is None:
-            loopback = self._links.get("lo")
-            self._foreign = frozenset(
-                each.address
+            names = {link.index: link.name for link in self._links.values()}
+            self._foreign = {
+                each.address: names.get(each.interface_index, "an interface that is gone")
                 for each in self._addresses
-                if not is_ours(each) and (loopback is None or each.interface_index != loopback.index)
-            )
+                if not is_ours(each) and names.get(each.interface_index) != "lo"
+            }
         return self._foreign
+
+    def set_by_others(self, addresses: Iterable[bytes]) -> str:
+        """Which of these somebody else has set, and where, in words; empty: none."""
+        foreign = self.foreign_addresses()
+        return naming((each for each in addresses if each in foreign), foreign)
 
     def present(self, interface_index: int, address: bytes) -> KernelAddress | None:
         """An address as last read from the kernel."""

@@ -232,7 +232,7 @@ class Process:
             case "ready":
                 outbox.put(snapshot.ready(self.groups.values(), self.runtime.generation, now) | {"id": request["id"]})
             case "snapshot":
-                for part in snapshot.parts(self.groups.values(), self._about(), now):
+                for part in snapshot.parts(self.groups.values(), self._about(now), now):
                     outbox.put(part | {"id": request.get("id")})
             case "holding":
                 self._held.ask(now)
@@ -258,12 +258,13 @@ class Process:
         _, outbox = self._channels[AGENT]
         outbox.put({"configured": self.runtime.generation, "leaving": len(self._leaving)})
 
-    def _about(self) -> dict[str, Any]:
+    def _about(self, now: int) -> dict[str, Any]:
         return {
             "generation": self.runtime.generation,
             "leaving": len(self._leaving),
             "maintenance": self.apart.maintenance,
-            "refused": snapshot.refused(self._arrivals.refusals),
+            "refused": snapshot.refused(self._arrivals.refusals, now),
+            "astray": snapshot.astray(self._arrivals.astray.all(), now),
             "lateness": snapshot.lateness(self.lateness),
             "foreignRouters": [snapshot.foreign_router(router) for router in self._arrivals.foreign.all()],
             **self.facts,
@@ -324,9 +325,12 @@ class Process:
 
     def _withdraw(self, groups: list[Group], wanted: Sequence[GroupConfig], now: int) -> None:
         """Hand groups over; at once where another group of this node takes over an address of theirs."""
+        names = {config.name for config in wanted}
         claimed = {(each.address, each.interface) for config in wanted for each in config.addresses()}
         for group in groups:
             if group not in self._leaving:
+                if group.config.name in names:
+                    group.former = ", ".join(f"VRID {each.config.virtual_router_id}" for each in group.members)
                 group.stop(now, keep=False)
                 if not group.stopped:
                     self._leaving.append(group)

@@ -147,6 +147,7 @@ class Refusals:
         self._limit = limit
         self._counts: dict[tuple[Refusal, bytes], int] = {}
         self._logged_ns: dict[tuple[Refusal, bytes], int] = {}
+        self._last_ns: dict[tuple[Refusal, bytes], int] = {}
 
     def record(self, reason: Refusal, source: bytes, now_ns: int) -> bool:
         """Count one; True when it should be logged. `source` is the sender's packed address."""
@@ -154,6 +155,7 @@ class Refusals:
         if key not in self._counts and len(self._counts) >= self._limit:
             key = (reason, OTHER_PEERS)
         self._counts[key] = self._counts.get(key, 0) + 1
+        self._last_ns[key] = now_ns
         last = self._logged_ns.get(key)
         if last is not None and now_ns - last < LOG_EVERY_NS:
             return False
@@ -163,6 +165,10 @@ class Refusals:
     def counts(self) -> dict[tuple[Refusal, bytes], int]:
         """A copy of all counts by (reason, source)."""
         return dict(self._counts)
+
+    def last_ns(self, reason: Refusal, source: bytes) -> int:
+        """When one of these was refused last; KeyError: never."""
+        return self._last_ns[reason, source]
 
     def by_reason(self) -> dict[Refusal, int]:
         """Counts summed over peers; only reasons that occurred."""

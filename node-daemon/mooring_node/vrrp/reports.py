@@ -32,9 +32,10 @@ class Reports:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
-    def transition(self, group: str, before: str, after: str, reason: str) -> None:
-        wall = time.time()
-        self._outbox.put({"transition": {"group": group, "from": before, "to": after, "reason": reason, "time": wall}})
+    def transition(self, group: str, before: str, after: str, reason: str, former: str = "") -> None:
+        """`former` is not empty where another group of this name runs meanwhile: by what the one was known."""
+        told = {"group": group, "from": before, "to": after, "reason": reason, "time": time.time(), "former": former}
+        self._outbox.put({"transition": told})
 
     def priority(self, group: str, priority: int | None) -> None:
         """It is another one than before, by what the group tracks; None: as configured."""

@@ -5,13 +5,13 @@ from typing import Any, TypeVar
 
 from mooring_node.kernel.addresses import AddressKey
 from mooring_node.vrrp.config import TrackerConfig
-from mooring_node.vrrp.foreign import ForeignRouter
+from mooring_node.vrrp.foreign import Astray, ForeignRouter
 from mooring_node.vrrp.group import Group
 from mooring_node.vrrp.lateness import Lateness
 from mooring_node.vrrp.member import Member
 from mooring_node.vrrp.refusals import Refusals
 from mooring_node.vrrp.states import Leaving, Observing
-from mooring_node.vrrp.text import address_text
+from mooring_node.vrrp.text import MOST_NAMED, address_text
 from mooring_node.vrrp.translation import active_heard, under_way, visible_state
 
 _T = TypeVar("_T")
@@ -86,11 +86,15 @@ def _group(group: Group, now_ns: int) -> dict[str, Any]:
         "tracked": [_tracker(each, group) for each in group.config.trackers],
         "lastHeard": None
         if group.last_heard is None
-        else {"source": group.last_heard.source, "priority": group.last_heard.priority},
+        else {
+            "source": group.last_heard.source,
+            "priority": group.last_heard.priority,
+            "secondsAgo": _seconds_ago(group.last_heard.at_ns, now_ns),
+        },
         "activeHeard": active_heard(router, group.member_heard, now_ns),
         "heldAddresses": [_key_text(key) for key in sorted(group.holdings.held)],
         "leaseSeconds": group.config.lease_s,
-        "members": [_member(member) for member in group.members],
+        "members": [_member(member, now_ns) for member in group.members],
     }
 
 
@@ -105,6 +109,8 @@ def _detail(group: Group, now_ns: int) -> str:
 
 def _condition(group: Group, now_ns: int) -> str:
     router = group.router
+    if group.faults:
+        return group.fault_detail
     if isinstance(router.state, Leaving):
         return "handing over"
     if isinstance(router.state, Observing):
@@ -117,7 +123,7 @@ def _condition(group: Group, now_ns: int) -> str:
     return ""
 
 
-def _member(member: Member) -> dict[str, Any]:
+def _member(member: Member, now_ns: int) -> dict[str, Any]:
     counters = member.counters
     return {
         "name": member.config.name,
@@ -140,19 +146,48 @@ def _member(member: Member) -> dict[str, Any]:
         "advertsForeign": counters.adverts_foreign,
         "sendErrors": counters.send_errors,
         "announcements": counters.announcements,
-        "refused": refused(member.refusals),
+        "refused": refused(member.refusals, now_ns),
         "peers": [
-            {"source": address_text(source), "priority": peer.priority, "adverts": peer.adverts}
+            {
+                "source": address_text(source),
+                "priority": peer.priority,
+                "adverts": peer.adverts,
+                "secondsAgo": _seconds_ago(peer.heard_at_ns, now_ns),
+            }
             for source, peer in member.peers.items()
         ],
     }
 
 
-def refused(refusals: Refusals) -> list[dict[str, Any]]:
+def refused(refusals: Refusals, now_ns: int) -> list[dict[str, Any]]:
     return [
-        {"reason": reason, "source": address_text(source), "count": count}
+        {
+            "reason": reason,
+            "source": address_text(source),
+            "count": count,
+            "secondsAgo": _seconds_ago(refusals.last_ns(reason, source), now_ns),
+        }
         for (reason, source), count in refusals.counts().items()
     ]
+
+
+def astray(adverts: Iterable[Astray], now_ns: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "interface": each.interface,
+            "virtualRouterID": each.virtual_router_id,
+            "source": each.source,
+            "instances": each.instances[:MOST_NAMED],
+            "moreInstances": max(0, len(each.instances) - MOST_NAMED),
+            "count": each.count,
+            "secondsAgo": _seconds_ago(each.last_ns, now_ns),
+        }
+        for each in adverts
+    ]
+
+
+def _seconds_ago(at_ns: int, now_ns: int) -> float:
+    return round((now_ns - at_ns) / 1_000_000_000, 1)
 
 
 def _key_text(key: AddressKey) -> str:

@@ -96,6 +96,13 @@ def faulty(trackers: Iterable[TrackerConfig], bad: Collection[str]) -> tuple[Tra
     return tuple(tracker for tracker in trackers if tracker.weight is None and tracker.server in bad)
 
 
+def lost(trackers: Iterable[TrackerConfig], bad: Bad) -> tuple[list[str], list[str]]:
+    """What keeps a group from holding its addresses: servers without quorum, and what else is wrong, in words."""
+    servers = [each.server for each in faulty(trackers, bad)]
+    below = [server for server in servers if bad[server] in (QUORUM_LOST, UNHEARD)]
+    return below, [f"{server}: {bad[server]}" for server in servers if server not in below]
+
+
 def counting(trackers: Iterable[TrackerConfig], bad: Collection[str]) -> tuple[TrackerConfig, ...]:
     """Those whose weight is added: positive ones that are good, negative ones that are bad."""
     return tuple(

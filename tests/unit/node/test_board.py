@@ -23,6 +23,14 @@ def test_a_slot_is_found_again_by_its_group() -> None:
         assert board.slot("web-2").read() == Standing()
 
 
+def test_all_slots_are_told_with_their_groups() -> None:
+    with Board() as board:
+        assert list(board.standings()) == []
+        board.slot("web-0").write(5, 9)
+        board.slot("web-1")
+        assert dict(board.standings()) == {"web-0": Standing(5, 9), "web-1": Standing()}
+
+
 def test_names_of_80_bytes_are_told_apart() -> None:
     with Board() as board:
         long = "a" * 79

@@ -16,6 +16,8 @@ from mooring_node import commands as module
 from mooring_node.checks.scripts import DEFAULT_FOLDER
 from mooring_node.commands import parser
 from mooring_node.main import main
+from mooring_node.preflight.facts import Facts, Rights
+from mooring_node.probe import unanswered
 
 GOOD = """\
 apiVersion: mooring.dev/v1alpha1
@@ -246,6 +248,37 @@ def test_preflight_looks_into_the_folder_of_scripts_that_it_is_told(
     assert seen == [Path("/srv") if there else DEFAULT_FOLDER]
 
 
+@pytest.mark.parametrize(("option", "code"), [((), 1), (("--warn-only",), 0)])
+def test_preflight_that_only_warns_ends_well_whatever_it_finds(
+    option: tuple[str, ...],
+    code: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    facts = Facts(wanted=(), balances=False, rights=Rights(capabilities=0))
+    monkeypatch.setattr("mooring_node.preflight.command.read", lambda *_, **__: facts)
+    monkeypatch.setattr("os.nice", lambda _: 0)
+    assert main(["preflight", "--state-dir", str(tmp_path), *option]) == code
+    assert "error    MissingCapability: CAP_NET_ADMIN is missing" in capsys.readouterr().out
+
+
+def test_preflight_that_only_warns_ends_well_where_it_cannot_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As an init container it must not keep a daemon from starting."""
+
+    def read(*_: object, **__: object) -> Facts:
+        raise OSError(12, "no buffer to be had")
+
+    monkeypatch.setattr("mooring_node.preflight.command.read", read)
+    monkeypatch.setattr("os.nice", lambda _: 0)
+    with pytest.raises(OSError, match="no buffer"):
+        main(["preflight", "--state-dir", str(tmp_path)])
+    assert main(["preflight", "--state-dir", str(tmp_path), "--warn-only"]) == 0
+    assert "no buffer to be had" in capsys.readouterr().err
+
+
 def test_check_warns_of_a_quorum_that_there_never_is(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     server = "{name: web, addresses: [10.0.0.1], port: 80, backends: [{address: 10.9.0.1}, {address: 10.9.0.2}]"
     config.write_text(f"{GOOD}\n  virtualServers:\n    - {server}, quorum: {{up: 4}}}}\n")
@@ -292,6 +325,48 @@ def test_no_daemon_is_6(command: list[str], tmp_path: Path, capsys: pytest.Captu
     assert f"no daemon answers at {tmp_path}/control.sock" in capsys.readouterr().err
 
 
+def test_who_does_not_answer_is_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "control.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left:
+        left.bind(path)
+        # As one leaves it that was killed: nobody listens.
+        for command in (["status"], ["maintenance", "on"], ["probe", "live"], ["hand-over"]):
+            assert main([*command, "--state-dir", str(tmp_path)]) == 6
+            err = capsys.readouterr().err
+            assert f"no daemon answers at {path}: it does not run; what is there is the socket of one" in err
+            assert "--state-dir" not in err
+    (tmp_path / "control.sock").unlink()
+    assert main(["status", "--state-dir", str(tmp_path)]) == 6
+    assert "give its folder with --state-dir" in capsys.readouterr().err
+    hangs, private = unanswered(path, TimeoutError("timed out")), unanswered(path, PermissionError(13, "denied"))
+    assert "it hangs, or the machine stands still" in hangs
+    assert private.endswith("run this as root")
+    assert unanswered(path, OSError(5, "Input/output error")).endswith("Input/output error")
+
+
+def test_a_request_that_was_not_read_in_time_is_said_to_be_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hangs(*_arguments: Any) -> None:
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr("mooring_node.supervisor.control.ask", hangs)
+    assert main(["maintenance", "on", "--state-dir", str(tmp_path)]) == 6
+    assert "maintenance is as it was, and this request is dropped" in capsys.readouterr().err
+    (tmp_path / "maintenance").touch()
+    assert main(["maintenance", "on", "--state-dir", str(tmp_path)]) == 6
+    assert "is dropped" not in capsys.readouterr().err
+
+
+def test_status_without_an_answer_of_all_processes_is_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    known = {"state": "Active", "since_s": 0.0, "reason": "", "transitions": 1}
+    (tmp_path / "transitions.json").write_text(json.dumps({"groups": {"web": known}}))
+    thread = _answer_once(tmp_path, {"groups": [], "silent": ["vrrp"]})
+    assert main(["status", "--state-dir", str(tmp_path), "-o", "json"]) == 1
+    thread.join()
+    assert json.loads(capsys.readouterr().out)["lastStates"][0]["group"] == "web"
+
+
 def _answer_once(folder: Path, reply: dict[str, Any]) -> threading.Thread:
     """A daemon that answers one request."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -326,10 +401,10 @@ def test_maintenance_is_done_or_the_reason_is_told(tmp_path: Path, capsys: pytes
 def test_status_as_json_is_the_daemon_s_answer_and_the_transitions(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    serving = _answer_once(tmp_path, {"groups": []})
+    serving = _answer_once(tmp_path, {"groups": [], "silent": []})
     assert main(["status", "-o", "json", "--state-dir", str(tmp_path)]) == 0
     serving.join(timeout=10)
-    assert json.loads(capsys.readouterr().out) == {"groups": [], "transitions": []}
+    assert json.loads(capsys.readouterr().out) == {"groups": [], "silent": [], "transitions": []}
 
 
 def test_a_shortened_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,7 +107,7 @@ def test_a_hand_over_does_not_wait_for_one_that_never_answers(
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
             listener.accept()
-    assert "does not answer" in capsys.readouterr().err
+    assert "timed out: it hangs" in capsys.readouterr().err
 
 
 def test_a_hand_over_that_is_turned_away_is_not_done(

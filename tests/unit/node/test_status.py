@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from mooring_node import status
+from mooring_node.status import TOLD_FOR_S, TWO_CLAIM
 from mooring_node.vrrp.faults import FaultReason
+from mooring_node.vrrp.refusals import Refusal
 
 IN_USE = FaultReason.ADDRESS_IN_USE
+PASSWORD = Refusal.WRONG_PASSWORD
 
 
 def group(name: str, state: str, held: list[str], **more: Any) -> dict[str, Any]:
@@ -29,9 +32,21 @@ def group(name: str, state: str, held: list[str], **more: Any) -> dict[str, Any]
     return plain | more
 
 
+CLAIM = {"mac": "02:00:00:00:00:09", "address": "10.0.0.100", "interface": "eth0", "count": 2, "secondsAgo": 125.0}
+ASTRAY = {
+    "interface": "eth0",
+    "virtualRouterID": 7,
+    "source": "10.0.0.28",
+    "instances": ["web-0 (66)"],
+    "moreInstances": 2,
+    "count": 4,
+    "secondsAgo": 0.3,
+}
 FAULTED = {
     "groups": [
-        group("web-0", "Active", ["10.0.0.100/24"], lastHeard={"source": "10.0.0.28", "priority": 80}),
+        group(
+            "web-0", "Active", ["10.0.0.100/24"], lastHeard={"source": "10.0.0.28", "priority": 80, "secondsAgo": 3.24}
+        ),
         group(
             "web-1",
             "Fault",
@@ -43,7 +58,10 @@ FAULTED = {
                 {
                     "name": "web-1",
                     "virtualRouterID": 88,
-                    "refused": [{"reason": "WrongPassword", "source": "10.0.0.9", "count": 3}],
+                    "refused": [
+                        {"reason": "WrongPassword", "source": "10.0.0.9", "count": 3, "secondsAgo": 2.0},
+                        {"reason": "TTLTooLow", "source": "10.0.0.9", "count": 7, "secondsAgo": TOLD_FOR_S + 1},
+                    ],
                 }
             ],
         ),
@@ -54,9 +72,9 @@ FAULTED = {
             "generation": 4,
             "problems": ["/etc/mooring/node.yaml: NodeConfig lb-1: wrong"],
         },
-        "conflicts": [{"mac": "02:00:00:00:00:09", "address": "10.0.0.100", "interface": "eth0", "count": 2}],
+        "conflicts": [CLAIM, CLAIM | {"address": "10.0.0.101", "secondsAgo": TOLD_FOR_S + 1}],
     },
-    "vrrp": {"scheduling": "nice", "lateness": {"worstNs": 1_234_567}},
+    "vrrp": {"scheduling": "nice", "lateness": {"worstNs": 1_234_567}, "astray": [ASTRAY]},
     "silent": [],
     "maintenance": False,
     "processes": [
@@ -72,12 +90,14 @@ FAULTED = {
 
 TEXT = f"""\
 GROUP  STATE   FOR  VRID  PRIORITY  HELD  LAST HEARD
-web-0  Active  42s  66    100       1     10.0.0.28 (80)
+web-0  Active  42s  66    100       1     10.0.0.28 (80) 3.2 s ago
 web-1  Fault   2h   88    100       0     nobody
 
 ! web-1: AddressInUse: {IN_USE.remedy}
-! web-1: 3 adverts from 10.0.0.9 refused: WrongPassword
-! 02:00:00:00:00:09 claimed 10.0.0.100 on eth0 2 times while it was held here
+! web-1: 3 adverts from 10.0.0.9 refused, the last 2.0 s ago: WrongPassword: {PASSWORD.meaning}; {PASSWORD.remedy}
+! 4 adverts from 10.0.0.28, a peer of web-0 (66) and 2 more, came on eth0 with virtual router ID 7, \
+the last 0.3 s ago: UnknownVirtualRouter: no instance here has it; give both nodes the same
+! 02:00:00:00:00:09 claimed 10.0.0.100 on eth0 2 times while it was held here, the last 2m ago: {TWO_CLAIM}
 ! /etc/mooring/node.yaml: NodeConfig lb-1: wrong
 ! real-time priority was refused: grant CAP_SYS_NICE
 
@@ -95,10 +115,30 @@ def test_a_faulted_node_tells_what_is_wrong_and_what_to_do() -> None:
 
 
 def test_a_silent_process_is_named_and_the_rest_is_told() -> None:
-    silent = FAULTED | {"groups": [], "vrrp": {}, "agent": {}, "silent": ["vrrp", "agent"]}
+    vrrp, agent = FAULTED["processes"]  # type: ignore[misc]
+    silent = FAULTED | {
+        "groups": [],
+        "vrrp": {},
+        "agent": {},
+        "silent": ["vrrp", "agent"],
+        "processes": [
+            vrrp | {"idleSeconds": 2.3, "stallSeconds": 3},  # type: ignore[operator]
+            agent | {"idleSeconds": 0.4, "stallSeconds": 60},  # type: ignore[operator]
+        ],
+        "leases": [{"group": "web-0", "seconds": 4}],
+        "lastStates": [
+            {"group": "web-0", "state": "Active", "since": "2026-11-21T04:00:00.000Z"},
+            {"group": "web-1", "state": "Backup", "since": "2026-11-21T04:00:01.000Z"},
+        ],
+    }
     lines = status.text(silent).splitlines()
-    assert lines[0] == "No groups are configured."
-    assert "! the vrrp process did not answer in time" in lines
+    assert lines[:3] == [
+        "! groups are not known: the vrrp process (pid 11) has been silent for 2.3 s; it is replaced after 3 s",
+        "  web-0 was Active, since 2026-11-21T04:00:00.000Z; the kernel drops its addresses in 4 s, unless it goes on",
+        "  web-1 was Backup, since 2026-11-21T04:00:01.000Z",
+    ]
+    assert "! the agent process (pid 12) did not answer in time, and goes on; ask again" in lines
+    assert "  vrrp: pid 11, up 1m, silent for 2.3 s, started again 2 times (signal 9)" in lines
     assert "Configuration unknown, maintenance off" in lines
     assert not any("real-time" in line for line in lines)
 
@@ -173,3 +213,21 @@ def test_a_torn_file_of_transitions_tells_none(tmp_path: Path) -> None:
     assert status.transitions(path) == []
     path.write_text(json.dumps({"transitions": FAULTED["transitions"]}))
     assert status.transitions(path) == FAULTED["transitions"]
+
+
+def test_a_process_that_is_not_there_is_no_silent_one() -> None:
+    dead = {"name": "vrrp", "pid": 0, "restarts": 3, "lastExit": "signal 11", "forSeconds": 9, "idleSeconds": None}
+    reply = FAULTED | {"groups": [], "vrrp": {}, "silent": ["vrrp"], "processes": [dead]}
+    lines = status.text(reply).splitlines()
+    assert lines[0] == "! groups are not known: the vrrp process does not run (signal 11); it is started again"
+    assert "  vrrp: does not run, started again 3 times (signal 11)" in lines
+    ending = status.text(reply | {"stopping": True}).splitlines()
+    assert ending[0] == "! groups are not known: the vrrp process does not answer: the daemon is ending"
+
+
+def test_what_groups_were_last_is_in_the_file_of_transitions(tmp_path: Path) -> None:
+    path = tmp_path / "transitions.json"
+    known = {"since_s": 0.0, "reason": "", "transitions": 1}
+    gone = {"web": known | {"state": "Active"}, "given-up": known | {"state": "Initialize"}}
+    path.write_text(json.dumps({"transitions": [], "groups": gone}))
+    assert status.last_states(path) == [{"group": "web", "state": "Active", "since": "1970-01-01T00:00:00.000Z"}]

@@ -24,6 +24,17 @@ def test_a_restart_finds_what_was_saved(tmp_path: Path) -> None:
     assert read_transitions(tmp_path / "t.json") == (entry(1), entry(2))
 
 
+def test_the_end_of_a_former_form_is_told_and_is_not_what_the_group_is(tmp_path: Path) -> None:
+    log = TransitionLog(tmp_path / "t.json")
+    log.add(entry(1))
+    ends = Transition(timestamp(2), "web-0", "Active", "Initialize", "its former form (VRID 6): let go")
+    log.add(ends, former=True)
+    log.save()
+    again = TransitionLog(tmp_path / "t.json")
+    assert again.entries == [entry(1), ends]
+    assert again.groups["web-0"].state == "Active"
+
+
 def test_the_last_hundred_are_kept(tmp_path: Path) -> None:
     log = TransitionLog(tmp_path / "t.json")
     for number in range(LIMIT + 7):

@@ -123,3 +123,13 @@ def test_any_bytes_are_a_request_or_a_refusal(data: bytes) -> None:
         assert json.loads(data.partition(b"\n")[0]) == value
     client.close()
     there.close()
+
+
+def test_a_client_that_waits_is_not_gone_also_when_it_sends_no_more(ends: tuple[Client, socket.socket]) -> None:
+    client, there = ends
+    there.send(b"{}\n")
+    assert not client.gone
+    there.shutdown(socket.SHUT_WR)
+    assert not client.gone
+    there.close()
+    assert client.gone

@@ -159,6 +159,20 @@ def test_maintenance_is_on_disk_before_it_is_told(bench: Bench, monkeypatch: pyt
     client.close()
 
 
+@pytest.mark.parametrize("request_line", [b'{"do": "maintenance", "on": true}\n', b'{"do": "hand-over"}\n'])
+def test_nothing_is_changed_for_who_did_not_wait(
+    bench: Bench, request_line: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    client = bench.connect()
+    client.send(request_line)
+    client.close()
+    bench.serve()
+    assert not bench.supervisor._state.maintenance.exists()
+    assert bench.supervisor._board.apart_until_ns() == 0
+    assert "nothing is done: who asked for " in capfd.readouterr().err
+    assert bench.supervisor._clients == []
+
+
 def test_a_question_that_the_children_leave_open_is_answered_in_time(bench: Bench) -> None:
     client = bench.connect()
     client.send(b'{"do": "status"}\n')
@@ -204,6 +218,21 @@ def test_who_does_not_answer_after_it_either_is_silent(bench: Bench, monkeypatch
         bench.supervisor._turn([], {})
     assert json.loads(client.recv(1 << 16))["silent"] == ["vrrp", "agent"]
     client.close()
+
+
+def test_what_a_silent_process_holds_and_since_when_it_is_silent_is_told(live: Bench) -> None:
+    start_all(live)
+    now = now_ns()
+    live.supervisor._board.slot("web-0").write(now, now + 4_500_000_000)
+    live.supervisor._board.slot("web-1").write(0, 0)
+    about = live.supervisor._about(now + 2_300_000_000)
+    assert about["leases"] == [{"group": "web-0", "seconds": 2}]
+    vrrp = about["processes"][0]
+    assert (vrrp["name"], vrrp["stallSeconds"]) == ("vrrp", 10_000)
+    assert 2.3 <= vrrp["idleSeconds"] < 4
+    live.supervisor._children[ChildNumber.VRRP].kill(now)
+    live.supervisor._died(live.supervisor._children[ChildNumber.VRRP], now)
+    assert live.supervisor._about(now)["processes"][0]["idleSeconds"] is None
 
 
 # The third child, which is there only while it has something to do.

@@ -3,7 +3,7 @@
 import os
 import random
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Any
@@ -28,8 +28,9 @@ from mooring_node.vrrp.packet import Advert, decode, encode, ipv4_packet
 from mooring_node.vrrp.receive import parse_ipv4
 from mooring_node.vrrp.refusals import Refusal, Refused
 from mooring_node.vrrp.services import Services
-from mooring_node.vrrp.snapshot import parts
+from mooring_node.vrrp.snapshot import parts, refused
 from mooring_node.vrrp.states import Active, Backup, Doubting, Leaving, Observing, Pace
+from mooring_node.vrrp.text import naming
 from mooring_node.vrrp.timing import active_down_ns, deadline, skew_ns
 from mooring_node.vrrp.tracking import QUORUM_LOST, effective_priority
 from mooring_node.vrrp.translation import LastHeard, visible_state
@@ -98,8 +99,11 @@ class Wire:
     def frame_port(self, _interface: str) -> socket.socket:
         return self._frames
 
-    def foreign_addresses(self) -> frozenset[bytes]:
-        return frozenset(self.foreign)
+    def foreign_addresses(self) -> dict[bytes, str]:
+        return dict.fromkeys(self.foreign, "eth1")
+
+    def set_by_others(self, addresses: Iterable[bytes]) -> str:
+        return naming((each for each in addresses if each in self.foreign), self.foreign_addresses())
 
     def read_again(self, _now: int) -> None:
         """Nothing is remembered."""
@@ -130,7 +134,7 @@ class Reports:
         self.logs: list[tuple[str, str]] = []
         self.priorities: list[int | None] = []
 
-    def transition(self, _group: str, before: str, after: str, reason: str) -> None:
+    def transition(self, _group: str, before: str, after: str, reason: str, _former: str) -> None:
         self.transitions.append((before, after, reason))
 
     def priority(self, _group: str, priority: int | None) -> None:
@@ -323,7 +327,8 @@ def test_an_address_in_use_is_a_fault_until_it_is_gone(bench: Bench) -> None:
     assert 128 not in bench.wire.sent
     assert 0 not in bench.wire.sent, "a router that never spoke has nothing to release"
     assert FaultReason.ADDRESS_IN_USE in bench.group.faults
-    assert bench.reports.transitions[-1][2].startswith("AddressInUse: ")
+    assert bench.reports.transitions[-1][2].startswith(f"AddressInUse: {ip_address(KEYS[1][2])}: ")
+    assert bench.reports.logs[-1][1].endswith(f"{ip_address(KEYS[1][2])}: set on this node already")
     bench.wire.foreign = {KEYS[1][2]}
     bench.run(NOW + 60 * S)
     assert bench.shown == "Fault"
@@ -339,6 +344,10 @@ def test_an_address_in_use_elsewhere_on_the_node_is_seen_before_it_is_taken(benc
     bench.start()
     assert bench.group.faults == {FaultReason.ADDRESS_IN_USE}
     assert bench.kernel.said() == []
+    where = f"{ip_address(KEYS[0][2])} on eth1"
+    assert bench.group.remedies == [f"{where}: {FaultReason.ADDRESS_IN_USE.remedy}"]
+    (part, _) = parts([bench.group], {}, bench.now)
+    assert part["part"][0]["detail"] == where
 
 
 def test_a_refusal_of_the_kernel_is_waited_out(bench: Bench) -> None:
@@ -548,6 +557,10 @@ def test_a_loser_says_one_last_word(active: Bench) -> None:
     assert active.kernel.addresses == {}
     assert active.wire.sent == [128]
     assert active.group.last_heard == LastHeard(str(ip_address(PEER)), 200, active.now)
+    (part, _) = parts([active.group], {}, active.now + 3240 * MS)
+    told = part["part"][0]
+    assert told["lastHeard"] == {"source": str(ip_address(PEER)), "priority": 200, "secondsAgo": 3.2}
+    assert told["members"][0]["peers"][0]["secondsAgo"] == 3.2
     assert deadline(active.group.router) == active.now + active_down_ns(active.group.router.settings, Pace(3, S))
 
 
@@ -563,6 +576,10 @@ def test_what_is_refused_changes_nothing(active: Bench) -> None:
         active.group.heard(active.group.members[0], datagram, active.now)
     assert active.shown == "Active"
     assert active.group.last_heard is None
+    refusals = active.group.members[0].refusals
+    refusals.record(Refusal.WRONG_VERSION, PEER, active.now)
+    (told,) = refused(refusals, active.now + 1500 * MS)
+    assert (told["reason"], told["secondsAgo"]) == ("WrongVersion", 1.5)
 
 
 def test_an_address_that_somebody_set_again_for_good_is_his(active: Bench) -> None:

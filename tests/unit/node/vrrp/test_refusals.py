@@ -33,6 +33,8 @@ def test_a_reason_is_logged_once_a_minute_for_each_peer() -> None:
         (Refusal.TTL_TOO_LOW, PEER): 1,
     }
     assert refusals.by_reason() == {Refusal.WRONG_PASSWORD: 4, Refusal.TTL_TOO_LOW: 1}
+    assert refusals.last_ns(Refusal.WRONG_PASSWORD, PEER) == 5 + LOG_EVERY_NS
+    assert refusals.last_ns(Refusal.WRONG_PASSWORD, OTHER) == 6
 
 
 def test_a_flood_of_invented_sources_is_bounded_and_loses_no_count() -> None:

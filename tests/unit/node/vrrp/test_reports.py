@@ -36,6 +36,7 @@ def test_what_happened_arrives_in_order(ends: tuple[Channel, Channel]) -> None:
         "to": "Active",
         "reason": "why",
         "time": 0,
+        "former": "",
     }
     assert second == {"log": {"level": "info", "message": "words", "group": "web-0"}}
 

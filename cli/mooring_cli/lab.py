@@ -176,7 +176,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _exec(options: argparse.Namespace) -> int:
-    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    command = lab_cluster.words(options.command, f"exec --name NAME {options.machine} -- ip addr")
     if not command:
         raise LabError("say what to run, such as: mooring lab exec lb-1 -- ip addr")
     machine = Lab.open(options.name).machine(options.machine)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mooring_lab.lab import Lab
+from mooring_lab.rights import LabError
 
 Command = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 
@@ -29,10 +30,19 @@ def register(commands: Any, command: Command) -> None:
     operator.add_argument("switch", choices=("stop", "kill", "start", "log"))
 
 
+def words(given: list[str], example: str) -> list[str]:
+    """What another program is to get; LabError where an option of ours stands among it."""
+    if given[:1] == ["--"]:
+        return given[1:]
+    if given and given[0].partition("=")[0] == "--name":
+        raise LabError(f"--name belongs before what is run: mooring lab {example}")
+    return given
+
+
 def _kubectl(options: argparse.Namespace) -> int:
-    words = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
+    arguments = words(options.arguments, "kubectl --name NAME -- get vip")
     kubectl = Lab.open(options.name).cluster.kubectl
-    command = kubectl.command(*words)
+    command = kubectl.command(*arguments)
     sys.stdout.flush()
     os.execve(command[0], command, kubectl.environment)
 

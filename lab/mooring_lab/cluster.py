@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import sys
 import urllib.error
 import urllib.request
@@ -96,6 +97,15 @@ class Cluster:
     def client(self) -> Client:
         """An administrator's requests; to be closed."""
         return Client(from_kubeconfig(self.kubeconfig), agent=_MANAGER)
+
+    def api_listens(self) -> bool:
+        """Whether anybody takes connections where the API server does."""
+        place = urlsplit(self.api.url)
+        try:
+            with socket.create_connection((str(place.hostname), int(place.port or 443)), _ASK_SECONDS):
+                return True
+        except OSError:
+            return False
 
     # -- life
 

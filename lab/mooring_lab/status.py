@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from mooring_lab.lab import Lab
 from mooring_lab.node import KEEPALIVED
+from mooring_lab.store import name_option
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,12 @@ class NodeStatus:
 
 @dataclass(frozen=True, slots=True)
 class LabStatus:
-    """The whole lab; `disagreements` are sentences."""
+    """The whole lab; `disagreements` and `missing` (what does not run, and how to start it) are sentences."""
 
     name: str
     nodes: tuple[NodeStatus, ...]
     disagreements: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
 
 def in_order(addresses: Iterable[str]) -> tuple[str, ...]:
@@ -92,7 +94,17 @@ def gather(lab: Lab) -> LabStatus:
         for address, holders in lab.holders().items()
         if len(holders) > 1
     ]
-    return LabStatus(lab.name, tuple(nodes), tuple(disagreements))
+    return LabStatus(lab.name, tuple(nodes), tuple(disagreements), tuple(_missing(lab)))
+
+
+def _missing(lab: Lab) -> Iterator[str]:
+    if not lab.has_api:
+        return
+    option = name_option(lab.name)
+    if not lab.cluster.api_listens():
+        yield f"the API server does not answer; start it again: mooring lab api{option} start"
+    if lab.cluster.ask_operator("/healthz")[0] != 200:
+        yield f"the operator does not answer; start it again: mooring lab operator{option} start"
 
 
 def states_of(answer: dict[str, Any]) -> dict[str, str]:
@@ -131,6 +143,8 @@ def show(status: LabStatus) -> None:
     out.print(table(status))
     for sentence in status.disagreements:
         out.print(f"[bold red]disagreement:[/] {sentence}")
+    for sentence in status.missing:
+        out.print(f"[bold yellow]missing:[/] {sentence}")
 
 
 def table(status: LabStatus) -> Table:

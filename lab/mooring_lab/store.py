@@ -116,7 +116,7 @@ class Store:
         try:
             return Record.of_json(json.loads(self._file.read_text(encoding="utf-8")))
         except FileNotFoundError as error:
-            option = "" if self.lab == "default" else f" --name {self.lab}"
+            option = name_option(self.lab)
             raise LabError(f"there is no lab called {self.lab}; start it with: mooring lab up{option}") from error
         except (ValueError, KeyError, TypeError) as error:
             raise LabError(f"{self._file} is damaged ({error}); remove the lab with: {_down(self.lab)}") from error
@@ -138,7 +138,12 @@ class Store:
 
 
 def _down(lab: str) -> str:
-    return "mooring lab down" if lab == "default" else f"mooring lab down --name {lab}"
+    return f"mooring lab down{name_option(lab)}"
+
+
+def name_option(lab: str) -> str:
+    """How a command of `mooring lab` says which lab it means."""
+    return "" if lab == "default" else f" --name {lab}"
 
 
 def leftover(lab: str) -> str:

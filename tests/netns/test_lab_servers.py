@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mooring_lab import visits, workloads
+from mooring_lab import status, visits, workloads
 from mooring_lab.apply import apply
 from mooring_lab.cluster import ApiKind
 from mooring_lab.lab import Lab
@@ -191,3 +191,17 @@ def test_the_api_server_has_pods_and_the_slices_of_services(lab_name: str, tmp_p
 
         kubectl("-n", "web", "delete", "service", "web")
         wait_until(lambda: not endpoints(lab, "ipv4"), _SECONDS, "the slices to go")
+
+
+def test_the_lab_says_what_of_its_cluster_does_not_run(lab_name: str) -> None:
+    with Lab(lab_name, api=ApiKind.EMBEDDED) as lab:
+        assert status.gather(lab).missing == ()
+        lab.cluster.stop_operator()
+        (operator,) = status.gather(lab).missing
+        assert operator == f"the operator does not answer; start it again: mooring lab operator --name {lab_name} start"
+        lab.cluster.api.kill_server()
+        api, _ = status.gather(lab).missing
+        assert api == f"the API server does not answer; start it again: mooring lab api --name {lab_name} start"
+        lab.cluster.api.restart_server()
+        lab.cluster.start_operator()
+        assert status.gather(lab).missing == ()

@@ -54,6 +54,17 @@ def test_what_makes_no_sense_is_wrong_usage(words: tuple[str, ...], capsys: pyte
     assert "usage:" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", [("--name", "demo"), ("--name=demo",)])
+def test_whose_option_it_is_is_said(
+    option: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What follows belongs to another program; as an option of ours it names no lab that is there."""
+    monkeypatch.setattr(lab, "require", lambda: None)
+    options = read("exec", "lb-1", *option, "--", "ps")
+    assert options.run(options) == 1
+    assert "--name belongs before what is run: mooring lab" in capsys.readouterr().err
+
+
 def test_missing_rights_come_before_everything_else(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

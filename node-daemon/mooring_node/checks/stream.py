@@ -7,11 +7,21 @@ from typing import Protocol
 
 from mooring_node.checks.attempt import Scope, breathe, readable, writable
 from mooring_node.checks.config import TLSConfig
-from mooring_node.checks.verdict import Failed, Reason
+from mooring_node.checks.hello import MOST_FLIGHT_BYTES, key_shares
+from mooring_node.checks.verdict import Failed, Reason, Withheld
+
+#: A chain of certificates, and the names of the authorities whose certificates the server would take from us. Who may
+#: name authorities himself can have each KiB of a chain cost us 5 ms in one step.
+MOST_HANDSHAKE_BYTES = 32 * 1024
 
 _READ_BYTES = 16384
 #: A sender that is never slower than we are must not keep the others waiting.
 _READS_IN_A_ROW = 4
+#: Of all other ways to agree on a key (DHE, SRP) the server chooses the modulus, and one of 10,000 bits keeps this
+#: process busy for a second in a single step.
+_AFFORDABLE_KEYS = frozenset({"kx-any", "kx-ecdhe", "kx-rsa"})
+#: ffdhe6144 and ffdhe8192 (RFC 7919), which TLS 1.3 has as well: 50 and 110 ms in a single step.
+_COSTLY_GROUPS = frozenset({0x0103, 0x0104})
 
 
 class Stream(Protocol):
@@ -59,6 +69,8 @@ class Secured:
 
     def __init__(self, below: Stream, config: TLSConfig) -> None:
         self._below = below
+        self._heard_bytes = 0
+        self._shaken = False
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         context = _context(config.verify, config.authorities)
         try:
@@ -73,12 +85,13 @@ class Secured:
                 self._tls.do_handshake()
                 break
             except ssl.SSLWantReadError:
-                await self._exchange()
+                await self._hear_more()
             except ssl.SSLCertVerificationError as error:
                 raise Failed(Reason.CERTIFICATE_INVALID, f"the certificate: {error.verify_message}") from error
             except ssl.SSLError as error:
                 raise _tls_failed(error) from error
         await self._flush()
+        self._shaken = True
 
     async def read(self) -> bytes:
         """What has come, at least one byte; b"" at the end, whether or not it was announced."""
@@ -100,17 +113,30 @@ class Secured:
             raise _tls_failed(error) from error
         await self._flush()
 
-    async def _exchange(self) -> None:
+    async def _hear_more(self) -> None:
+        """Of the handshake. What comes may cost a lot: it is looked at when it is our turn to compute."""
+        self._heard_bytes += await self._exchange()
+        if self._heard_bytes > MOST_HANDSHAKE_BYTES:
+            raise Failed(Reason.TLS_FAILED, f"TLS: the handshake has more than {MOST_HANDSHAKE_BYTES // 1024} KiB")
+        try:
+            await breathe()
+        except TimeoutError as error:
+            raise Withheld("this node has no time for so many TLS handshakes") from error
+
+    async def _exchange(self) -> int:
         await self._flush()
         data = await self._below.read()
         if data:
             self._incoming.write(data)
         else:
             self._incoming.write_eof()
+        return len(data)
 
     async def _flush(self) -> None:
         data = self._outgoing.read()
         if data:
+            if not self._shaken:
+                _refuse_costly(data)
             await self._below.send(data)
 
 
@@ -127,21 +153,41 @@ def _tls_failed(error: ssl.SSLError) -> Failed:
     return Failed(Reason.TLS_FAILED, f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}")
 
 
+def _refuse_costly(flight: bytes) -> None:
+    # Python cannot tell OpenSSL which groups to offer. But before the costly step our side says which was agreed on.
+    if len(flight) > MOST_FLIGHT_BYTES or not _COSTLY_GROUPS.isdisjoint(key_shares(flight)):
+        raise Failed(Reason.TLS_FAILED, "TLS: the server asks for a key that costs too much (more than 4096 bits)")
+
+
 @lru_cache(maxsize=64)
 def _context(verify: bool, authorities: str | None) -> ssl.SSLContext:
     """Costs milliseconds and some hundred KiB: one for all checks of the same trust."""
-    if not verify:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        # Nothing secret is sent, and an old server can be healthy.
-        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-        context.set_ciphers("ALL:@SECLEVEL=0")
-        return context
+    context = _verifying(authorities) if verify else _lenient()
+    context.set_ciphers(":".join(each["name"] for each in context.get_ciphers() if each["kea"] in _AFFORDABLE_KEYS))
+    # Else a server could begin again and again, beyond the bounds of the handshake.
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    return context
+
+
+def _lenient() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    # Nothing secret is sent, and an old server can be healthy.
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    return context
+
+
+def _verifying(authorities: str | None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cadata=authorities)
+        context = ssl.create_default_context(cadata=authorities)
     except ssl.SSLError as error:
         raise Failed(Reason.SETTINGS_UNUSABLE, "authorities hold no certificates in PEM form") from error
+    # Whoever is named as an authority is trusted himself (so does Python 3.13): a chain is not followed beyond him,
+    # through all that `authorities` has room for.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 async def secured(scope: Scope, below: Stream, config: TLSConfig) -> Secured:

@@ -29,7 +29,7 @@ _FAILED = select.EPOLLERR | select.EPOLLHUP
 _MOST_EVENTS = 256
 #: So long, and one step more, a turn serves events, and so long those that take breath: what else this process
 #: does must not wait for a costly pattern.
-_SLICE_NS = 20_000_000
+SLICE_NS = 20_000_000
 
 
 @coroutine
@@ -238,13 +238,13 @@ class Driver:
             attempt = self._waiting.get(descriptor)
             if attempt is not None:
                 self._heard[attempt] = happened
-        until = time.monotonic_ns() + _SLICE_NS
+        until = time.monotonic_ns() + SLICE_NS
         while self._heard:
             attempt, happened = self._heard.popitem(last=False)
             attempt.resume(happened)
             if time.monotonic_ns() >= until:
                 break
-        until = time.monotonic_ns() + _SLICE_NS
+        until = time.monotonic_ns() + SLICE_NS
         for _ in range(len(self._later)):
             if not self._later:
                 break  # they may end each other

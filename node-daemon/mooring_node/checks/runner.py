@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from mooring_node.checks.attempt import Attempt, Driver, Probing, Scope
+from mooring_node.checks.attempt import SLICE_NS, Attempt, Driver, Probing, Scope
 from mooring_node.checks.config import ScriptProbe, Target
 from mooring_node.checks.counters import Counters
 from mooring_node.checks.probes import Probes
@@ -174,12 +174,15 @@ class Runner:
         self._timer = self._loop.call_at(when, self._timer_fired)
 
     def _pass_deadlines(self, now: int) -> None:
+        """For a slice of time: each may hear out a step of its try, and what is left is due at the next turn."""
         for watched, at in self._deadlines.due(now + _EARLY_NS):
             if watched.attempt is None:
                 watched.began_ns = at
                 watched.lane.wait(watched)
             else:
                 self._expire(watched, watched.attempt, at, now)
+            if time.monotonic_ns() - now >= SLICE_NS:
+                break
 
     def _expire(self, watched: Watched, attempt: Attempt, at: int, now: int) -> None:
         # What has come meanwhile is heard first: it came in time.

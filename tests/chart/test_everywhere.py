@@ -7,6 +7,7 @@ import pytest
 from tests.chart.matrix import CRD_SETS, SETS
 from tests.chart.rendering import Document, Rendered, Renderer, Values
 
+from mooring_kube.connection import SERVICE_ACCOUNT
 from mooring_lab.charts import CRDS, ROOT
 
 EVERY_SET = pytest.mark.parametrize("values", SETS.values(), ids=SETS)
@@ -120,10 +121,22 @@ def test_each_pod_says_who_it_is_and_is_confined(values: Values, render: Rendere
     for name, pod in pods(rendered):
         spec = pod["spec"]
         assert spec["serviceAccountName"] != "default"
-        assert spec["automountServiceAccountToken"] is True
+        # By automount a token would live for a year, see test_a_token_lives_for_an_hour of the cluster's tests.
+        assert spec["automountServiceAccountToken"] is False
+        (volume,) = (each["projected"] for each in spec["volumes"] if "projected" in each)
+        assert [{*source} for source in volume["sources"]] == [{"serviceAccountToken"}, {"configMap"}, {"downwardAPI"}]
+        assert volume["sources"][0]["serviceAccountToken"] == {"path": "token", "expirationSeconds": 3600}
+        assert volume["defaultMode"] == 0o444, "who is not root reads them too"
+        mounted = {
+            each["name"]: mount["mountPath"]
+            for each in (*spec["containers"], *spec.get("initContainers", ()))
+            for mount in each.get("volumeMounts", ())
+            if mount["name"] == "api-access"
+        }
+        assert mounted == {spec["containers"][0]["name"]: str(SERVICE_ACCOUNT)}, "no other container has the token"
         assert spec["enableServiceLinks"] is False
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        for container in spec["containers"]:
+        for container in (*spec["containers"], *spec.get("initContainers", ())):
             assert container["securityContext"]["readOnlyRootFilesystem"] is True, name
             assert container["securityContext"]["allowPrivilegeEscalation"] is False, name
             assert container["securityContext"]["capabilities"]["drop"] == ["ALL"], name
@@ -131,15 +144,21 @@ def test_each_pod_says_who_it_is_and_is_confined(values: Values, render: Rendere
 
 
 def test_accounts_of_ones_own_are_used_everywhere(render: Renderer) -> None:
-    rendered = render(
-        {"operator": {"serviceAccount": {"name": "planner"}}, "node": {"serviceAccount": {"name": "holder"}}}
-    )
+    names = {"operator": "planner", "node": "holder", "verify": "tester"}
+    rendered = render({who: {"serviceAccount": {"name": name}} for who, name in names.items()})
     assert rendered.pod("Deployment")["spec"]["serviceAccountName"] == "planner"
     assert rendered.pod("DaemonSet")["spec"]["serviceAccountName"] == "holder"
     subjects = {d["subjects"][0]["name"] for kind in ("ClusterRoleBinding", "RoleBinding") for d in rendered.all(kind)}
-    assert subjects == {"planner", "holder", "mooring-verify"}
+    assert subjects == {*names.values()}
+    assert {d["metadata"]["name"] for d in rendered.all("ServiceAccount")} == {*names.values()}
+    assert rendered.one("Pod")["spec"]["serviceAccountName"] == "tester"
     (condition,) = rendered.one("ValidatingAdmissionPolicy")["spec"]["matchConditions"]
     assert condition["expression"].endswith("== 'system:serviceaccount:mooring-system:holder'")
+
+
+def test_without_rbac_and_accounts_none_is_made(render: Renderer) -> None:
+    kinds = {document["kind"] for document in render(SETS["nothing that can be left out"]).documents}
+    assert not {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"} & kinds
 
 
 def test_the_admission_policy_is_of_this_release(render: Renderer) -> None:

@@ -100,10 +100,11 @@ def test_metrics_are_at_the_nodes_own_address(render: Renderer) -> None:
 
 
 def volumes(render: Renderer, **node: object) -> dict[str, tuple[Document, Document]]:
+    """Those of the daemon, but for its token, see test_everywhere."""
     spec = spec_of(render, **node)
     mounts = {each["name"]: each for each in spec["containers"][0]["volumeMounts"]}
     assert mounts.keys() == {each["name"] for each in spec["volumes"]}
-    return {each["name"]: (each, mounts[each["name"]]) for each in spec["volumes"]}
+    return {each["name"]: (each, mounts[each["name"]]) for each in spec["volumes"] if "projected" not in each}
 
 
 def test_of_the_nodes_files_it_has_its_own_folder_and_the_network_settings(render: Renderer) -> None:
@@ -135,6 +136,36 @@ def test_a_changed_script_starts_no_daemon_anew(render: Renderer) -> None:
     """The folder follows the ConfigMap by itself; a rollout would move every address."""
     one, other = (render({"node": {"scripts": {"check": text}}}).pod("DaemonSet") for text in ("a", "b"))
     assert one == other
+
+
+@pytest.mark.parametrize("sys_net", [True, False])
+def test_preflight_looks_at_the_node_before_the_daemon_starts_and_only_warns(sys_net: bool, render: Renderer) -> None:
+    assert "initContainers" not in spec_of(render), "it sees all of the node's files, so somebody must want it"
+    spec = spec_of(render, preflight={"enabled": True}, sysNet=sys_net)
+    (flight,), (daemon,) = spec["initContainers"], spec["containers"]
+    assert "command" not in flight
+    options, runs = (parser().parse_args(each["args"]) for each in (flight, daemon))
+    assert (options.command, options.warn_only) == ("preflight", True), "no finding keeps a daemon from starting"
+    assert options.sys_net == runs.sys_net, "what it judges is what the daemon has"
+    assert flight["env"] == [each for each in daemon["env"] if each["name"] == "MOORING_HOST_IP"]
+    assert flight["securityContext"] == daemon["securityContext"]
+    assert (flight["image"], flight["resources"]) == (daemon["image"], daemon["resources"])
+    assert "limits" not in flight["resources"]
+    sources = {each["name"]: each.get("hostPath", {}).get("path") for each in spec["volumes"]}
+    seen = {sources[each["name"]]: each for each in flight["volumeMounts"]}
+    assert seen.keys() == {"/", "/var/lib/mooring"} | ({"/proc/sys/net"} if sys_net else set())
+    assert (seen["/"]["mountPath"], seen["/"]["readOnly"]) == (str(options.host_root), True)
+    assert seen["/"]["recursiveReadOnly"] == "IfPossible"
+    assert (seen["/var/lib/mooring"]["mountPath"], seen["/var/lib/mooring"]["readOnly"]) == ("/var/lib/mooring", True)
+    assert "host-root" not in {each["name"] for each in daemon["volumeMounts"]}, "the daemon never sees it"
+
+
+def test_preflight_is_confined_as_the_daemon_is_and_runs_no_scripts(render: Renderer) -> None:
+    spec = render(SETS["everything"]).pod("DaemonSet")["spec"]
+    (flight,), (daemon,) = spec["initContainers"], spec["containers"]
+    assert set(flight["securityContext"]["capabilities"]["add"]) == CAPABILITIES
+    own, of_daemon = ({**each["securityContext"], "capabilities": None} for each in (flight, daemon))
+    assert own == of_daemon, "SELinux and AppArmor too"
 
 
 def test_names_that_yaml_reads_otherwise_stay_text(render: Renderer) -> None:

@@ -100,7 +100,8 @@ def test_a_rollout_on_the_nodes_network_finds_its_port_free(render: Renderer) ->
 
 def test_it_may_do_nothing_on_its_node(render: Renderer) -> None:
     spec = render().pod("Deployment")["spec"]
-    assert not {"hostNetwork", "hostPID", "hostIPC", "volumes"} & spec.keys()
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
+    assert [each.keys() - {"name"} for each in spec["volumes"]] == [{"projected"}], "its token, and nothing of the node"
     assert spec["securityContext"] == {
         "runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}
     }  # fmt: skip

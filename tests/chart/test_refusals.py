@@ -40,6 +40,8 @@ BAD: list[tuple[Values, str]] = [
     ({"node": {"tolerations": {"operator": "Exists"}}}, "at '/node/tolerations': got object, want array"),
     ({"node": {"metrics": {"host": "node.example.com"}}}, "at '/node/metrics/host'"),
     ({"node": {"serviceAccount": {"name": "Holder"}}}, "at '/node/serviceAccount/name': 'Holder' does not match"),
+    ({"node": {"preflight": True}}, "at '/node/preflight': got boolean, want object"),
+    ({"verify": {"serviceAccount": None}}, "at '/verify': missing property 'serviceAccount'"),
     ({"commonLabels": {"team": 7}}, "at '/commonLabels/team': got number, want string"),
     ({"image": {"pullPolicy": "always"}}, "at '/image/pullPolicy': value must be one of"),
     ({"image": {"pullSecrets": ["registry"]}}, "at '/image/pullSecrets/0': got string, want object"),
@@ -68,6 +70,22 @@ BAD: list[tuple[Values, str]] = [
     (
         {"node": {"metrics": {"enabled": False}}, "serviceMonitor": {"enabled": True}},
         "node.metrics.enabled is false: there is nothing to scrape",
+    ),
+    (
+        {who: {"serviceAccount": {"create": False, "name": "mooring"}} for who in ("operator", "node")},
+        "operator.serviceAccount.name and node.serviceAccount.name are both mooring: ",
+    ),
+    (
+        {who: {"serviceAccount": {"name": "network"}} for who in ("operator", "node")},
+        "operator.serviceAccount.name and node.serviceAccount.name are both network: ",
+    ),
+    (
+        {"node": {"serviceAccount": {"name": "mooring-operator"}}},
+        "operator.serviceAccount.name and node.serviceAccount.name are both mooring-operator: ",
+    ),
+    (
+        {"verify": {"serviceAccount": {"create": False, "name": "mooring-node"}}},
+        "node.serviceAccount.name and verify.serviceAccount.name are both mooring-node: ",
     ),
 ]
 BAD_CRDS: list[tuple[Values, str]] = [

@@ -193,6 +193,8 @@ def test_the_notes_say_what_to_type_next_and_what_is_off(version: str, real_api:
     risky = {
         "admissionPolicy.enabled=false": "Whoever gets hold of one node's token",
         "rbac.create=false": "Grant mooring-operator and mooring-node the rights",
+        "verify.serviceAccount.create=false": "For helm test the service account mooring-verify must be in",
+        "node.preflight.enabled=true": "logs -l app.kubernetes.io/component=node -c preflight --prefix",
         "operator.serviceAccount.create=false": "The service account mooring-operator must be in",
         "node.serviceAccount.create=false": "The service account mooring-node must be in",
         "operator.replicas=1": "While its node is down nothing new is planned",

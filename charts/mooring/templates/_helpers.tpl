@@ -29,6 +29,31 @@
 {{- default (include "mooring.node.fullname" .) .Values.node.serviceAccount.name -}}
 {{- end -}}
 
+{{- define "mooring.verify.fullname" -}}
+{{- printf "%s-verify" (include "mooring.fullname" .) -}}
+{{- end -}}
+
+{{- define "mooring.verify.account" -}}
+{{- default (include "mooring.verify.fullname" .) .Values.verify.serviceAccount.name -}}
+{{- end -}}
+
+{{/* A pod's token, the API server's authority and the namespace, as kubelet shows them. Not by automount: of a token whose life is
+     3607 s, which is what automount asks for, most API servers make one of a year. */}}
+{{- define "mooring.apiAccess.volume" -}}
+- name: api-access
+  projected:
+    defaultMode: 0444
+    sources:
+      - serviceAccountToken: {path: token, expirationSeconds: 3600}
+      - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
+      - downwardAPI: {items: [{path: namespace, fieldRef: {apiVersion: v1, fieldPath: metadata.namespace}}]}
+{{- end -}}
+
+{{/* Where every client looks for them. */}}
+{{- define "mooring.apiAccess.mount" -}}
+- {name: api-access, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
+{{- end -}}
+
 {{/* Labels that select pods: they never change, because a selector can't. List: root, component. */}}
 {{- define "mooring.selector" -}}
 {{- $root := index . 0 -}}
@@ -108,6 +133,7 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- fail (printf "operator.leaderElection: leaseDuration %s, renewDeadline %s and retryPeriod %s must be each longer than the next" .leaseDuration .renewDeadline .retryPeriod) -}}
 {{- end -}}
 {{- end -}}
+{{- include "mooring.checkAccounts" . -}}
 {{- if and .Values.podMonitor.enabled .Values.serviceMonitor.enabled -}}
 {{- fail "podMonitor.enabled and serviceMonitor.enabled are both true: each daemon would be scraped twice, and each sum over them doubled; set one of them to false" -}}
 {{- end -}}
@@ -116,5 +142,17 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end -}}
 {{- if and (or .Values.podMonitor.enabled .Values.serviceMonitor.enabled) (not .Values.node.metrics.enabled) -}}
 {{- fail "podMonitor.enabled or serviceMonitor.enabled is true, and node.metrics.enabled is false: there is nothing to scrape; set node.metrics.enabled to true" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Three accounts: each right would be everybody's, and the admission policy, which goes by the daemons' account, would judge the operator too. */}}
+{{- define "mooring.checkAccounts" -}}
+{{- $known := dict -}}
+{{- range $who := list "operator" "node" "verify" -}}
+{{- $account := include (printf "mooring.%s.account" $who) $ -}}
+{{- with get $known $account -}}
+{{- fail (printf "%s.serviceAccount.name and %s.serviceAccount.name are both %s: each would have the rights of both; give them different names" . $who $account) -}}
+{{- end -}}
+{{- $_ := set $known $account $who -}}
 {{- end -}}
 {{- end -}}

@@ -20,7 +20,7 @@ FILES: Mapping[str, tuple[str, ...]] = {
 }
 #: Rendered by default and not in deploy/: what only Helm itself uses, and crds/.
 LEFT_OUT = (
-    "mooring/templates/test/verify.yaml",
+    *(f"mooring/templates/test/{name}.yaml" for name in ("rbac", "verify")),
     *(f"mooring-crds/templates/mooring.dev_{kind}.yaml" for kind in ("nodeconfigs", "virtualips", "virtualservers")),
 )
 _HEAD = "# Generated from charts/ by `python -m mooring_lab.charts manifests`; do not edit.\n"

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from mooring_api.nodeconfig import NodeConfig
     from mooring_node.vrrp.config import GroupConfig
 
-#: Exit codes: a warning alone does not keep an init container from ending well.
+#: Exit codes: a warning alone does not keep an init container from ending well; --warn-only, nothing does.
 WELL, WRONG, UNUSABLE = 0, 1, 3
 LOWEST = 19
 
@@ -26,6 +27,16 @@ def preflight(options: argparse.Namespace) -> int:
     """Look, judge, say; the exit code."""
     # What looks must not be in the way of what it looks at.
     os.nice(LOWEST)
+    if not options.warn_only:
+        return _look(options)
+    try:
+        _look(options)
+    except Exception:  # noqa: BLE001 - whatever it is, it is told, and no reason to have no daemon
+        traceback.print_exc()
+    return WELL
+
+
+def _look(options: argparse.Namespace) -> int:
     state = StateFolder(options.state_dir)
     groups, balances = last_groups(state), state.balance.exists()
     if options.config is not None:

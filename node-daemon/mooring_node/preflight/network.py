@@ -116,7 +116,8 @@ def _node_address(facts: Facts) -> Iterator[Finding]:
             " to another node with its role",
             "start kubelet with --node-ip=ADDRESS, an address of this node alone, and restart it",
         )
-    elif facts.wanted and facts.kubelet is not None and not _says_node_ip(facts.kubelet):
+    elif facts.kubelet is not None and not _says_node_ip(facts.kubelet):
+        # Also where nothing is configured yet: the time to set it is before the first virtual address.
         yield warning(
             "NodeAddressNotSet",
             "kubelet runs without --node-ip: where it starts while a virtual address is here, it may take that as the"

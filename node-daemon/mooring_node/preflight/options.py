@@ -12,4 +12,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--listen", type=float, default=0.0, metavar="SECONDS", help="compare what arrives with what comes through"
     )
+    command.add_argument(
+        "--warn-only", action="store_true", help="end with 0 whatever is found: for an init container that only tells"
+    )
     command.add_argument("-o", "--output", choices=("text", "json"), default="text")

@@ -1,10 +1,12 @@
 """`helm install`, `kubectl apply -f examples/`, `helm test`: what a person does on his first day."""
 
+import base64
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.chart.scenery import OPERATOR, RELEASE, Stage
+from tests.cluster.chart.scenery import NODE_NAMES, OPERATOR, RELEASE, Stage
 from tests.cluster.kubelets import DEPLOYMENTS
 
 from mooring_kube.resources import NODES, VIRTUAL_IPS, VIRTUAL_SERVERS
@@ -44,6 +46,20 @@ def test_no_node_has_an_address_or_a_taint_that_it_had_not_before(stage: Stage) 
         assert node.held() == frozenset()
 
 
+def test_a_token_lives_for_an_hour(stage: Stage) -> None:
+    """By automountServiceAccountToken it would live for a year."""
+    files = {
+        component: stage.kubelets[pod["spec"]["nodeName"]].folder / "pods" / pod["metadata"]["uid"] / "volumes"
+        for component in ("operator", "node")
+        for pod in stage.pods(component)[:1]
+    }
+    for component, volumes in files.items():
+        (token,) = volumes.glob("*/token")
+        claims = json.loads(base64.urlsafe_b64decode(token.read_text().split(".")[1] + "=="))
+        assert 3500 <= claims["exp"] - claims["iat"] <= 3700, component
+        assert "warnafter" not in claims["kubernetes.io"], "else the server has made its life longer"
+
+
 def test_the_examples_are_held_and_their_statuses_say_so(examples: Stage) -> None:
     held = (("edge", "edge", ["10.0.0.130"]), ("web-nat", "web", ["10.0.0.120", "fd00:10::120"]))
     for name, server, addresses in held:
@@ -76,6 +92,44 @@ def test_helm_test_passes_and_leaves_nothing(stage: Stage, version: str) -> None
     assert "test" not in left
     assert "verify" not in left
     assert "verify" not in stage.must("get", "clusterroles,clusterrolebindings", "-o", "name")
+
+
+def test_helm_test_takes_an_account_of_ones_own(stage: Stage) -> None:
+    stage.must("create", "serviceaccount", "tester", "-n", NAMESPACE)
+    stage.upgrade("3", {"verify": {"serviceAccount": {"create": False, "name": "tester"}}})
+    try:
+        stage.helm("3", "test", RELEASE, "-n", NAMESPACE, "--timeout", "90s")
+        assert f"ok    {stage.leader()} leads" in verify_said(stage)
+        assert "serviceaccount/tester" in stage.must("get", "serviceaccounts", "-n", NAMESPACE, "-o", "name")
+    finally:
+        stage.upgrade("3", {})
+        stage.must("delete", "serviceaccount", "tester", "-n", NAMESPACE)
+
+
+def test_preflight_tells_of_kubelets_flags_before_the_daemon_starts(stage: Stage) -> None:
+    for node in NODE_NAMES:
+        # The kubelet that its node's root would show.
+        seen = stage.disk(node) / "proc" / "4711"
+        seen.mkdir(parents=True)
+        (seen / "comm").write_text("kubelet\n")
+        flags = "" if node == NODE_NAMES[0] else "--node-ip=10.0.0.1\0"
+        (seen / "cmdline").write_text(f"/usr/bin/kubelet\0--v=2\0{flags}")
+    stage.upgrade("3", {"node": {"preflight": {"enabled": True}}})
+    try:
+        stage.until_ready()
+        said = {node: preflight_said(stage, node) for node in NODE_NAMES}
+        assert [node for node in NODE_NAMES if "NodeAddressNotSet" in said[node]] == [NODE_NAMES[0]], said
+        assert "warning  NodeAddressNotSet: kubelet runs without --node-ip" in said[NODE_NAMES[0]]
+        for each in said.values():
+            assert "not looked at: kubelet's flags" not in each
+    finally:
+        stage.upgrade("3", {})
+    stage.until_ready()
+
+
+def preflight_said(stage: Stage, node: str) -> str:
+    (log,) = (stage.kubelets[node].folder / "logs").glob(f"{NAMESPACE}_*-node-*/preflight/*.log")
+    return log.read_text()
 
 
 def verify_said(stage: Stage) -> str:

@@ -134,13 +134,17 @@ def _kubectl_is_plausible(page: str, arguments: list[str]) -> None:
 def _helm_is_plausible(page: str, arguments: list[str]) -> None:
     """A verb that is one, a chart that is there, and values that it has; what it does, tests/cluster/chart sees."""
     verb, release, *_ = arguments
-    assert verb in {"install", "upgrade", "test", "uninstall", "rollback", "history"}, f"{page}: {arguments}"
+    assert verb in {"install", "upgrade", "test", "uninstall", "rollback", "history", "template"}, (
+        f"{page}: {arguments}"
+    )
     chart = CRDS if release == CRDS.name else MOORING
     for before, word in itertools.pairwise(arguments):
         if word.startswith("charts/"):
             assert ROOT / word == chart, f"{page}: {word}"
         if before == "--set":
             _are_values(page, chart, [setting.partition("=")[0] for setting in word.split(",")])
+        if before == "--show-only":
+            assert (chart / word).is_file(), f"{page}: {word}"
 
 
 def _are_values(page: str, chart: Path, names: Iterable[str]) -> None:

@@ -65,6 +65,10 @@ def test_each_is_found_alone(change: dict[str, object], code: str) -> None:
     assert codes(replace(WELL, **change)) == [code]  # type: ignore[arg-type]
 
 
+def test_node_ip_is_asked_for_before_there_is_an_address() -> None:
+    assert codes(replace(WELL, wanted=(), kubelet=("kubelet", "--v=2"))) == ["NodeAddressNotSet"]
+
+
 def test_router_adverts_that_are_ignored() -> None:
     interface = Interface("eth0", default_route=True, forwards_ipv6=True, accept_ra=1)
     assert codes(replace(WELL, interfaces={"eth0": interface})) == ["RouterAdvertsIgnored"]

@@ -1,7 +1,7 @@
 """From what is known of the cluster to what is to be written: pure but for its memory."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -99,16 +99,17 @@ class Reconciler:
         snapshot = self._reading.snapshot(self._documents(view), known, endpoints.slices)
         if self._allocations is None:
             self._allocations = adopt(snapshot.virtual_ips, snapshot.configured, self._documents(view))
-        plan = self._planner.plan(snapshot, self._allocations)
+        standings = self._departed.standings(self._standings)
+        standing = {name: found.instances for name, found in standings.items()}
+        plan = self._planner.plan(replace(snapshot, standing=standing), self._allocations)
         self._allocations = plan.allocations
         paused = frozenset(v.metadata.name for v in snapshot.virtual_ips if v.paused)
         nodes = frozenset(view.objects["Node"])
         # A VirtualIP that can't be read is still there: what its nodes run stays as it was when it could.
         asked = {v.metadata.name: selection_of(v.spec.nodes.pods) for v in snapshot.virtual_ips if v.spec.nodes.pods}
         unheard = frozenset(name for name, selection in asked.items() if selection not in pods)
-        standings = self._departed.standings(self._standings)
         skew = skew_of(plan.node_configs, standings, self._novelties)
-        kept = paused | snapshot.unreadable | unheard | skew.held.keys()
+        kept = paused | snapshot.unreadable | plan.kept | unheard | skew.held.keys()
         ready = frozenset(node.name for node in snapshot.nodes if node.ready)
         leaving = self._departed.leaving(standings, now)
         target = {**plan.node_configs, **leaving} if leaving else plan.node_configs

@@ -92,6 +92,8 @@ class Claim:
     planned: bool
     explicit: int | None
     allocated: int | None
+    stands: bool = False
+    """Whether a node runs it with the VRID in `explicit` now."""
 
 
 class _Taken:
@@ -130,6 +132,9 @@ def virtual_router_ids(
     Written ones come first, then those allocated before, then new ones; among equals the older. What no node runs
     comes after all that runs. `foreign` is what was heard from strangers, by segment; new ones avoid it.
     `reserved` are groups of objects that can't be read at present: nobody is given their VRIDs anew.
+
+    Two that run with one VRID were on two segments, and only a node's report can have made one of these: the younger
+    then is to be kept as it stands, not withdrawn.
     """
     found: dict[str, int] = {}
     told: list[tuple[str, Finding]] = []
@@ -207,6 +212,7 @@ def _full(virtual_ip: str, node: str, most: int) -> Finding:
 
 
 def _conflict(claim: Claim, owner: Claim) -> Finding:
+    both = claim.stands and owner.stands
     older = (
         "this VirtualIP's own"
         if owner.virtual_ip == claim.virtual_ip
@@ -217,8 +223,15 @@ def _conflict(claim: Claim, owner: Claim) -> Finding:
         f"virtual router ID {claim.explicit} is in use by group {owner.group} {older} {where};"
         f" group {claim.group} is not planned until it has another one, or none, so that one is allocated"
     )
+    if both:
+        message = (
+            f"virtual router ID {claim.explicit} is in use by group {owner.group} {older} and a node reports an"
+            f" interface by which their segments are one; both run as before, and nothing of this one changes until"
+            f" group {claim.group} has another ID, or that node no longer says so"
+        )
     path = f"spec.vrrp.virtualRouterIDs[{claim.index}]"
-    return Finding(Reason.VIRTUAL_ROUTER_ID_CONFLICT, Problem(virtual_ip_name(claim.virtual_ip), path, message))
+    reason = Reason.KEPT_AS_IT_STANDS if both else Reason.VIRTUAL_ROUTER_ID_CONFLICT
+    return Finding(reason, Problem(virtual_ip_name(claim.virtual_ip), path, message))
 
 
 def _precedence(claim: Claim, owner: Claim) -> str:

@@ -1,49 +1,107 @@
-"""Which nodes are members of a group: those that can be, all neighbours, in the order of their seats."""
+"""Which nodes are members of a group: those that can be, all neighbours, in the order of their seats.
 
-from collections.abc import Iterable, Mapping
+Whoever is a member already and still speaks from the same address is not put out by what another node reports.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from mooring_api.nodeconfig import HeldAddress
 from mooring_api.virtualip import NodeOverride, VirtualIP
 from mooring_api.vrrp import Family
+from mooring_operator.plan.present import Parts, Present
 from mooring_operator.plan.ranking import Seat
 from mooring_operator.plan.segments import Attachment, attach, parsed
 from mooring_operator.plan.snapshot import Node
+from mooring_operator.plan.sources import Refused
 
 NOT_REPORTED = "not reported: its daemon has not told its interfaces yet"
+
+Attachments = Mapping[Family, Attachment]
+
+
+class Anchor(NamedTuple):
+    """A member by whose place the others are measured; `stands`: it is one already, and speaks from where it does."""
+
+    attachments: Attachments
+    stands: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Taking:
-    """One group while its members are sought."""
+    """One group while its members are sought. `refused` is node to the addresses that it may not speak from."""
 
     virtual_ip: VirtualIP
     addresses: Mapping[Family, tuple[HeldAddress, ...]]
     overrides: Mapping[str, NodeOverride]
+    group: str
+    present: Present
+    refused: Mapping[str, Refused]
 
-    def attachments(
-        self, node: Node, anchors: Mapping[Family, Attachment] | None = None
-    ) -> dict[Family, Attachment] | str:
-        """The node's part in every family of the group, or why it can have none; `anchors` are its neighbours."""
+    def attachments(self, node: Node, anchor: Anchor | None = None) -> Attachments | str:
+        """The node's part in every family of the group, or why it can have none; `anchor` is a neighbour."""
+        parts = self.present.of(node.name, self.virtual_ip.metadata.name, self.group)
+        found = self._attached(node, anchor, parts)
+        if anchor is None or isinstance(found, str):
+            return found
+        # Two that are members together are neighbours: of their networks each has only its own word.
+        if anchor.stands and self.stands(node, found):
+            return found
+        far = _far(found, anchor)
+        if far and parts:
+            found = self._attached(node, anchor, {})
+            far = _far(found, anchor) if not isinstance(found, str) else found
+        return far or found
+
+    def _attached(self, node: Node, anchor: Anchor | None, parts: Parts) -> dict[Family, Attachment] | str:
         override = self.overrides.get(node.name)
         interface = (override.interface if override else None) or self.virtual_ip.spec.interface
-        source = override.source if override else None
         found: dict[Family, Attachment] = {}
         for family, addresses in self.addresses.items():
-            written = source if source and (":" in source) == (family is Family.IPV6) else None
-            anchor = anchors[family] if anchors else None
-            near = anchor.source.network if anchor else None
-            taken = attach(node, parsed(addresses[0].address), interface, written, near)
+            near = anchor.attachments[family].source.network if anchor else None
+            first = parsed(addresses[0].address)
+            before = parts[family].source if family in parts and parts[family].first == str(first.ip) else None
+            refused = self.refused.get(node.name, ())
+            taken = attach(node, first, interface, self._written(node.name, family), near, refused, before)
             if isinstance(taken, str):
                 return taken
-            if anchor and not taken.reaches(anchor):
-                there = f"is not on the segment of the other members ({anchor.source.network})"
-                return (
-                    f"{taken.source.ip} on {taken.interface} {there}, so it has no peers; choose nodes of one segment"
-                )
             found[family] = taken
         return found
+
+    def _written(self, node: str, family: Family) -> str | None:
+        override = self.overrides.get(node)
+        source = override.source if override else None
+        return source if source and (":" in source) == (family is Family.IPV6) else None
+
+    def stands(self, node: Node, attachments: Attachments) -> bool:
+        """Whether it is a member that goes on as it is. Whose first address is another one now begins anew: with it
+        the group may have come to another segment."""
+        parts = self.present.of(node.name, self.virtual_ip.metadata.name, self.group)
+        return all(
+            (part := parts.get(family)) is not None
+            and part[:3] == (own.interface, own.address, str(parsed(self.addresses[family][0].address).ip))
+            for family, own in attachments.items()
+        )
+
+    def owns(self, node: Node, family: Family, attachment: Attachment) -> bool:
+        """Whether its source is its own by another word than its daemon's: the Node object's, or the user's."""
+        return attachment.address in node.internal_addresses or self._written(node.name, family) is not None
+
+    def without(self, node: str, address: str, why: str) -> "Taking":
+        """The same, in which that node may not speak from the address."""
+        refused = {**self.refused, node: (*self.refused.get(node, ()), (address, why))}
+        return replace(self, refused=refused)
+
+
+def _far(attachments: Attachments, anchor: Anchor) -> str:
+    """Why it is no neighbour of the others; empty: it is one."""
+    for family, taken in attachments.items():
+        other = anchor.attachments[family]
+        if not taken.reaches(other):
+            there = f"is not on the segment of the other members ({other.source.network})"
+            return f"{taken.source.ip} on {taken.interface} {there}, so it has no peers; choose nodes of one segment"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +109,7 @@ class Chosen:
     """A member, before it has a priority."""
 
     seat: Seat
-    attachments: dict[Family, Attachment]
+    attachments: Attachments
     cordoned: bool
 
 
@@ -63,28 +121,69 @@ class Sought(NamedTuple):
     left_out: dict[str, str]
 
 
-def sought(taking: Taking, seats: Iterable[Seat], nodes: Mapping[str, Node], most: int) -> Sought:
-    """The first `most` nodes that can be members, all neighbours, cordoned ones last."""
+def sought(taking: Taking, seats: Callable[[], Iterable[Seat]], nodes: Mapping[str, Node], most: int) -> Sought:
+    """The first `most` nodes that can be members, all neighbours, cordoned ones last; no two speak from one address."""
+    while True:
+        found = _search(taking, seats(), nodes, most)
+        contested = _contested(taking, found.chosen, nodes)
+        if contested is None:
+            return found
+        # Ends: a node reports so many addresses, and has one less to speak from each time.
+        taking = taking.without(*contested)
+
+
+def _search(taking: Taking, seats: Iterable[Seat], nodes: Mapping[str, Node], most: int) -> Sought:
     silent: dict[str, str] = {}
     left_out: dict[str, str] = {}
     chosen: list[Chosen] = []
-    anchors: dict[Family, Attachment] | None = None
+    anchor: Anchor | None = None
     waiting = iter(_cordoned_last(seats, nodes))
     while len(chosen) < most and (seat := next(waiting, None)):
         node = nodes[seat.node]
         if node.interfaces is None:
             silent[node.name] = NOT_REPORTED
             continue
-        attachments = taking.attachments(node, anchors)
+        attachments = taking.attachments(node, anchor)
         if isinstance(attachments, str):
             left_out[node.name] = attachments
             continue
         chosen.append(Chosen(seat, attachments, node.cordoned))
-        if anchors is None and len(chosen) == most:
-            anchors, chosen = _neighbours(taking, chosen, nodes, left_out)
-    if anchors is None and chosen:
+        if anchor is None and len(chosen) == most:
+            anchor, chosen = _neighbours(taking, chosen, nodes, left_out)
+    if anchor is None and chosen:
         _, chosen = _neighbours(taking, chosen, nodes, left_out)
     return Sought(chosen, silent, left_out)
+
+
+def _contested(taking: Taking, chosen: Sequence[Chosen], nodes: Mapping[str, Node]) -> tuple[str, str, str] | None:
+    """Of two that speak from one address: which of them may not, the address, and why; None: no two do."""
+    first: dict[tuple[Family, str], Chosen] = {}
+    for candidate in chosen:
+        for family, own in candidate.attachments.items():
+            other = first.setdefault((family, own.address), candidate)
+            if other is not candidate:
+                pair = sorted((other, candidate), key=lambda each: _claim(taking, each, nodes, family))
+                winner, loser = (nodes[each.seat.node] for each in pair)
+                off = "" if winner.ready else f"; {winner.name} is not Ready: if it is off for good, delete its Node"
+                remedy = f"give one of the two another address{off}"
+                return loser.name, own.address, f"is where {winner.name} speaks from; {remedy}"
+    return None
+
+
+def _claim(taking: Taking, candidate: Chosen, nodes: Mapping[str, Node], family: Family) -> tuple[object, ...]:
+    """Whose claim to its source comes first; see docs/operator.md.
+
+    A member that is not Ready comes before a newcomer that is: it can be replaced only once it says that it let go,
+    or its Node is deleted, so the newcomer would not be heard sooner. And Ready goes up and down, most of all where
+    two machines share an address; what stands does not.
+    """
+    node = nodes[candidate.seat.node]
+    return (
+        not taking.owns(node, family, candidate.attachments[family]),
+        not taking.stands(node, candidate.attachments),
+        not node.ready,
+        node.age,
+    )
 
 
 def _cordoned_last(seats: Iterable[Seat], nodes: Mapping[str, Node]) -> Iterable[Seat]:
@@ -99,31 +198,64 @@ def _cordoned_last(seats: Iterable[Seat], nodes: Mapping[str, Node]) -> Iterable
 
 def _neighbours(
     taking: Taking, chosen: list[Chosen], nodes: Mapping[str, Node], left_out: dict[str, str]
-) -> tuple[dict[Family, Attachment], list[Chosen]]:
-    """The segment of most of those chosen (where equal, of the first), and those of them that are on it."""
-    first = chosen[0].attachments
-    if all(c.attachments[f].source.network == first[f].source.network for c in chosen for f in first) and all(
-        not first[f].link_local or first[f].reaches(c.attachments[f]) for c in chosen for f in first
-    ):
-        return first, chosen
+) -> tuple[Anchor, list[Chosen]]:
+    """Whose segment it is, and those of the chosen that are on it."""
+    stands = {c.seat.node: taking.stands(nodes[c.seat.node], c.attachments) for c in chosen}
+    if _alike([c.attachments for c in chosen]):
+        first = next((c for c in chosen if stands[c.seat.node]), chosen[0])
+        return Anchor(first.attachments, stands[first.seat.node]), chosen
 
-    def holds_address(candidate: Chosen) -> bool:
-        return all(
-            parsed(addresses[0].address).ip in candidate.attachments[family].source.network
-            for family, addresses in taking.addresses.items()
-        )
+    def joined(candidate: Chosen) -> dict[str, Attachments | str]:
+        anchor = Anchor(candidate.attachments, stands[candidate.seat.node])
+        return {
+            c.seat.node: c.attachments if c is candidate else taking.attachments(nodes[c.seat.node], anchor)
+            for c in chosen
+        }
 
-    def joined(anchors: dict[Family, Attachment]) -> list[dict[Family, Attachment] | str]:
-        return [taking.attachments(nodes[c.seat.node], anchors) for c in chosen]
+    sure = {
+        c.seat.node: (stands[c.seat.node] and nodes[c.seat.node].ready) or _at_home(nodes[c.seat.node], c.attachments)
+        for c in chosen
+    }
+    # Where a member that lives has its part the group is already, whichever networks others say that they have.
+    there = [c for c in chosen if (stands[c.seat.node] and nodes[c.seat.node].ready) or _holds(taking, c)] or chosen
+    parts = {c.seat.node: joined(c) for c in there}
 
-    anchors = max(
-        (c.attachments for c in chosen if holds_address(c) or not any(map(holds_address, chosen))),
-        key=lambda a: sum(not isinstance(other, str) for other in joined(a)),
-    )
+    def merit(candidate: Chosen) -> tuple[object, ...]:
+        """Most that have more than their daemon's word for it; most members that live; most; then those it has now."""
+        node = nodes[candidate.seat.node]
+        members = [name for name, part in parts[node.name].items() if not isinstance(part, str)]
+        alive = stands[node.name] and node.ready
+        surely = sum(sure[name] for name in members)
+        return -surely, not alive, -len(members), not node.ready, not stands[node.name], node.age
+
+    best = min(there, key=merit)
     kept = []
-    for candidate, attachments in zip(chosen, joined(anchors), strict=True):
+    for candidate in chosen:
+        attachments = parts[best.seat.node][candidate.seat.node]
         if isinstance(attachments, str):
             left_out[candidate.seat.node] = attachments
         else:
             kept.append(replace(candidate, attachments=attachments))
-    return anchors, kept
+    return Anchor(best.attachments, stands[best.seat.node]), kept
+
+
+def _alike(parts: Sequence[Attachments]) -> bool:
+    """Whether all are on one network, which need not be looked at more closely."""
+    first = parts[0]
+    return all(part[f].source.network == first[f].source.network for part in parts for f in first) and all(
+        not first[f].link_local or first[f].reaches(part[f]) for part in parts for f in first
+    )
+
+
+def _holds(taking: Taking, candidate: Chosen) -> bool:
+    """Whether the group's addresses are in its networks."""
+    return all(
+        parsed(addresses[0].address).ip in candidate.attachments[family].source.network
+        for family, addresses in taking.addresses.items()
+    )
+
+
+def _at_home(node: Node, attachments: Attachments) -> bool:
+    """Whether it speaks from interfaces that have its InternalIP."""
+    links = (node.links[own.interface] for own in attachments.values())
+    return all(any(str(own.ip) in node.internal_addresses for own in link.addresses) for link in links)

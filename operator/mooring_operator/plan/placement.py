@@ -12,9 +12,11 @@ from mooring_operator.plan import exclusion
 from mooring_operator.plan.allocations import Allocation, bare, group_name, shape, version_of
 from mooring_operator.plan.choosing import Chosen, Sought, Taking, sought
 from mooring_operator.plan.findings import Finding, Reason
+from mooring_operator.plan.present import Present
 from mooring_operator.plan.ranking import Ring, Seat, decreasing, homes, ladder, order
 from mooring_operator.plan.segments import Attachment
 from mooring_operator.plan.snapshot import Node, virtual_ip_name
+from mooring_operator.plan.sources import Refused
 
 #: So many nodes that are left out are named in a problem.
 NAMED = 3
@@ -80,12 +82,14 @@ def place(
     nodes: Mapping[str, Node],
     prior: Allocation | None,
     ring: Ring,
-    labelled: frozenset[str] = frozenset(),
+    labelled: frozenset[str],
+    present: Present,
+    refused: Mapping[str, Refused],
 ) -> Placed:
     """Shape the groups and choose their members.
 
     `addresses` are those of the VirtualIP that are its own, `eligible` the nodes that its selector chooses, `labelled`
-    all nodes that have the exclusion label.
+    all nodes that have the exclusion label; `refused` is node to the addresses that it may not speak from.
     """
     spec = virtual_ip.spec
     preferred = tuple(p.node for p in spec.nodes.preferred)
@@ -105,7 +109,7 @@ def place(
         if not own:
             continue
         seats = partial(order, preferred, index, group.home, ring, ranked, name)
-        taking = Taking(virtual_ip, own, overrides)
+        taking = Taking(virtual_ip, own, overrides, name, present, refused)
         (chosen, silent, left_out), kept_out = _sought(taking, seats, eligible, nodes, out, watched)
         lead = len(preferred) + (group.home is not None)
         placed, fits = _with_priorities(chosen, fixed, lead, spec.nodes.max_candidates)
@@ -128,11 +132,14 @@ def _sought(
     """Who can be a member, and who is kept out: of those in `out` nobody, where nobody else can be one."""
     most = taking.virtual_ip.spec.nodes.max_candidates
     kept_out: set[str] = set()
-    there = _seen((seat for seat in seats() if seat.node in eligible), watched)
-    found = sought(taking, _without(there, out, kept_out), nodes, most)
+
+    def there() -> Iterable[Seat]:
+        return _seen((seat for seat in seats() if seat.node in eligible), watched)
+
+    found = sought(taking, lambda: _without(there(), out, kept_out), nodes, most)
     if found.chosen or not kept_out:
         return found, frozenset(kept_out)
-    return sought(taking, (seat for seat in seats() if seat.node in eligible), nodes, most), frozenset()
+    return sought(taking, there, nodes, most), frozenset()
 
 
 def _without(seats: Iterable[Seat], out: frozenset[str], passed: set[str]) -> Iterable[Seat]:

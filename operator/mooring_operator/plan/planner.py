@@ -8,13 +8,14 @@ from mooring_api.nodeconfig import MAX_INSTANCES, HeldAddress, Instance, Metadat
 from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIP, VirtualIPStatus
 from mooring_operator.plan.allocate import Claim, own_addresses, virtual_router_ids, without_room
-from mooring_operator.plan.allocations import Allocation, Allocations, GroupAllocation
+from mooring_operator.plan.allocations import Allocation, Allocations, GroupAllocation, bare
 from mooring_operator.plan.exclusion import LABELLED, labelled
-from mooring_operator.plan.findings import Finding
+from mooring_operator.plan.findings import Finding, Reason
 from mooring_operator.plan.machines import Owner, machines_of
 from mooring_operator.plan.participation import with_pods
-from mooring_operator.plan.placement import Placed, place
+from mooring_operator.plan.placement import Group, Placed, place
 from mooring_operator.plan.pods import selection_of
+from mooring_operator.plan.present import Present
 from mooring_operator.plan.ranking import Ring
 from mooring_operator.plan.rendering import Made, instances_of, status_of, status_of_unreadable
 from mooring_operator.plan.segments import segments_of
@@ -25,6 +26,7 @@ from mooring_operator.plan.servers.services import At, Services, without_strange
 from mooring_operator.plan.servers.shortages import with_shortages
 from mooring_operator.plan.servers.tracking import not_tracked
 from mooring_operator.plan.snapshot import Node, Snapshot, age, virtual_ip_name
+from mooring_operator.plan.sources import Refused, of_other_nodes, refused, reported_by
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Plan:
     """The whole result. `reasons`: group name to node to a sentence, for all nodes that were looked at for it.
     `remarks`: VirtualIP to what the exclusion label, or the pods that it asks for, change, where they do.
     `servers`: `namespace/name` to what is planned of each VirtualServer, and what is to be said of it. `services`:
-    what follows for a node from the instances that it runs; the NodeConfigs have it already."""
+    what follows for a node from the instances that it runs; the NodeConfigs have it already. `kept`: VirtualIPs of
+    which not all can be made: their nodes go on with what they have."""
 
     node_configs: Mapping[str, NodeConfig]
     statuses: Mapping[str, VirtualIPStatus]
@@ -42,6 +45,7 @@ class Plan:
     remarks: Mapping[str, str] = field(default_factory=dict)
     servers: ServerPlans = field(default_factory=dict)
     services: Services = field(default_factory=Services)
+    kept: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -61,6 +65,11 @@ class _Memory:
     failed: tuple[Finding, ...] = ()
     allocation: Allocation = field(default_factory=Allocation)
 
+    @property
+    def incomplete(self) -> bool:
+        """Whether something of it is not made though it is as the user wants it."""
+        return any(finding.reason is Reason.KEPT_AS_IT_STANDS for finding in (*self.findings, *self.failed))
+
 
 def plan(snapshot: Snapshot, allocations: Allocations) -> Plan:
     """Plan everything from nothing but the arguments. Allocations of VirtualIPs that are gone are dropped."""
@@ -77,6 +86,10 @@ class Planner:
         self._labelled: frozenset[str] = frozenset()
         self._segments: Mapping[str, str] = {}
         self._machines: Mapping[str, Owner] = {}
+        self._present = Present()
+        self._reported: Mapping[str, tuple[str, ...]] = {}
+        self._of_others: Mapping[str, Refused] = {}
+        self._refused: Mapping[str, Refused] = {}
         self._configs: dict[str, NodeConfig] = {}
         self._servers = ServerPlanner()
         self._shortages: dict[str, At] = {}
@@ -86,13 +99,15 @@ class Planner:
         changed = self._see(snapshot.nodes)
         oldest_first = sorted(snapshot.virtual_ips, key=age)
         addresses, findings = own_addresses(oldest_first, self._machines, allocations)
+        changed |= self._refuse(addresses, snapshot, allocations)
+        moved = self._present.see(snapshot.standing)
         memories: dict[str, _Memory] = {}
         for virtual_ip in oldest_first:
             name = virtual_ip.metadata.name
             prior = allocations.virtual_ips.get(name)
             pods = virtual_ip.spec.nodes.pods
             carrying = snapshot.pod_nodes.get(selection_of(pods)) if pods else None
-            memories[name] = self._place(virtual_ip, addresses[name], prior, changed, carrying)
+            memories[name] = self._place(virtual_ip, addresses[name], prior, changed, carrying, name in moved)
         vrids, told = self._virtual_router_ids(oldest_first, memories, allocations, snapshot)
         full = without_room({name: _needs(memory.placed, vrids) for name, memory in memories.items()}, MAX_INSTANCES)
         for name, finding in (*told, *full):
@@ -128,9 +143,22 @@ class Planner:
             self._labelled = labelled(self._nodes.values())
         if any(_own(before.get(name)) != _own(self._nodes.get(name)) for name in changed):
             self._machines = machines_of(self._nodes.values())
+            self._reported = reported_by(self._nodes.values())
+            self._of_others = of_other_nodes(self._nodes, self._reported)
         if any(_reported(before.get(name)) != _reported(self._nodes.get(name)) for name in changed):
             self._segments = segments_of(self._nodes.values())
         return changed
+
+    def _refuse(
+        self, addresses: Mapping[str, Sequence[HeldAddress]], snapshot: Snapshot, allocations: Allocations
+    ) -> set[str]:
+        """Work out what nodes may not speak from; the nodes for which that is another than before."""
+        virtual = {name: [bare(address) for address in own] for name, own in addresses.items()}
+        for name in snapshot.unreadable & allocations.virtual_ips.keys():
+            virtual[name] = list(allocations.virtual_ips[name].assignment)
+        before, self._refused = self._refused, refused(self._of_others, virtual, self._reported)
+        names = before.keys() | self._refused.keys()
+        return {name for name in names if before.get(name) != self._refused.get(name)}
 
     def _place(
         self,
@@ -139,12 +167,14 @@ class Planner:
         prior: Allocation | None,
         changed: set[str],
         carrying: frozenset[str] | None,
+        moved: bool,
     ) -> _Memory:
         name = virtual_ip.metadata.name
         eligible = self._selection.of(virtual_ip.spec.nodes.selector)
         known = self._memories.get(name)
         if (
             known
+            and not moved
             and _same(known.placed.virtual_ip, virtual_ip)
             and known.addresses == addresses
             and known.carrying == carrying
@@ -158,7 +188,8 @@ class Planner:
             known.eligible = eligible
             return known
         ring = known.ring if known else Ring(name)
-        placed = place(virtual_ip, addresses, eligible, self._nodes, prior, ring, self._labelled)
+        nodes, present = self._nodes, self._present
+        placed = place(virtual_ip, addresses, eligible, nodes, prior, ring, self._labelled, present, self._refused)
         placed = with_pods(placed, carrying)
         if known and _renders_alike(known.placed, placed):
             return replace(known, placed=placed, addresses=addresses, eligible=eligible, carrying=carrying, prior=prior)
@@ -211,7 +242,14 @@ class Planner:
                 bool(group.members),
                 explicit[group.index] if group.index < len(explicit) else None,
                 placed.allocation.groups[group.index].virtual_router_id,
+                self._stands(placed.virtual_ip, group),
             )
+
+    def _stands(self, virtual_ip: VirtualIP, group: Group) -> bool:
+        """Whether a member runs with the virtual router ID that is written for the group."""
+        written = dict(enumerate(virtual_ip.spec.vrrp.virtual_router_ids)).get(group.index)
+        parts = (self._present.of(m.node, virtual_ip.metadata.name, group.name) for m in group.members)
+        return written is not None and any(p.virtual_router_id == written for own in parts for p in own.values())
 
     def _heard(self) -> dict[str, set[int]]:
         """VRIDs of strangers by segment."""
@@ -274,6 +312,7 @@ class Planner:
             MappingProxyType({n: m.placed.remark for n, m in sorted(self._memories.items()) if m.placed.remark}),
             MappingProxyType(servers),
             self._servers.services,
+            frozenset(name for name, memory in self._memories.items() if memory.incomplete),
         )
 
 
@@ -308,7 +347,7 @@ def _render(memory: _Memory, vrids: Mapping[str, int], findings: tuple[Finding, 
     made, failed = instances_of(memory.placed, vrids, before)
     memory.made = made
     memory.vrids, memory.findings, memory.failed = vrids, findings, tuple(failed)
-    memory.status = status_of(memory.placed, vrids, [*memory.placed.findings, *findings, *failed])
+    memory.status = status_of(memory.placed, vrids, [*failed, *findings, *memory.placed.findings])
     memory.allocation = _with_vrids(memory.placed, vrids)
     return {*before, *made}
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -267,6 +268,7 @@ def _node(document: Document, name: str) -> Node:
         ready=any(c.type == "Ready" and c.status == "True" for c in node.status.conditions),
         cordoned=node.spec.unschedulable,
         internal_addresses=tuple(addresses),
+        created=node.metadata.creation_timestamp or "",
     )
 
 
@@ -304,13 +306,4 @@ def _joined(pair: tuple[Node, _Report | None], _name: str) -> Node:
     node, report = pair
     if report is None or report.interfaces is None:
         return node
-    return Node(
-        node.name,
-        node.labels,
-        node.uid,
-        node.ready,
-        node.cordoned,
-        node.internal_addresses,
-        report.interfaces,
-        report.foreign_routers,
-    )
+    return replace(node, interfaces=report.interfaces, foreign_routers=report.foreign_routers)

@@ -36,6 +36,9 @@ def instances_of(
 ) -> tuple[dict[str, dict[str, tuple[Parts, Instance]]], list[Finding]]:
     """Node name to instance name to instance, for all groups that have a VRID; what could not be made is told.
 
+    Of a group of which one member's part can't be made there is nothing: the others would have it among their peers,
+    or be without it, and who is not planned is withdrawn. The VirtualIP is to be kept as it stands then.
+
     `before` is an earlier result for a VirtualIP of that name; instances made from equal parts are taken from it.
     """
     made: dict[str, dict[str, tuple[Parts, Instance]]] = {}
@@ -45,6 +48,8 @@ def instances_of(
         vrid = vrids.get(group.name)
         if vrid is None:
             continue
+        told = len(findings)
+        parts_made: dict[str, dict[str, tuple[Parts, Instance]]] = {}
         for family, addresses in group.addresses.items():
             name = group.name if len(group.addresses) == 1 else f"{group.name}-{family.lower()}"
             for member in group.members:
@@ -56,7 +61,9 @@ def instances_of(
                     except ValidationError as error:
                         findings.append(_not_made(placed.virtual_ip, member.node, name, error))
                         continue
-                made.setdefault(member.node, {})[name] = known
+                parts_made.setdefault(member.node, {})[name] = known
+        for node, own in parts_made.items() if len(findings) == told else ():
+            made.setdefault(node, {}).update(own)
     return made, findings
 
 
@@ -122,11 +129,14 @@ def _held(address: HeldAddress, interface: str) -> HeldAddress:
 
 
 def _not_made(virtual_ip: VirtualIP, node: str, instance: str, error: ValidationError) -> Finding:
-    """What the models refuse although the VirtualIP was accepted, such as a name that becomes too long."""
+    """What the models refuse although the VirtualIP was accepted, such as a label that becomes too long."""
     first = problems_of(error, "", instance)[0]
-    message = f"instance {instance} can't be planned on {node}: {first.path}: {first.message}"
+    message = (
+        f"instance {instance} can't be planned on {node}: {first.path}: {first.message}; until that is mended, or"
+        f" {node} is no longer selected, nothing of it changes on any node"
+    )
     name = virtual_ip_name(virtual_ip.metadata.name)
-    return Finding(Reason.INVALID, Problem(name, "spec", message, Severity.ERROR))
+    return Finding(Reason.KEPT_AS_IT_STANDS, Problem(name, "spec", message, Severity.ERROR))
 
 
 def status_of(placed: Placed, vrids: Mapping[str, int], findings: Sequence[Finding]) -> VirtualIPStatus:
@@ -176,7 +186,7 @@ def _programmed(placed: Placed, vrids: Mapping[str, int], findings: Sequence[Fin
     members = {member.node for group in placed.groups if group.name in vrids for member in group.members}
     silent = sorted({node for group in placed.groups for node in group.silent} - members)
     waiting = f"; {listed(silent)}: not reported, so nothing is planned there" if silent else ""
-    if members:
+    if members and not any(f.reason is Reason.KEPT_AS_IT_STANDS for f in findings):
         count = f"{len(members)} node{'s' if len(members) > 1 else ''}"
         status, reason = ConditionStatus.UNKNOWN, Reason.PLANNED
         message = f"planned on {count}, not yet confirmed by them{waiting}{_and(placed.remark)}"

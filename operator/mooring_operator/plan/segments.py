@@ -1,12 +1,13 @@
 """Where a node stands on the wire: its interface and source for a group, and which networks are one segment."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_interface, ip_network
 
 from mooring_api.vrrp import Family
 from mooring_operator.plan.snapshot import Link, Node
+from mooring_operator.plan.sources import Refused
 
 Interface = IPv4Interface | IPv6Interface
 Network = IPv4Network | IPv6Network
@@ -54,73 +55,101 @@ def attach(
     interface: str | None = None,
     source: str | None = None,
     near: Network | None = None,
+    refused: Refused = (),
+    before: str | None = None,
 ) -> Attachment | str:
     """The node's part in the group whose first address is `first`, or why it can have none.
 
-    `interface` and `source` are what the user wrote; `near` is the network in which the other members are.
+    `interface` and `source` are what the user wrote; `near` is the network in which the other members are. It never
+    speaks from an address in `refused`, and goes on from `before`, where it speaks now, while it can.
     """
-    link = node.links.get(interface) if interface else _holding(node, first) or _of_internal_address(node)
+    barred = frozenset(address for address, _ in refused)
+    link = node.links.get(interface) if interface else _holding(node, first, barred) or _at_home(node, barred)
     if link is None:
         there = ", ".join(node.links) or "none"
         if interface:
             return f"has no interface {interface} (it reports {there})"
-        return (
+        return _why_refused(node.links.values(), first.version, refused) or (
             f"no interface (it reports {there}) holds the subnet of {first.ip} or the node's InternalIP; set interface"
         )
-    own = _own_addresses(link, first.version)
+    own = _own_addresses(link, first.version, barred)
     if source is not None:
-        return _as_written(link, own, source)
+        return _as_written(link, _all_addresses(link, first.version, barred), source, refused)
     if not own:
-        return f"{link.name} has no {Family.IPV4 if first.version == 4 else Family.IPV6} address to speak from"
-    source_address = _source(node, own, first, near)
+        return _why_refused([link], first.version, refused) or (
+            f"{link.name} has no {Family.IPV4 if first.version == 4 else Family.IPV6} address to speak from"
+        )
+    source_address = _source(node, own, first, near, before)
     return Attachment(link.name, source_address, str(source_address.ip), link.networks)
 
 
-def _own_addresses(link: Link, version: int) -> tuple[Interface, ...]:
-    return link.ipv4 if version == 4 else (*link.link_local, *link.ipv6)
+def _own_addresses(link: Link, version: int, barred: Collection[str] = ()) -> tuple[Interface, ...]:
+    """What it may speak from. Adverts over IPv6 come from a link-local address (RFC 9568, 5.1.2.1) where there is one:
+    then no other is offered, as the members must all have such."""
+    own: tuple[Interface, ...] = link.ipv4 if version == 4 else link.link_local or link.ipv6
+    return tuple(address for address in own if str(address.ip) not in barred) if barred else own
 
 
-def _as_written(link: Link, own: tuple[Interface, ...], source: str) -> Attachment | str:
+def _why_refused(links: Iterable[Link], version: int, refused: Refused) -> str | None:
+    """Of the first address that it would have spoken from."""
+    reasons = dict(refused)
+    for link in links if reasons else ():
+        for address in _own_addresses(link, version):
+            if (why := reasons.get(str(address.ip))) is not None:
+                return f"{address.ip} on {link.name} {why}"
+    return None
+
+
+def _as_written(link: Link, own: Iterable[Interface], source: str, refused: Refused) -> Attachment | str:
     wanted = ip_address(source.partition("%")[0])
     for address in own:
         if address.ip == wanted:
             return Attachment(link.name, address, str(address.ip), link.networks)
+    for text, why in refused:
+        if text == str(wanted):
+            return f"{source} on {link.name} {why}"
     return f"{source} is no address of {link.name}; correct nodes.overrides, or give the node that address"
 
 
-def _source(node: Node, own: tuple[Interface, ...], first: Interface, near: Network | None) -> Interface:
-    if first.version == 6 and own[0].is_link_local:
-        return own[0]
-    if near is not None:
-        for address in own:
-            if address.ip in near:
-                return address
-    for address in own:
-        if first.ip in address.network:
-            return address
-    for address in own:
-        if str(address.ip) in node.internal_addresses:
-            return address
-    return own[0]
+def _source(
+    node: Node, own: tuple[Interface, ...], first: Interface, near: Network | None, before: str | None
+) -> Interface:
+    """The one that it speaks from now, then one near the others, in the subnet of `first`, its InternalIP."""
+
+    def key(address: Interface) -> tuple[bool, ...]:
+        text = str(address.ip)
+        return (
+            text != before,
+            near is None or address.ip not in near,
+            first.ip not in address.network,
+            text not in node.internal_addresses,
+        )
+
+    return min(own, key=key)
 
 
-def _holding(node: Node, first: Interface) -> Link | None:
+def _holding(node: Node, first: Interface, barred: Collection[str]) -> Link | None:
     """The interface whose subnet holds the address; of several the narrowest subnet, then the first reported."""
     best: tuple[int, Link] | None = None
     for link in node.links.values():
-        for address in _own_addresses(link, first.version):
+        for address in _all_addresses(link, first.version, barred):
             length = address.network.prefixlen
             if first.ip in address.network and (best is None or length > best[0]):
                 best = (length, link)
     return best[1] if best else None
 
 
-def _of_internal_address(node: Node) -> Link | None:
+def _at_home(node: Node, barred: Collection[str]) -> Link | None:
     for text in node.internal_addresses:
         for link in node.links.values():
-            if any(str(address.ip) == text for address in _own_addresses(link, 6 if ":" in text else 4)):
+            if any(str(address.ip) == text for address in _all_addresses(link, 6 if ":" in text else 4, barred)):
                 return link
     return None
+
+
+def _all_addresses(link: Link, version: int, barred: Collection[str]) -> Iterable[Interface]:
+    own: tuple[Interface, ...] = link.ipv4 if version == 4 else (*link.link_local, *link.ipv6)
+    return (address for address in own if str(address.ip) not in barred) if barred else own
 
 
 def segments_of(nodes: Iterable[Node]) -> Mapping[str, str]:

@@ -27,6 +27,10 @@ class Link:
     networks: frozenset[str] = frozenset()
     """Of `ipv4` and `ipv6`; empty: nothing says which segment this is."""
 
+    @property
+    def addresses(self) -> tuple[IPv4Interface | IPv6Interface, ...]:
+        return (*self.ipv4, *self.ipv6, *self.link_local)
+
 
 def link_of(report: InterfaceReport) -> Link:
     """The report's addresses parsed and sorted by family."""
@@ -53,6 +57,8 @@ class Node:
     internal_addresses: tuple[str, ...] = ()
     interfaces: tuple[InterfaceReport, ...] | None = None
     foreign_routers: tuple[ForeignRouter, ...] = ()
+    created: str = ""
+    """When its Node object was made, as the API writes it; empty: nobody knows."""
 
     def __hash__(self) -> int:
         """Equal nodes have one name; labels could not be hashed."""
@@ -62,6 +68,11 @@ class Node:
     def links(self) -> Mapping[str, Link]:
         """The reported interfaces by name, without loopback; empty when nothing is reported."""
         return {r.name: link_of(r) for r in self.interfaces or () if r.name != "lo"}
+
+    @property
+    def age(self) -> tuple[bool, str, str]:
+        """A sorting key, oldest first; ties by name. What has no timestamp is the youngest."""
+        return (not self.created, self.created, self.name)
 
     @property
     def zone(self) -> str | None:
@@ -76,7 +87,8 @@ class Snapshot:
     `configured` is what stands in the NodeConfigs' specs, for adoption alone. `pod_nodes` says where the pods that
     VirtualIPs ask for are Ready. `unreadable_servers` names VirtualServers, as `namespace/name`, that are there and
     can't be used. `endpoints` is `namespace/service` to its slices; of a Service that is not in it nobody knows
-    yet. `namespaces` is a namespace to its labels.
+    yet. `namespaces` is a namespace to its labels. `standing` is a node to the instances that it is told to run
+    now: where reports contradict each other, whoever has a part already keeps it.
     """
 
     virtual_ips: tuple[VirtualIP, ...] = ()
@@ -89,6 +101,7 @@ class Snapshot:
     unreadable_servers: frozenset[str] = frozenset()
     endpoints: Mapping[str, tuple[EndpointSlice, ...]] = field(default_factory=dict)
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    standing: Mapping[str, tuple[Instance, ...]] = field(default_factory=dict)
 
 
 def age(virtual_ip: VirtualIP) -> tuple[bool, str, str, str]:

@@ -47,9 +47,12 @@ class Reason(StrEnum):
         "NodesLeftOut",
         _ACCEPTED,
         _TRUE,
-        "it is planned, without some of the nodes that its selector chooses; the message says why each can't join",
+        "it is planned, without some of the nodes that its selector chooses; the message says why each can't join."
+        " No two members speak from one address, and none from a virtual one or another node's InternalIP: whose it is"
+        " by its Node object comes first, then who has a part already",
         "correct the interface or the address of those nodes, or the selector, so that it chooses only nodes of"
-        " one segment",
+        " one segment. Of two machines with one address give one another address; where one is off for good, delete"
+        " its Node",
     )
     TAKEN_BY_KUBELET = (
         "TakenByKubelet",
@@ -76,6 +79,17 @@ class Reason(StrEnum):
         "a field can't be used; the message names it",
         "correct the field. What the API server itself refuses never gets here: this is for what only the operator"
         " can see, and for objects that another version wrote",
+    )
+    KEPT_AS_IT_STANDS = (
+        "KeptAsItStands",
+        _ACCEPTED,
+        _FALSE,
+        "what would be planned on one of its nodes no daemon would take (the message names node and field), or a"
+        " node's report makes one segment of two on which groups run with one virtual router ID. All nodes of this"
+        " VirtualIP go on with what they have, and no change of it or of them reaches them; one that runs nowhere yet"
+        " is not planned",
+        "do what the message says: a shorter label or name, an interface with a shorter name on that node, or another"
+        " virtual router ID; or have the selector leave that node out",
     )
     DUPLICATE_ADDRESS = (
         "DuplicateAddress",

@@ -157,6 +157,15 @@ def die_with_parent(signal: int, parent: int | None = None) -> None:
         os.kill(os.getpid(), signal)
 
 
+def waits_in_kernel(pid: int) -> bool:
+    """Whether it sleeps where no signal wakes it (state D of proc_pid_stat(5)): for a lock of the kernel, a disk."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            return stat.read().rpartition(b") ")[2][:1] == b"D"
+    except OSError:
+        return False
+
+
 def set_name(name: str) -> None:
     """The name that ps and top show for the calling thread; cut to 15 bytes."""
     text = ctypes.create_string_buffer(name.encode()[:_NAME_BYTES])

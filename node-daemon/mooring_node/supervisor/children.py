@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import IntEnum
 
-from mooring_node.kernel.process import die_with_parent, set_name
+from mooring_node.kernel.process import die_with_parent, set_name, waits_in_kernel
 from mooring_node.supervisor.liveness import Life
 
 SECOND_NS = 1_000_000_000
@@ -17,6 +17,10 @@ SECOND_NS = 1_000_000_000
 GOOD_LIFE_NS = 60 * SECOND_NS
 LONGEST_WAIT_NS = 5 * SECOND_NS
 FIRST_WAIT_NS = SECOND_NS // 10
+#: Who said so long ago that it goes on is looked at.
+SUSPECT_NS = SECOND_NS
+#: So long a child may wait in the kernel: for its lock of the network, or a disk.
+LONGEST_KERNEL_WAIT_NS = 30 * SECOND_NS
 #: Orphans collected in one turn; what ends more often does not keep the supervisor from its own work.
 MOST_ORPHANS = 64
 
@@ -55,6 +59,8 @@ class Child:
         self.last_exit = ""
         self._quick_deaths = 0
         self._killed_ns: int | None = None
+        self._in_kernel_ns = 0
+        self._waits_long = False
         self._failing_ns = 0
         """When the first of the quick deaths was."""
 
@@ -71,11 +77,27 @@ class Child:
         parent = os.getpid()
         self.start_at_ns = None
         self.started_ns = now
+        self._in_kernel_ns, self._waits_long = 0, False
         pid = os.fork()
         if pid == 0:
             _be_child(self.duty, leave, restarted=self.restarts > 0, parent=parent)
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
+
+    def went_on_ns(self, said_ns: int, now: int) -> int:
+        """When it last went on, as far as that is its own affair; `said_ns` is when it last said so.
+
+        The time that it waits in the kernel is not: a signal would end it only when the wait is over, just when it
+        could go on, and its successor would have to wait for the same.
+        """
+        if self.running and SUSPECT_NS < now - said_ns < LONGEST_KERNEL_WAIT_NS and waits_in_kernel(self.pid):
+            self._in_kernel_ns = now
+        return max(said_ns, self._in_kernel_ns)
+
+    def begins_long_wait(self, said_ns: int, now: int) -> bool:
+        """Whether it has just been silent for longer than it may, though it is left alone; once for each silence."""
+        before, self._waits_long = self._waits_long, now - said_ns > self.duty.stall_ns
+        return self._waits_long and not before
 
     def kill(self, now: int) -> None:
         """A second time too: where it is stuck in the kernel, nothing is lost by it."""

@@ -1,5 +1,6 @@
 """Children that are really forked, with duties of a line."""
 
+import ctypes
 import os
 import select
 import signal
@@ -9,9 +10,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from mooring_lab.wait import wait_until
+from mooring_node.kernel.process import waits_in_kernel
 from mooring_node.supervisor.children import (
     FIRST_WAIT_NS,
     GOOD_LIFE_NS,
+    LONGEST_KERNEL_WAIT_NS,
     LONGEST_WAIT_NS,
     Child,
     ChildNumber,
@@ -19,6 +23,10 @@ from mooring_node.supervisor.children import (
 )
 
 NOW = 10**12
+SECOND_NS = 10**9
+STALL_NS = 3 * SECOND_NS
+#: Of Linux' uapi/linux/prctl.h.
+PR_SET_PDEATHSIG = 1
 #: A child that has died, and three more that its own children left; the turns go on until only it is left.
 ORPHANED = """
 import ctypes, os, time
@@ -61,6 +69,24 @@ def fail(_restarted: bool) -> None:
 
 def hang(_restarted: bool) -> None:
     signal.pause()
+
+
+def wait_in_kernel(_restarted: bool) -> None:
+    """As for a lock of the kernel: who calls vfork(2) sleeps in state D until its child ends, which is with us here."""
+    libc = ctypes.CDLL(None)
+    if libc.vfork() == 0:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        libc.pause()
+
+
+@pytest.fixture
+def waiting() -> Iterator[Child]:
+    child = Child(Duty(ChildNumber.VRRP, "test", wait_in_kernel, STALL_NS))
+    child.start(NOW)
+    wait_until(lambda: waits_in_kernel(child.pid), 10, "it to wait in the kernel")
+    yield child
+    child.kill(NOW)
+    child.reap(NOW)
 
 
 @pytest.fixture
@@ -190,3 +216,38 @@ def test_what_others_leave_behind_is_collected_and_a_child_is_left_to_its_own() 
     """In a process of its own to which orphans fall, as they do to process 1 of a container."""
     done = subprocess.run([sys.executable, "-c", ORPHANED], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.returncode) == ("exit code 7\n", 0), done.stderr
+
+
+# Where no signal reaches it.
+
+
+def test_the_time_that_it_waits_in_the_kernel_is_not_its_own(waiting: Child) -> None:
+    """A signal would end it just when it could go on, and its successor would wait for the same."""
+    said = NOW
+    for seconds in range(2, LONGEST_KERNEL_WAIT_NS // SECOND_NS):
+        now = NOW + seconds * SECOND_NS
+        assert waiting.went_on_ns(said, now) == now
+    assert now == NOW + LONGEST_KERNEL_WAIT_NS - SECOND_NS
+
+
+def test_it_has_its_whole_time_again_when_that_is_over(waiting: Child, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert waiting.went_on_ns(NOW, NOW + 20 * SECOND_NS) == NOW + 20 * SECOND_NS
+    monkeypatch.setattr("mooring_node.supervisor.children.waits_in_kernel", lambda _: False)
+    assert waiting.went_on_ns(NOW, NOW + 22 * SECOND_NS) == NOW + 20 * SECOND_NS
+    assert waiting.went_on_ns(NOW + 25 * SECOND_NS, NOW + 26 * SECOND_NS) == NOW + 25 * SECOND_NS
+
+
+def test_nothing_may_wait_there_for_ever(waiting: Child) -> None:
+    now = NOW + LONGEST_KERNEL_WAIT_NS
+    assert waiting.went_on_ns(NOW, now) == NOW
+
+
+def test_who_hangs_by_itself_is_not_excused(hanging: Child) -> None:
+    assert hanging.went_on_ns(NOW, NOW + 10 * SECOND_NS) == NOW
+
+
+def test_a_long_wait_is_told_once_each_time(waiting: Child) -> None:
+    told = [waiting.begins_long_wait(NOW, NOW + seconds * SECOND_NS) for seconds in (2, 3, 4, 5)]
+    assert told == [False, False, True, False]
+    later = NOW + 10 * SECOND_NS
+    assert [waiting.begins_long_wait(later, later + seconds * SECOND_NS) for seconds in (0, 4)] == [False, True]

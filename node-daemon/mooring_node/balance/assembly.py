@@ -65,6 +65,9 @@ class KernelTables:
             if now_ns >= self._sync_at_ns:
                 self._sync_at_ns = now_ns + SYNC_NS
                 self._keeper.turn()
+                if any(each.module for each in self._keeper.problems):
+                    # It may be loaded just now.
+                    self._sync_at_ns = now_ns + RETRY_NS
             return min(self.reconciler.turn(now_ns), self._sync_at_ns)
         except Exception as error:  # noqa: BLE001 - whatever tables stumble over, backends are checked on
             self._mistake = f"the tables are not as they should be: {type(error).__name__}: {error}"

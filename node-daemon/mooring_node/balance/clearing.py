@@ -19,7 +19,8 @@ def clear_away(state: StateFolder, sys_net: Path = PROC_SYS_NET) -> tuple[str, .
     if not state.balancing.exists():
         return ()
     left: tuple[str, ...] = ()
-    with Ipvs() as ipvs:
+    # A kernel without IPVS has none of our services: nothing is loaded to find that out.
+    with Ipvs(lambda _module: "nothing is loaded to clear away") as ipvs:
         owned = Owned(state.ipvs_owned)
         for keeper in (SyncKeeper(ipvs, owned), Reconciler(ipvs, owned)):
             left += tuple(problem.message for problem in keeper.release())

@@ -68,8 +68,9 @@ class Ipvs:
     stays changed.
     """
 
-    def __init__(self, load: Callable[[str], str] = modules.load) -> None:
-        self._load = load
+    def __init__(self, load: Callable[[str], str | None] | None = None) -> None:
+        """`load` has a module loaded and says why it was not, "" where it was; None: it is to be asked again."""
+        self._load = load or modules.Loader()
         self._exchange: Exchange | None = None
         self._family = 0
         self._tried: dict[str, str] = {}
@@ -120,7 +121,8 @@ class Ipvs:
     def apply(self, operations: Sequence[Operation]) -> tuple[Failure, ...]:
         """Do the operations in this order, as far as they can be done; what was refused.
 
-        A module that is missing is tried once to be loaded, and what it was missing for is done again.
+        A module that is missing is tried once to be loaded. Once it is there, what it was missing for is done again;
+        while it is loaded nobody waits, and that is refused as if there were none.
         """
         failures = self._apply(operations)
         again = [each.operation for each in failures if each.module and self._loads(each.module)]
@@ -196,16 +198,22 @@ class Ipvs:
 
     def _explained(self, failure: Failure) -> Failure:
         if failure.module:
-            reason = f"the kernel lacks the module {failure.module}: {self._tried.get(failure.module, '')}".rstrip(": ")
-            return Failure(failure.operation, failure.errno, reason, failure.module)
+            return Failure(failure.operation, failure.errno, self._lack(failure.module), failure.module)
         reason = failure.reason or _WORDS.get(failure.errno, "") or os.strerror(failure.errno)
         return Failure(failure.operation, failure.errno, reason)
 
     def _loads(self, module: str) -> bool:
-        if module not in self._tried:
-            self._tried[module] = self._load(module)
-            return not self._tried[module]
-        return False
+        """Whether it has been loaded now; what was tried before was in vain."""
+        if module in self._tried:
+            return False
+        said = self._load(module)
+        if said is not None:
+            self._tried[module] = said
+        return said == ""
+
+    def _lack(self, module: str) -> str:
+        why = self._tried.get(module, "modprobe is looking for it")
+        return f"the kernel lacks the module {module}: {why}".rstrip(": ")
 
     def _dump(self, body: bytes, read: Callable[[Message], ValueT]) -> tuple[ValueT, ...]:
         exchange = self._open()
@@ -257,8 +265,7 @@ class Ipvs:
                 raise
             if self._loads(modules.IPVS):
                 return self._find_family(exchange)
-            why = self._tried[modules.IPVS]
-            raise IpvsMissingError(errno.ENOENT, f"the kernel lacks the module {modules.IPVS}: {why}") from error
+            raise IpvsMissingError(errno.ENOENT, self._lack(modules.IPVS)) from error
 
 
 def _one(answers: tuple[Message, ...]) -> bytes:

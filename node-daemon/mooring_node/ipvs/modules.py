@@ -9,6 +9,8 @@ switched off (/proc/sys/kernel/modprobe is empty): there we run it, given SYS_MO
 import errno
 import shutil
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from mooring_node.ipvs.diff import Action, Operation
@@ -44,24 +46,56 @@ def is_loaded(module: str) -> bool:
     return Path("/sys/module", module).is_dir()
 
 
-def load(module: str) -> str:
-    """Try to load a module; the reason why not, empty when it was done. Takes TIME_LIMIT_S at most."""
-    if _read(_DISABLED) == "1":
-        return "this node loads no modules any more (kernel.modules_disabled)"
-    program = shutil.which("modprobe", path=_PATH)
-    if program is None:
-        return "the kernel did not load it, and there is no modprobe here"
-    try:
-        done = subprocess.run(
-            [program, "--quiet", module],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TIME_LIMIT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"modprobe did not run: {error}"
-    return "" if done.returncode == 0 else "the kernel has no such module, or this container may not load it"
+class Loader:
+    """Has modules loaded beside everything else: one at once, and each is tried once.
+
+    Nobody waits for modprobe: it can hang with the disk that it reads, and with what a module does at its start.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._said: dict[str, str] = {}
+        self._running: tuple[str, subprocess.Popen[bytes], float] | None = None
+        self._dying: list[subprocess.Popen[bytes]] = []
+
+    def __call__(self, module: str) -> str | None:
+        """The reason why a module was not loaded, empty when it was; None: ask again, it is not known yet."""
+        self._look()
+        if module not in self._said and self._running is None:
+            self._begin(module)
+        return self._said.get(module)
+
+    def _begin(self, module: str) -> None:
+        if _read(_DISABLED) == "1":
+            self._said[module] = "this node loads no modules any more (kernel.modules_disabled)"
+            return
+        program = shutil.which("modprobe", path=_PATH)
+        if program is None:
+            self._said[module] = "the kernel did not load it, and there is no modprobe here"
+            return
+        nothing = subprocess.DEVNULL
+        try:
+            started = subprocess.Popen([program, "--quiet", module], stdin=nothing, stdout=nothing, stderr=nothing)
+        except OSError as error:
+            self._said[module] = f"modprobe did not run: {error}"
+            return
+        self._running = (module, started, self._clock() + TIME_LIMIT_S)
+
+    def _look(self) -> None:
+        self._dying = [each for each in self._dying if each.poll() is None]
+        if self._running is None:
+            return
+        module, process, until = self._running
+        code = process.poll()
+        if code is None and self._clock() < until:
+            return
+        self._running = None
+        if code is None:
+            process.kill()
+            self._dying.append(process)
+            self._said[module] = f"modprobe was ended, it took longer than {TIME_LIMIT_S:g} s"
+        else:
+            self._said[module] = "the kernel has no such module, or this container may not load it" if code else ""
 
 
 def _read(path: Path) -> str:

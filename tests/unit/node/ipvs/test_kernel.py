@@ -147,6 +147,25 @@ def test_a_scheduler_that_is_not_there_is_asked_for_once(ipvs: Ipvs, exchange: t
     assert len(exchange.batches) == 2
 
 
+def test_nobody_waits_for_a_module_that_is_being_loaded(exchange: type[FakeExchange]) -> None:
+    """The next turn asks again; what it was missing for is done when it is there."""
+    exchange.family, said = None, None
+
+    with Ipvs(lambda _module: said) as ipvs:
+        for _ in range(2):
+            with pytest.raises(IpvsMissingError, match="the kernel lacks the module ip_vs: modprobe is looking for it"):
+                ipvs.services()
+        exchange.family, said = 28, ""
+        assert ipvs.apply([OTHER]) == ()
+        said, exchange.refuse = None, {(Command.NEW_SERVICE, b"mh\0"): errno.ENOENT}
+        (failure,) = ipvs.apply([NEW, OTHER])
+        assert (failure.operation, failure.module) == (NEW, "ip_vs_mh")
+        assert failure.reason == "the kernel lacks the module ip_vs_mh: modprobe is looking for it"
+        said = "it may not be loaded"
+        (failure,) = ipvs.apply([NEW, OTHER])
+        assert failure.reason == "the kernel lacks the module ip_vs_mh: it may not be loaded"
+
+
 def test_refusals_are_said_in_words(ipvs: Ipvs, exchange: type[FakeExchange]) -> None:
     for code in (errno.EPERM, errno.EINVAL, errno.ENOSPC, errno.ENOMEM, errno.ESRCH):
         exchange.refuse = {(Command.NEW_DEST, b""): code}

@@ -1,7 +1,8 @@
 """Which module a refusal is for the lack of, and how loading one goes wrong."""
 
 import errno
-import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,41 +37,73 @@ def test_an_engine_is_blamed_where_the_scheduler_is_there(
     assert _refused(Action.NEW_SERVICE, Service("rr", persistence_engine="sip")) == module
 
 
+def _loaded(loader: modules.Loader, module: str) -> str:
+    """What is said of it in the end; it is asked for as a turn does, now and then."""
+    until = time.monotonic() + 60
+    while (said := loader(module)) is None:
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    return said
+
+
+@pytest.fixture
+def write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Path]:
+    """A modprobe of this text; gives the file where it may write."""
+
+    def write(script: str) -> Path:
+        program, asked = tmp_path / "modprobe", tmp_path / "asked"
+        program.write_text(f'#!/bin/sh\nexec >> {asked}\necho "$@"\n{script}\n')
+        program.chmod(0o700)
+        return asked
+
+    monkeypatch.setattr(modules, "_PATH", str(tmp_path))
+    return write
+
+
 def test_a_node_that_loads_no_more_modules(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "modules_disabled").write_text("1\n")
     monkeypatch.setattr(modules, "_DISABLED", tmp_path / "modules_disabled")
-    assert "modules_disabled" in modules.load("ip_vs")
+    assert "modules_disabled" in (modules.Loader()("ip_vs") or "")
 
 
 def test_without_modprobe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(modules, "_PATH", "/nowhere")
-    assert "no modprobe" in modules.load("ip_vs")
+    assert "no modprobe" in (modules.Loader()("ip_vs") or "")
 
 
 @pytest.mark.parametrize(("script", "reason"), [("exit 0", ""), ("exit 1", "may not load it")])
-def test_modprobe_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, reason: str) -> None:
-    asked = tmp_path / "asked"
-    program = tmp_path / "modprobe"
-    program.write_text(f'#!/bin/sh\necho "$@" > {asked}\n{script}\n')
-    program.chmod(0o700)
-    monkeypatch.setattr(modules, "_PATH", str(tmp_path))
-    said = modules.load("ip_vs_mh")
-    assert said.endswith(reason)
-    assert bool(said) == bool(reason)
+def test_modprobe_is_asked_once(write: Callable[[str], Path], script: str, reason: str) -> None:
+    asked = write(script)
+    loader = modules.Loader()
+    for _ in range(2):
+        said = _loaded(loader, "ip_vs_mh")
+        assert said.endswith(reason)
+        assert bool(said) == bool(reason)
     assert asked.read_text() == "--quiet ip_vs_mh\n"
 
 
-def test_a_modprobe_that_hangs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    program = tmp_path / "modprobe"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o700)
-
-    def hang(*_: object, timeout: float, **__: object) -> None:
-        raise subprocess.TimeoutExpired("modprobe", timeout)
-
+def test_a_modprobe_that_cannot_be_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "modprobe").write_text("#!/no/such/program\n")
+    (tmp_path / "modprobe").chmod(0o700)
     monkeypatch.setattr(modules, "_PATH", str(tmp_path))
-    monkeypatch.setattr(modules.subprocess, "run", hang)
-    assert "modprobe did not run" in modules.load("ip_vs")
+    assert "modprobe did not run" in (modules.Loader()("ip_vs") or "")
+
+
+def test_a_modprobe_that_hangs_keeps_nobody_waiting(write: Callable[[str], Path]) -> None:
+    """The checks process says nothing else meanwhile; after 3 s the VRRP process would take it for dead."""
+    write("exec sleep 3600")
+    now_s = 0.0
+    loader = modules.Loader(lambda: now_s)
+    began = time.monotonic()
+    for _ in range(3):
+        assert loader("ip_vs_mh") is None
+        assert loader("ip_vs_rr") is None
+        now_s += 2
+    assert time.monotonic() - began < 2
+    assert loader("ip_vs_mh") == "modprobe was ended, it took longer than 5 s"
+    write("exit 0")
+    assert _loaded(loader, "ip_vs_rr") == "", "one after the other"
+    assert loader("ip_vs_mh"), "and none twice"
 
 
 def test_what_is_loaded_is_seen() -> None:

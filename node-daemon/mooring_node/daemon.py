@@ -208,6 +208,8 @@ def _plan(
         # First of all: what it imports is most of what it weighs.
         be_expendable()
         vrrp_checks.close()
+        # When the supervisor has died this channel ends with the VRRP process, and the agent after it.
+        vrrp_agent.close()
         agent_run(state, board, int(ChildNumber.AGENT), agent_vrrp, agent_supervisor, agent_checks)
 
     def checks(_restarted: bool) -> None:
@@ -217,6 +219,7 @@ def _plan(
 
         # When the supervisor has died this channel ends with the VRRP process, and our tables after it.
         vrrp_checks.close()
+        vrrp_agent.close()
         channels = (checks_supervisor, checks_agent, checks_vrrp)
         run_checks(state, board, int(ChildNumber.CHECKS), channels, scripts, sys_net)
 

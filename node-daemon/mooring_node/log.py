@@ -60,6 +60,8 @@ class Log:
         """`node` is what lines are about that are about nothing else: the Node's name; left out: the host's."""
         self.as_json = as_json
         self.node = node or os.uname().nodename
+        self.configuration = self.node
+        """The name of the NodeConfig, which a file need not have from the node."""
 
     def write(self, level: str, message: str, about: Subject | None = None) -> None:
         """`level`: info, warning or error."""

@@ -101,6 +101,8 @@ def _silence(reply: dict[str, Any], name: str) -> str:
     words, idle, stall = f"the {name} process (pid {process['pid']})", process["idleSeconds"], process["stallSeconds"]
     if idle is None or idle < 1:
         return f"{words} did not answer in time, and goes on; ask again"
+    if process.get("waitsInKernel"):
+        return f"{words} has been silent for {idle} s; it waits in the kernel, for its network lock or a disk"
     return f"{words} has been silent for {idle} s; it is replaced after {stall} s"
 
 

@@ -94,4 +94,4 @@ class ProblemLog:
     def _about(self, servers: list[str]) -> Subject:
         """One virtual server, or what configures all of them."""
         named = [name for name in servers if name]
-        return replace(of_server(named[0]), text="") if len(named) == 1 else of_configuration(self._log.node)
+        return replace(of_server(named[0]), text="") if len(named) == 1 else of_configuration(self._log.configuration)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 from mooring_api.problems import Problem
-from mooring_node.agent.tasks import end
+from mooring_node.agent.tasks import end, kill
 from mooring_node.judge.messages import Judgement, Question, from_answer, to_line
 from mooring_node.kernel.process import give_back_memory
 from mooring_node.log import Log
@@ -148,8 +148,7 @@ class JudgeProcess:
         if process is None:
             return ""
         if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            kill(process)
         words = b""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_S):

@@ -5,12 +5,11 @@ stumbles over does not concern us.
 """
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mooring_node.agent.tasks import end
+from mooring_node.agent.tasks import end, kill
 from mooring_node.log import Log
 
 SECOND_NS = 1_000_000_000
@@ -87,8 +86,7 @@ class Preflight:
             return None
         finally:
             if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+                kill(process)
                 await process.wait()
 
 

@@ -25,6 +25,7 @@ from mooring_node.judge.source import in_file, text_of
 from mooring_node.kernel.process import bound_memory, now_ns
 from mooring_node.kernel.rtnetlink import Monitor, Rtnetlink
 from mooring_node.log import Log, Subject, of_group, timestamp
+from mooring_node.supervisor.handing import PATIENCE_NS
 
 if TYPE_CHECKING:
     from mooring_node.agent.observer import Observer
@@ -78,12 +79,17 @@ class Agent:
         self._upstream: Upstream | None = None
         self._preflight = Preflight(options.preflight, self._log, self._looked, now_ns()) if options.preflight else None
         self._stopping = asyncio.Event()
+        self._stop_by_ns: int | None = None
 
     async def run(self) -> None:
-        """Until SIGTERM; the process's memory is bounded from here on."""
+        """Until the supervisor says stop; the process's memory is bounded from here on.
+
+        A SIGTERM is somebody else's, to all processes, or the kernel's when the supervisor has died: the VRRP process
+        hands over then, and what it has to say of that is told before the end.
+        """
         bound_memory(MOST_MEMORY)
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
+        loop.add_signal_handler(signal.SIGTERM, self._terminated)
         monitor = Monitor()
         loop.add_reader(self._vrrp.fileno(), self._hear_vrrp)
         loop.add_reader(self._checks.fileno(), self._hear_checks)
@@ -108,6 +114,19 @@ class Agent:
         await self._judge.stop()
         if metrics is not None:
             await metrics.stop()
+        # One that comes while the loop is closed would find its descriptor closed, and Python complains.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    def _terminated(self) -> None:
+        if self._stop_by_ns is None:
+            self._stop_by_ns = now_ns() + PATIENCE_NS
+        self._stop_if_due()
+
+    def _stop_if_due(self) -> None:
+        """After a SIGTERM: when the VRRP process has ended, or has had its time; there may be none."""
+        ended = self._vrrp.ended or self._options.checks_only
+        if self._stop_by_ns is not None and (ended or now_ns() >= self._stop_by_ns):
+            self._stopping.set()
 
     # The source of the configuration.
 
@@ -178,6 +197,9 @@ class Agent:
                 self._configured(message["configured"], message["leaving"])
             else:
                 self._questions.hear(message)
+        if self._vrrp.ended:
+            asyncio.get_running_loop().remove_reader(self._vrrp.fileno())
+            self._stop_if_due()
         return message is not None
 
     def _hear_checks(self) -> bool:
@@ -230,6 +252,8 @@ class Agent:
         for message in self._supervisor.receive():
             if message.get("do") == "reload":
                 self._reload()
+            elif message.get("do") == "stop":
+                self._stopping.set()
             elif message.get("do") == "snapshot":
                 self._supervisor.send({"agent": self._about(), "id": message.get("id")})
             elif message.get("do") == "ready":
@@ -288,6 +312,7 @@ class Agent:
     def _turn(self) -> None:
         now = now_ns()
         self._hear_vrrp()
+        self._stop_if_due()
         self._questions.expire()
         self._running.turn(now)
         if self._preflight is not None:

@@ -128,6 +128,7 @@ class Running:
             self._not_judged(judgement.problems)
             return
         self._failure, self._failures = (), 0
+        self._log.configuration = judgement.node or self._log.configuration
         self.read_at_ns = now_ns()
         try:
             outcome = accept(judgement, self._state, origin, resolve)
@@ -144,14 +145,15 @@ class Running:
         if outcome.runtime is None:
             return
         if news and any(each.severity is Severity.ERROR for each in outcome.problems):
-            self._log.write(
-                "warning", "what is wrong keeps its last good form; all else is as it was written", self._about()
-            )
+            partly = "what is wrong keeps its last good form; all else is as it was written"
+            nothing = "nothing of it can be used: the last good configuration runs"
+            self._log.write("warning", partly if judgement.usable else nothing, self._about())
         if outcome.changed:
             self.accepted_at_ns = now_ns()
         self._run(outcome)
         if news and (outcome.changed or origin is None or outcome.origin != before.origin):
             of = f", generation {outcome.origin.generation} of the API" if outcome.origin else ""
+            of = of if judgement.usable else f"{of} (the last good one)"
             what = f"{len(outcome.runtime.groups)} groups, {len(outcome.balance.servers)} virtual servers"
             self._log.write("info", f"configuration {outcome.runtime.generation}: {what}{of}", self._about())
 
@@ -231,7 +233,7 @@ class Running:
 
     def _about(self, instance: str = "") -> Subject:
         """For the log: the NodeConfig, and which instance or virtual server of it."""
-        return of_configuration(self._log.node, instance)
+        return of_configuration(self._log.configuration, instance)
 
     def _run(self, outcome: Outcome) -> None:
         assert outcome.runtime is not None

@@ -11,13 +11,18 @@ def text_of(path: Path) -> str:
     """What stands in a file; InvalidObject where that cannot be read."""
     try:
         return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidObject([Problem(str(path), "", f"cannot be read: {error}")]) from error
+    except OSError as error:
+        raise InvalidObject([Problem(str(path), "", f"cannot be read: {error.strerror or error}")]) from error
+    except UnicodeDecodeError as error:
+        raise InvalidObject([Problem(str(path), "", f"cannot be read: no UTF-8 text ({error.reason})")]) from error
 
 
 def in_file(path: Path, problem: Problem) -> str:
     """A problem with the name of its file, once."""
-    return str(problem) if f"{problem.object}:".startswith(f"{path}:") else f"{path}: {problem}"
+    where = str(path)
+    # Of YAML it is the place in the file: `node.yaml, line 2, column 1`.
+    named = problem.object == where or problem.object.startswith((f"{where}:", f"{where},"))
+    return str(problem) if named else f"{path}: {problem}"
 
 
 def placed(problems: Iterable[Problem], places: Mapping[tuple[str, str], int]) -> Iterable[Problem]:

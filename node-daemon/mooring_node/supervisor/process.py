@@ -12,7 +12,7 @@ from typing import Any
 from mooring_node.board import Board
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder, write_atomically
-from mooring_node.kernel.process import now_ns
+from mooring_node.kernel.process import now_ns, waits_in_kernel
 from mooring_node.log import Log
 from mooring_node.supervisor.children import Child, ChildNumber, Duty, collect_orphans
 from mooring_node.supervisor.control import MOST_CLIENTS, Client, ControlSocket
@@ -155,10 +155,10 @@ class Supervisor:
             return
         self._ending = running[0]
         self._end_by_ns = now + LONGEST_END_NS[self._ending]
-        if self._ending is not ChildNumber.AGENT:
-            # Not by a signal: to the checks process that means that something may still be handed over.
-            self._channels[self._ending].send({"do": "stop"})
-        else:
+        # Not by a signal: to checks and agent that means that something may still be handed over.
+        self._channels[self._ending].send({"do": "stop"})
+        if self._ending is ChildNumber.AGENT:
+            # It may just have been started, and hear nothing yet.
             self._children[self._ending].terminate()
 
     # Children.
@@ -170,15 +170,24 @@ class Supervisor:
             if not self._stopping and not child.running and child.due(now):
                 self._board.progress(child.duty.number, now)
                 child.start(now, self._control.leave)
-            elif child.running and now - self._progress(child) > child.duty.stall_ns:
-                stalled_s = child.duty.stall_ns // SECOND_NS
-                self._log.write(
-                    "error", f"the {child.duty.name} process has made no progress for {stalled_s}s; killing it"
-                )
-                child.kill(now)
-                self._board.progress(child.duty.number, now)
+            elif child.running:
+                self._watch(child, now)
 
-    def _progress(self, child: Child) -> int:
+    def _watch(self, child: Child, now: int) -> None:
+        said_ns, stalled_s = self._said_ns(child), child.duty.stall_ns // SECOND_NS
+        if now - child.went_on_ns(said_ns, now) > child.duty.stall_ns:
+            self._log.write("error", f"the {child.duty.name} process has made no progress for {stalled_s}s; killing it")
+            child.kill(now)
+            self._board.progress(child.duty.number, now)
+        elif child.begins_long_wait(said_ns, now):
+            self._log.write(
+                "warning",
+                f"the {child.duty.name} process has waited in the kernel for {stalled_s}s, for its lock of the network"
+                " or for a disk; nothing can end it there, and it is left alone",
+            )
+
+    def _said_ns(self, child: Child) -> int:
+        """When it last said that it goes on, as far as it could."""
         return max(self._board.last_progress(child.duty.number), child.started_ns, self._excused_ns)
 
     def _died(self, child: Child, now: int) -> None:
@@ -204,6 +213,7 @@ class Supervisor:
                 self._handing.done()
             if "unusable" in message:
                 self._exit_code = int(message["unusable"])
+                self._log.write("error", f"there is nothing to run, and no last good one; exit code {self._exit_code}")
                 self.stop(now_ns())
 
     # The local socket.
@@ -254,7 +264,7 @@ class Supervisor:
 
     def _live(self, now: int) -> str:
         lives = [
-            child.life(now, self._progress(child))
+            child.life(now, child.went_on_ns(self._said_ns(child), now))
             for child in self._children.values()
             if child.running or child.duty.wanted()
         ]
@@ -322,8 +332,9 @@ class Supervisor:
                     "restarts": child.restarts,
                     "lastExit": child.last_exit,
                     "forSeconds": (now - child.started_ns) // SECOND_NS,
-                    "idleSeconds": round((now - self._progress(child)) / SECOND_NS, 1) if child.running else None,
+                    "idleSeconds": round((now - self._said_ns(child)) / SECOND_NS, 1) if child.running else None,
                     "stallSeconds": child.duty.stall_ns // SECOND_NS,
+                    "waitsInKernel": child.running and waits_in_kernel(child.pid),
                 }
                 for child in self._children.values()
                 if child.running or child.duty.wanted()

@@ -215,6 +215,14 @@ def test_a_torn_file_of_transitions_tells_none(tmp_path: Path) -> None:
     assert status.transitions(path) == FAULTED["transitions"]
 
 
+def test_one_that_waits_in_the_kernel_is_not_said_to_be_replaced() -> None:
+    waits = {"name": "vrrp", "pid": 11, "restarts": 0, "lastExit": "", "forSeconds": 9, "idleSeconds": 7.5}
+    waits |= {"stallSeconds": 3, "waitsInKernel": True}
+    reply = FAULTED | {"groups": [], "vrrp": {}, "silent": ["vrrp"], "processes": [waits]}
+    said = "the vrrp process (pid 11) has been silent for 7.5 s; it waits in the kernel, for its network lock or"
+    assert said in status.text(reply).splitlines()[0]
+
+
 def test_a_process_that_is_not_there_is_no_silent_one() -> None:
     dead = {"name": "vrrp", "pid": 0, "restarts": 3, "lastExit": "signal 11", "forSeconds": 9, "idleSeconds": None}
     reply = FAULTED | {"groups": [], "vrrp": {}, "silent": ["vrrp"], "processes": [dead]}

@@ -9,12 +9,14 @@ import pytest
 from tests.judged import answered, judged
 from tests.lines import Lines
 
+from mooring_api.problems import Problem
 from mooring_node.agent import configuration
 from mooring_node.agent.balancing import PATIENCE_NS, Balancing
 from mooring_node.agent.configuration import Origin, origin_of, written
 from mooring_node.agent.running import MOST_LOGGED, RETRY_NS, Running
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
+from mooring_node.judge.messages import Judgement
 from mooring_node.kernel.process import now_ns
 from mooring_node.kernel.rtnetlink import Rtnetlink
 
@@ -201,6 +203,28 @@ def test_a_flood_of_problems_is_no_flood_of_lines(bench: Bench) -> None:
 def test_a_warning_is_no_error(bench: Bench) -> None:
     bench.take(1, telepathy=True)
     assert bench.log.lines[0].startswith("warning NodeConfig lb-1: spec.instances[0].telepathy (instance web-1): ")
+
+
+def test_a_file_of_which_nothing_can_be_used_is_not_said_to_run(bench: Bench) -> None:
+    number = bench.take(1)
+    bench.log.lines.clear()
+
+    async def taking() -> None:
+        bench.running.take(Judgement((Problem("node.yaml", "", "cannot be read: No such file"),)))
+
+    asyncio.run(taking())
+    assert bench.log.lines == [
+        "error node.yaml: cannot be read: No such file",
+        "warning nothing of it can be used: the last good configuration runs",
+        f"info configuration {number}: 1 groups, 0 virtual servers, generation 1 of the API (the last good one)",
+    ]
+
+
+def test_lines_about_a_nodeconfig_have_its_own_name(bench: Bench) -> None:
+    assert bench.log.configuration == bench.log.node
+    bench.take(1)
+    assert bench.log.configuration == "lb-1"
+    assert bench.running._about("web").name == "lb-1"
 
 
 SERVERS = [{"name": "web", "addresses": ["10.9.0.1"], "port": 80}]

@@ -1,6 +1,7 @@
 """The supervisor: more clients than it serves, and children that come, die and end."""
 
 import ctypes
+import dataclasses
 import errno
 import json
 import os
@@ -235,6 +236,14 @@ def test_what_a_silent_process_holds_and_since_when_it_is_silent_is_told(live: B
     assert live.supervisor._about(now)["processes"][0]["idleSeconds"] is None
 
 
+def test_who_has_nothing_to_run_says_so_before_it_ends(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+    bench.agent.send({"unusable": 3})
+    bench.supervisor._turn([bench.supervisor._channels[ChildNumber.AGENT]], {})
+    said, ends = capfd.readouterr().err.splitlines()
+    assert "there is nothing to run, and no last good one; exit code 3" in said
+    assert "stopping" in ends
+
+
 # The third child, which is there only while it has something to do.
 
 
@@ -368,6 +377,32 @@ def test_without_a_vrrp_process_nobody_asks_it(live_without_vrrp: Bench) -> None
     wait_for_end(bench, ChildNumber.CHECKS)
     wait_for_end(bench, ChildNumber.AGENT)
     assert running(bench) == []
+
+
+def test_who_waits_in_the_kernel_is_left_alone_and_who_hangs_is_replaced(
+    capfd: pytest.CaptureFixture[str], live: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_all(live)
+    vrrp = live.supervisor._children[ChildNumber.VRRP]
+    vrrp.duty = dataclasses.replace(vrrp.duty, stall_ns=3 * 10**9)
+    waits = True
+    monkeypatch.setattr("mooring_node.supervisor.children.waits_in_kernel", lambda _: waits)
+    began = vrrp.started_ns
+    for seconds in range(1, 21):
+        live.supervisor._look_after_children(began + seconds * 10**9)
+    assert capfd.readouterr().err.count("waited in the kernel for 3s") == 1
+    woke = began + 20 * 10**9
+    monkeypatch.setattr("mooring_node.supervisor.process.now_ns", lambda: woke)
+    client = ask(live, "live")
+    assert client.recv(4096).startswith(b"yes live: vrrp 0.0 s ago")
+    client.close()
+    waits = False
+    live.supervisor._look_after_children(woke + 2 * 10**9)
+    assert vrrp.running
+    live.supervisor._look_after_children(woke + 4 * 10**9)
+    assert "the vrrp process has made no progress for 3s; killing it" in capfd.readouterr().err
+    wait_for_end(live, ChildNumber.VRRP)
+    assert vrrp.restarts == 1
 
 
 # What kubelet asks, and what it has done before the end.

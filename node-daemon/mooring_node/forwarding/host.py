@@ -249,7 +249,10 @@ def _write(config: BalanceConfig, sys_net: Path) -> Iterator[Problem]:
             message = f"this kernel knows no {name}, which {need.purpose} needs; use one that has it"
         else:
             message = f"{name} is not there, which {need.purpose} needs; load the kernel's module ip_vs"
-        yield from of_servers(wanted.users(config, need.path), "spec.virtualServers", message)
+        if names := wanted.users(config, need.path):
+            yield from of_servers(names, "spec.virtualServers", message)
+        else:
+            yield Problem("", "spec.connectionSync", message)
 
 
 def _not_routing(config: BalanceConfig) -> Iterator[Problem]:

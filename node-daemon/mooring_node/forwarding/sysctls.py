@@ -28,9 +28,9 @@ def dotted(path: str) -> str:
 
 
 def read(path: str, sys_net: Path = PROC_SYS_NET) -> str | None:
-    """Its value; None where the kernel has no such setting (now)."""
+    """Its value, of several numbers with a space between them; None where the kernel has no such setting (now)."""
     try:
-        return _file(path, sys_net).read_text().strip()
+        return " ".join(_file(path, sys_net).read_text().split())
     except OSError:
         return None
 

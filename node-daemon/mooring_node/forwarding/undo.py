@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from mooring_node.forwarding import sysctls
+from mooring_node.forwarding import sysctls, wanted
 from mooring_node.forwarding.fou import Fou
 from mooring_node.forwarding.holding import Holding
 from mooring_node.forwarding.ledger import Entries, ForwardingLedger, LedgerSysctl
@@ -54,8 +54,8 @@ def take_away(rtnetlink: Rtnetlink, entries: Entries, sys_net: Path = PROC_SYS_N
 
 
 def _unclaimed(entries: frozenset[LedgerSysctl], *, kube_proxy: bool) -> frozenset[LedgerSysctl]:
-    """kube-proxy's IPVS mode needs the same values of IPVS' settings, and sets them at its own start only."""
-    return frozenset(each for each in entries if not (kube_proxy and each.path.startswith("net/ipv4/vs/")))
+    """kube-proxy's IPVS mode needs the same values of some settings, and sets them at its own start only."""
+    return frozenset(each for each in entries if not (kube_proxy and each.path in wanted.OF_KUBE_PROXY))
 
 
 def remove_rules() -> str:

@@ -19,6 +19,10 @@ DUMMY = "192.0.0.8"
 CONNTRACK = "net/ipv4/vs/conntrack"
 EXPIRE_REMOVED = "net/ipv4/vs/expire_nodest_conn"
 EXPIRE_DRAINED = "net/ipv4/vs/expire_quiescent_template"
+#: What kube-proxy's IPVS mode sets too, to the same values.
+OF_KUBE_PROXY = frozenset({CONNTRACK, EXPIRE_REMOVED, EXPIRE_DRAINED})
+SYNC_THRESHOLD = "net/ipv4/vs/sync_threshold"
+SYNC_REFRESH = "net/ipv4/vs/sync_refresh_period"
 FORWARD = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 
 #: The kernel's own interfaces that unwrap what no other tunnel claims, with the kind that brings them.
@@ -63,14 +67,24 @@ _NEEDS = (
     SysctlNeed(EXPIRE_DRAINED, "1", "persistent clients to leave a backend that gets no new connections"),
 )
 
+#: By default the kernel counts packets: it tells of a connection at the third one from the client, and many a client
+#: sends two and waits. With a period of time and no counts (0 0) it tells of one as soon as it is established, and
+#: again after so many seconds in which it had a packet: before the other nodes forget it, and for those that did not
+#: hear. linux/Documentation/networking/ipvs-sysctl.rst; ip_vs_sync_conn_needed.
+_NEEDS_OF_SYNC = (
+    SysctlNeed(SYNC_THRESHOLD, "0 0", "the other nodes to be told of a connection as soon as it is established"),
+    SysctlNeed(SYNC_REFRESH, "10", "the other nodes to be told of a connection for as long as it lasts"),
+)
+
 
 def sysctls(config: BalanceConfig) -> tuple[SysctlNeed, ...]:
-    """IPVS' settings that these servers need, each for one reason."""
-    return tuple(need for need in _NEEDS if users(config, need.path))
+    """IPVS' settings that these servers and connection sync need, each for one reason."""
+    of_servers = tuple(need for need in _NEEDS if users(config, need.path))
+    return of_servers if config.sync is None else (*of_servers, *_NEEDS_OF_SYNC)
 
 
 def users(config: BalanceConfig, path: str) -> tuple[str, ...]:
-    """The names of the servers that need a setting."""
+    """The names of the servers that need a setting; none where connection sync needs it."""
     return tuple(server.name for server in config.servers if _needs(server, path))
 
 
@@ -114,7 +128,7 @@ def silent_interfaces(config: BalanceConfig) -> Mapping[str, int]:
 def _needs(server: ServerConfig, path: str) -> bool:
     if path == CONNTRACK:
         return masquerades(server)
-    return path == EXPIRE_REMOVED or server.persistence_timeout_s > 0
+    return path == EXPIRE_REMOVED or (path == EXPIRE_DRAINED and server.persistence_timeout_s > 0)
 
 
 def _nat_families(server: ServerConfig) -> Iterator[int]:

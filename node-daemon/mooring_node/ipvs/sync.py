@@ -10,6 +10,9 @@ from enum import IntEnum
 
 DEFAULT_GROUP = "224.0.0.81"
 DEFAULT_PORT = 8848
+#: The kernel sends a datagram within 20 ms of the connection that finds no room in it any more, and one that has room
+#: left only after 2 to 3 s. At the least length each has room for one, so that one alone waits, not forty.
+ONE_CONNECTION = 1
 
 
 class Role(IntEnum):
@@ -23,7 +26,8 @@ class Role(IntEnum):
 class SyncDaemon:
     """One role. Nodes that are to hear each other share group, port and `sync_id` (0 to 255).
 
-    `max_length` is the payload of a datagram in bytes, 0: what the interface's MTU leaves.
+    `max_length` is the payload of a datagram in bytes, 0: what the interface's MTU leaves. One connection fits into
+    any.
     """
 
     role: Role
@@ -48,18 +52,22 @@ def both_roles(
     interface: str, sync_id: int = 0, group: str = DEFAULT_GROUP, port: int = DEFAULT_PORT
 ) -> tuple[SyncDaemon, ...]:
     """What each node of a group runs."""
-    return tuple(SyncDaemon(role, interface, sync_id, group, port) for role in Role)
+    lengths = {Role.MASTER: ONE_CONNECTION, Role.BACKUP: 0}
+    return tuple(SyncDaemon(role, interface, sync_id, group, port, max_length=lengths[role]) for role in Role)
 
 
 def compare(desired: Iterable[SyncDaemon], actual: Iterable[SyncDaemon], owned: frozenset[SyncDaemon]) -> SyncSteps:
-    """What is to be done; nothing where what runs is what is wanted, whoever started it."""
+    """What is to be done; nothing where what runs is what is wanted, whoever started it.
+
+    Somebody else's datagrams may be of any length.
+    """
     wanted = {each.role: each for each in desired}
     running = {each.role: each for each in actual}
     stop: list[SyncDaemon] = []
     foreign: list[SyncDaemon] = []
     for role, daemon in running.items():
         ours = any(matches(each, daemon) for each in owned)
-        if role in wanted and matches(wanted[role], daemon):
+        if role in wanted and matches(wanted[role] if ours else replace(wanted[role], max_length=0), daemon):
             continue
         if ours:
             stop.append(daemon)

@@ -8,7 +8,16 @@ import pytest
 from tests.ipvs.forwarding.conftest import Wire
 from tests.ipvs.forwarding.wiring import BIG, Member
 
-from mooring_node.balance.config import BackendAddressConfig, BackendConfig, BalanceConfig, ServerConfig, Way
+from mooring_node.balance.config import (
+    BackendAddressConfig,
+    BackendConfig,
+    BalanceConfig,
+    ServerConfig,
+    SyncConfig,
+    Way,
+)
+from mooring_node.ipvs.kernel import Ipvs
+from mooring_node.ipvs.sync import both_roles
 from mooring_node.ipvs.table import Method
 
 pytestmark = pytest.mark.guest
@@ -129,10 +138,9 @@ def test_with_connection_sync_a_reused_port_is_answered_always(wire: Wire, famil
     client, pair = nodes["client"], (nodes["one"], nodes["two"])
     for node, config in zip(pair, both(family, TCP, *pair), strict=True):
         node.serve(80, VIP[family])
-        node.balance(config)
-        node.set(net__ipv4__vs__sync_threshold="0 1")
-        for role in ("master", "backup"):
-            node.tool("ipvsadm", "--start-daemon", role, "--mcast-interface", "eth0")
+        assert node.balance(replace(config, sync=SyncConfig("eth0"))) == ()
+        assert node.read("net/ipv4/vs/sync_threshold").split() == ["0", "0"]
+        node.call(start_sync_daemons)
     try:
         pair[0].hold(VIP[family])
         for _ in range(12):
@@ -143,6 +151,12 @@ def test_with_connection_sync_a_reused_port_is_answered_always(wire: Wire, famil
         for node in pair:
             for role in ("master", "backup"):
                 node.tool("ipvsadm", "--stop-daemon", role)
+
+
+def start_sync_daemons() -> None:
+    with Ipvs() as ipvs:
+        for daemon in both_roles("eth0"):
+            ipvs.sync_start(daemon)
 
 
 def test_a_bigger_segment_than_the_wires_is_hidden_and_shown_whole(wire: Wire) -> None:

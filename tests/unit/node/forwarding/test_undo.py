@@ -10,8 +10,8 @@ from mooring_node.forwarding.ledger import Entries, LedgerSysctl
 from mooring_node.forwarding.undo import KUBE_PROXY_INTERFACE, take_away
 from mooring_node.kernel.links import Link
 
-OF_IPVS, OF_ROUTING = wanted.CONNTRACK, wanted.FORWARD[4]
-ENTRIES = Entries(sysctls=frozenset({LedgerSysctl(OF_IPVS, "0", "1"), LedgerSysctl(OF_ROUTING, "0", "1")}))
+OF_IPVS, OF_SYNC, OF_ROUTING = wanted.CONNTRACK, wanted.SYNC_REFRESH, wanted.FORWARD[4]
+ENTRIES = Entries(sysctls=frozenset(LedgerSysctl(each, "0", "1") for each in (OF_IPVS, OF_SYNC, OF_ROUTING)))
 
 
 @pytest.fixture
@@ -31,10 +31,10 @@ def link(name: str) -> Link:
 
 def test_settings_get_their_values_of_before(proc_sys: Path) -> None:
     take_away(FakeRtnetlink(link("eth0")), ENTRIES)
-    assert [(proc_sys / path).read_text() for path in (OF_IPVS, OF_ROUTING)] == ["0", "0"]
+    assert [(proc_sys / path).read_text() for path in (OF_IPVS, OF_SYNC, OF_ROUTING)] == ["0", "0", "0"]
 
 
 def test_those_of_ipvs_stay_for_kube_proxy_that_balances_with_it(proc_sys: Path) -> None:
-    """It sets them at its own start only, so nobody would set them again."""
+    """It sets them at its own start only, so nobody would set them again. Those of connection sync it never sets."""
     take_away(FakeRtnetlink(link("eth0"), link(KUBE_PROXY_INTERFACE)), ENTRIES)
-    assert [(proc_sys / path).read_text() for path in (OF_IPVS, OF_ROUTING)] == ["1", "0"]
+    assert [(proc_sys / path).read_text() for path in (OF_IPVS, OF_SYNC, OF_ROUTING)] == ["1", "0", "0"]

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from mooring_node.balance.config import BackendAddressConfig, BackendConfig, BalanceConfig, ServerConfig, Way
+from mooring_node.balance.config import (
+    BackendAddressConfig,
+    BackendConfig,
+    BalanceConfig,
+    ServerConfig,
+    SyncConfig,
+    Way,
+)
 from mooring_node.forwarding import sysctls, wanted
 from mooring_node.forwarding.ledger import Entries, ForwardingLedger, LedgerSysctl
 from mooring_node.forwarding.problem import EACH, of_servers
@@ -26,6 +33,18 @@ def test_each_setting_is_for_a_purpose() -> None:
     assert paths(DIRECT, WEB) == {wanted.EXPIRE_REMOVED, wanted.CONNTRACK}
     assert paths(replace(WEB, masquerade=False)) == {wanted.EXPIRE_REMOVED}
     assert paths(replace(DIRECT, persistence_timeout_s=300)) == {wanted.EXPIRE_REMOVED, wanted.EXPIRE_DRAINED}
+
+
+def test_connection_sync_has_settings_of_its_own_that_no_server_needs() -> None:
+    synced = BalanceConfig(1, (replace(DIRECT, persistence_timeout_s=300),), sync=SyncConfig("eth0"))
+    found = {need.path: need.value for need in wanted.sysctls(synced)}
+    assert found == {
+        wanted.EXPIRE_REMOVED: "1",
+        wanted.EXPIRE_DRAINED: "1",
+        wanted.SYNC_THRESHOLD: "0 0",
+        wanted.SYNC_REFRESH: "10",
+    }
+    assert wanted.users(synced, wanted.SYNC_THRESHOLD) == wanted.users(synced, wanted.SYNC_REFRESH) == ()
 
 
 def test_a_node_routes_for_nat_alone_in_the_backends_family() -> None:
@@ -68,6 +87,14 @@ def test_a_setting_goes_back_only_where_it_is_still_ours(tmp_path: Path) -> None
     refused = sysctls.write("net/gone/deeper", "1", tmp_path / "net")
     assert refused is not None
     assert refused.missing
+
+
+def test_a_setting_of_two_numbers_is_read_as_it_is_written(tmp_path: Path) -> None:
+    """The kernel shows them with a tab between."""
+    (tmp_path / "sync_threshold").write_text("0\t0\n")
+    assert sysctls.read("net/sync_threshold", tmp_path) == "0 0"
+    assert sysctls.undo(frozenset({LedgerSysctl("net/sync_threshold", "3 50", "0 0")}), tmp_path) == frozenset()
+    assert sysctls.read("net/sync_threshold", tmp_path) == "3 50"
 
 
 def test_each_server_is_told_and_very_many_at_once() -> None:

@@ -23,6 +23,21 @@ def test_what_runs_as_it_is_wanted_is_left_alone_whoever_started_it() -> None:
     assert compare(WANTED, running(*WANTED), NOBODY) == SyncSteps()
 
 
+def test_each_connection_is_sent_alone() -> None:
+    assert [each.max_length for each in WANTED] == [1, 0]
+
+
+def test_ours_of_an_older_release_that_collects_is_started_anew() -> None:
+    before = tuple(dataclasses.replace(each, max_length=0) for each in WANTED)
+    steps = compare(WANTED, running(*before), frozenset(before))
+    assert steps == SyncSteps(stop=running(before[0]), start=WANTED[:1])
+
+
+def test_somebody_elses_may_collect() -> None:
+    theirs = dataclasses.replace(WANTED[0], max_length=1472)
+    assert compare(WANTED[:1], (theirs,), NOBODY) == SyncSteps()
+
+
 def test_a_length_that_is_asked_for_counts() -> None:
     asked = dataclasses.replace(WANTED[0], max_length=1000)
     assert not matches(asked, running(WANTED[0])[0])

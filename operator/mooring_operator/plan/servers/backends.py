@@ -41,8 +41,8 @@ class Candidate(NamedTuple):
     zone: str | None = None
     """That of an endpoint; of a static server: none, so that it counts in all."""
     endpoint: bool = False
-    home: str | None = None
-    """Without NAT: the node whose own address it is, which must answer for the virtual one."""
+    homes: tuple[str, ...] = ()
+    """Without NAT: the node whose own address it is, which must answer for the virtual one; two that both claim it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +150,8 @@ def _static(
         static.forwarding,
         None,
     )
-    home = None if forwarding is Forwarding.NAT else reach.hosts.of_address.get(static.address)
-    return Candidate(backend, home=home)
+    homes = () if forwarding is Forwarding.NAT else reach.hosts.homes(static.address)
+    return Candidate(backend, homes=homes)
 
 
 _NEAR = "use pods with hostNetwork: true, or forwarding: NAT"
@@ -192,8 +192,10 @@ def _endpoint(
         )
     except ValidationError:
         return LeftOut(address, "is no address that packets can be sent to", ServerReason.BACKENDS_LEFT_OUT)
-    home = (endpoint.node or reach.hosts.of_address.get(address)) if direct else None
-    return Candidate(backend, endpoint.zone, True, home)
+    homes: tuple[str, ...] = ()
+    if direct:
+        homes = reach.hosts.homes(address) if endpoint.node is None else (endpoint.node,)
+    return Candidate(backend, endpoint.zone, True, homes)
 
 
 def _other_port(forwarding: Forwarding, port: int | None, wanted: Wanted) -> str | None:

@@ -36,8 +36,8 @@ class Entry:
     server: VirtualServer
     candidates: tuple[Candidate, ...] = ()
     sorry: SorryServer | None = None
-    sorry_home: str | None = None
-    """Without NAT: the node whose own address it is."""
+    sorry_homes: tuple[str, ...] = ()
+    """Without NAT: the node whose own address it is, or two that both claim it."""
     _made: dict[_Key, Made] = field(default_factory=dict, compare=False, repr=False, hash=False)
 
     @property
@@ -52,8 +52,7 @@ class Entry:
     @cached_property
     def homes(self) -> frozenset[str]:
         """Nodes whose own servers answer for the virtual addresses."""
-        homes = (*(c.home for c in self.candidates), self.sorry_home)
-        return frozenset(home for home in homes if home is not None)
+        return frozenset(self.sorry_homes).union(*(c.homes for c in self.candidates))
 
     @property
     def synced(self) -> bool:

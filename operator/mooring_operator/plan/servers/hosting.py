@@ -23,7 +23,7 @@ def homes_of(virtual_ip: VirtualIP, entries: Iterable[Entry], nodes: Mapping[str
     found: Homes = {}
     for entry in entries:
         for server, home in _at_home(entry):
-            node = nodes.get(home) if home is not None else None
+            node = nodes.get(home)
             if node is None:
                 continue
             mine = found.setdefault(node.name, {})
@@ -33,10 +33,10 @@ def homes_of(virtual_ip: VirtualIP, entries: Iterable[Entry], nodes: Mapping[str
     return found
 
 
-def _at_home(entry: Entry) -> Iterator[tuple[NodeBackend | SorryServer, str | None]]:
-    yield from ((candidate.backend, candidate.home) for candidate in entry.candidates)
+def _at_home(entry: Entry) -> Iterator[tuple[NodeBackend | SorryServer, str]]:
+    yield from ((candidate.backend, home) for candidate in entry.candidates for home in candidate.homes)
     if entry.sorry is not None:
-        yield entry.sorry, entry.sorry_home
+        yield from ((entry.sorry, home) for home in entry.sorry_homes)
 
 
 def _answered(entry: Entry, server: NodeBackend | SorryServer) -> Iterable[Hosted]:

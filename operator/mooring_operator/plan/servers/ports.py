@@ -155,7 +155,7 @@ def _entry(
     if isinstance(sorry, LeftOut) or sorry is None:
         return Entry(plan, server, found.candidates)
     direct = (sorry.forwarding or server.spec.forwarding) is not Forwarding.NAT
-    return Entry(plan, server, found.candidates, sorry, reach.hosts.of_address.get(sorry.address) if direct else None)
+    return Entry(plan, server, found.candidates, sorry, reach.hosts.homes(sorry.address) if direct else ())
 
 
 def _told(server: VirtualServer, part: _Part, entry: Entry) -> Iterator[ServerFinding]:

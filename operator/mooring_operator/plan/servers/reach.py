@@ -39,17 +39,39 @@ class Reach:
         return None
 
     def of_endpoint(self, address: str, node: str | None) -> LeftOut | None:
-        """The same for an endpoint that names `node`: pods of another node's address are static servers."""
+        """The same for an endpoint that names `node`: endpoints of another node's address are static servers."""
         if refused := self.of(address):
             return refused
-        nodes = self.hosts.nodes.get(address)
-        if self.free or not nodes or node in nodes:
+        if self.free:
             return None
-        why = (
-            f"is node {min(nodes)}'s own, which the endpoint's nodeName does not say: let Kubernetes write the endpoint"
-            " of a pod there, or the owner of the VirtualIP adds StaticServers to spec.tenantFeatures"
-        )
-        return LeftOut(address, why, ServerReason.FEATURE_NOT_ALLOWED)
+        # Who is believed. An InternalIP: kubelet writes it, and neither a tenant nor a daemon's token can. Against it
+        # no slice counts that does not name its node.
+        # A nodeName, against what nodes merely report: who forges slices may as well write the name of the node that
+        # he is after (its pods with hostNetwork look like that), so to doubt it would stop nobody; but then one
+        # stolen daemon's token could take away every pod, by reporting its address. For the same reason a targetRef
+        # proves nothing. (Pods would, but those of the whole cluster are not watched.)
+        # A report, against a slice that names no node, and only where Hosts finds more than one node's word for it.
+        if owners := self.hosts.internal.get(address):
+            return None if node in owners else _not_named(address, f"is node {min(owners)}'s own (its InternalIP)")
+        if node is None and (claimants := sorted(self.hosts.claimants(address))):
+            named = ", ".join(claimants[:_NAMED]) + (
+                f" and {rest} more" if (rest := len(claimants) - _NAMED) > 0 else ""
+            )
+            unless = f"; if it is not, see status.interfaces of NodeConfig {claimants[0]}"
+            return _not_named(address, f"is a node's own by the daemons' reports ({named})", unless)
+        return None
+
+
+#: So many nodes are named that report an address.
+_NAMED = 3
+
+
+def _not_named(address: str, whose: str, unless: str = "") -> LeftOut:
+    why = (
+        f"{whose}, which the endpoint's nodeName does not say: let Kubernetes write the endpoint of a pod there, or the"
+        f" owner of the VirtualIP adds StaticServers to spec.tenantFeatures{unless}"
+    )
+    return LeftOut(address, why, ServerReason.FEATURE_NOT_ALLOWED)
 
 
 @lru_cache(maxsize=65536)

@@ -8,7 +8,9 @@ from mooring_node.balance import desired, memory
 from mooring_node.balance.config import BalanceConfig, ServerConfig, sound
 from mooring_node.balance.memory import Recalled
 from mooring_node.balance.pools import (
+    Backend,
     Configured,
+    Crowded,
     Ended,
     Finding,
     Found,
@@ -29,14 +31,21 @@ PoolKey: TypeAlias = tuple[str, int]
 Uses: TypeAlias = list[tuple[Target, DestinationKey]]
 """What is checked, and of which backend."""
 
+#: That left and still drain, of all pools: a kilobyte or two each, here and in the kernel.
+MOST_DRAINING_OF_ALL = 16 * 1024
+
 
 @dataclass(slots=True)
 class News:
-    """What has come about since it was last taken. `learned`: for the results file, None for what is no more."""
+    """What has come about since it was last taken. `learned`: for the results file, None for what is no more.
+
+    `shed`: how many of a server's backends that drained have gone before their time.
+    """
 
     happenings: list[Happening] = field(default_factory=list)
     learned: dict[str, Any] = field(default_factory=dict)
     pools: set[PoolKey] = field(default_factory=set)
+    shed: dict[str, int] = field(default_factory=dict)
 
 
 class Balancer:
@@ -55,6 +64,7 @@ class Balancer:
         self.table: Table = {}
         self._marks: Mapping[PoolKey, int] = {}
         self._results = results
+        self._left = memory.left(results)
         self._vouched_ns = vouched_ns
         self._unsure: dict[Target, Recalled] = {}
         self._withheld: dict[Target, str] = {}
@@ -88,11 +98,13 @@ class Balancer:
                 self._take(key, pool, happenings, before.get(key))
         for key in before.keys() - self.pools.keys():
             self.news.pools.add(key)
-            self.news.learned |= {memory.quorum_key(*key): None, memory.draining_key(*key): None}
+            self.news.learned[memory.quorum_key(*key)] = None
+            self.news.learned |= dict.fromkeys(memory.draining_key(*key, each) for each in before[key].leaving)
             self._deadlines.pop(key, None)
+        self._make_room(now_ns)
         self._index()
         # Whoever comes later begins anew: what was known of it is old by then.
-        self._results = {}
+        self._results, self._left = {}, {}
         self.table = desired.desired(self.pools.values(), marks, self.table)
 
     def found(self, target: Target, finding: Finding, now_ns: int) -> None:
@@ -200,8 +212,17 @@ class Balancer:
                     self.news.learned[memory.target_key(target)] = memory.told(found.finding, found.at_ns)
 
     def _begin(self, server: ServerConfig, family: int, pool: Pool | None, now_ns: int) -> Any:
-        begun = memory.begun(server, family, self._results) if pool is None else pool
-        return step(begun, Configured(server, self.known), now_ns)
+        if pool is None:
+            pool = memory.begun(server, family, self._results, self._left.get((server.name, family), ()))
+        return step(pool, Configured(server, self.known), now_ns)
+
+    def _make_room(self, now_ns: int) -> None:
+        """Whoever has few that drain keeps them; the others get equal shares of what is left."""
+        drain = {key: len(self.pools[key].leaving) for key in self._deadlines}
+        share = _share(drain.values(), MOST_DRAINING_OF_ALL)
+        for key, count in drain.items():
+            if count > share:
+                self._step(key, Crowded(share), now_ns)
 
     def _step(self, key: PoolKey, event: PoolEvent, now_ns: int) -> None:
         before = self.pools[key]
@@ -215,12 +236,24 @@ class Balancer:
             return
         self.news.pools.add(key)
         self.news.learned[memory.quorum_key(*key)] = True if pool.quorum else None
+        shed = pool.shed - (before.shed if before is not None else 0)
+        if shed:
+            self.news.shed[key[0]] = self.news.shed.get(key[0], 0) + shed
         deadline_ns = pool.deadline_ns
         drained = self._deadlines.pop(key, None) is not None
         if deadline_ns is not None:
             self._deadlines[key] = deadline_ns
         if drained or deadline_ns is not None:
-            self.news.learned[memory.draining_key(*key)] = memory.draining(pool)
+            self._learn_leaving(key, pool.leaving, before.leaving if before is not None else {})
+
+    def _learn_leaving(
+        self, key: PoolKey, after: Mapping[DestinationKey, Backend], before: Mapping[DestinationKey, Backend]
+    ) -> None:
+        for each, backend in after.items():
+            if before.get(each) is not backend:
+                self.news.learned[memory.draining_key(*key, each)] = memory.draining(backend)
+        for each in before.keys() - after.keys():
+            self.news.learned[memory.draining_key(*key, each)] = None
 
     def _index(self) -> None:
         """Who is told of each target; what nobody asks for is forgotten."""
@@ -244,6 +277,17 @@ def _uses(pool: Pool) -> Uses:
     checks = dict.fromkeys(check for _, check in pool.config.checks)
     backends = listed(pool.config, pool.family)
     return [(Target(check, each.address, each.port), each) for each in backends for check in checks]
+
+
+def _share(wanted: Iterable[int], most: int) -> int:
+    """The largest number so that no more than `most` are given where each gets what it wants, or this number."""
+    counts = sorted(wanted)
+    for place, count in enumerate(counts):
+        waiting = len(counts) - place
+        if count * waiting > most:
+            return most // waiting
+        most -= count
+    return max(counts, default=0)
 
 
 def _unchanged(server: ServerConfig, before: Mapping[PoolKey, Pool]) -> dict[PoolKey, Pool] | None:

@@ -1,7 +1,8 @@
 """What a pool knows, as the values of the results file, and back. Pure; see results.py for why."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,6 +15,7 @@ from mooring_node.records import from_plain, to_plain
 
 #: For so many of its intervals a result of a predecessor counts as our own.
 HELD_INTERVALS = 3
+_DRAINING = "draining "
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,9 @@ def quorum_key(server: str, family: int) -> str:
     return f"quorum {server} {family}"
 
 
-def draining_key(server: str, family: int) -> str:
-    return f"draining {server} {family}"
+def draining_key(server: str, family: int, backend: DestinationKey) -> str:
+    """Of one that left: what has changed is written, however many drain beside it."""
+    return f"{_DRAINING}{server} {family} {backend.address} {backend.port}"
 
 
 def told(finding: Finding, as_of_ns: int | None = None) -> dict[str, Any]:
@@ -56,25 +59,32 @@ def recalled(results: Mapping[str, Any], target: Target, vouched_ns: int) -> Rec
         return None
 
 
-def draining(pool: Pool) -> dict[str, Any] | None:
-    """Those that drain; None where there are none."""
-    leaving = [each for each in pool.backends.values() if each.leaves_ns is not None]
-    if not leaving:
-        return None
-    return {"backends": [[to_plain(each.config), each.up, each.since_ns, each.leaves_ns] for each in leaving]}
+def draining(backend: Backend) -> list[Any]:
+    """One that left."""
+    return [to_plain(backend.config), backend.up, backend.since_ns, backend.leaves_ns]
 
 
-def begun(config: ServerConfig, family: int, results: Mapping[str, Any]) -> Pool:
-    """A pool without its listed backends: with the quorum and with those that drain, as a predecessor left them."""
+def left(results: Mapping[str, Any]) -> dict[tuple[str, int], list[Any]]:
+    """What `draining` wrote, by server and family; a key that is none of ours is passed over."""
+    found: dict[tuple[str, int], list[Any]] = {}
+    for key, raw in results.items():
+        if key.startswith(_DRAINING):
+            with suppress(ValueError):
+                server, family, _address, _port = key.removeprefix(_DRAINING).rsplit(" ", 3)
+                found.setdefault((server, int(family)), []).append(raw)
+    return found
+
+
+def begun(config: ServerConfig, family: int, results: Mapping[str, Any], leaving: Iterable[Any]) -> Pool:
+    """A pool without its listed backends: with the quorum and with those that left, as a predecessor knew them."""
     quorum = results.get(quorum_key(config.name, family)) is True
     backends = {}
-    try:
-        for plain, up, since_ns, leaves_ns in (results.get(draining_key(config.name, family)) or {})["backends"]:
+    for raw in leaving:
+        with suppress(ValueError, TypeError):
+            plain, up, since_ns, leaves_ns = raw
             one = from_plain(BackendConfig, plain)
             key = DestinationKey(one.address, one.port)
             backends[key] = Backend(one, bool(up), (), int(since_ns), leaves_ns=int(leaves_ns))
-    except (ValueError, KeyError, TypeError):
-        backends = {}
     return Pool(config, family, backends, quorum=quorum)
 
 

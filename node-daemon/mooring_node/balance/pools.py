@@ -19,6 +19,9 @@ Pure; times are nanoseconds of CLOCK_BOOTTIME. The rules:
   before; one that has none left (it was removed as down) goes at once. One that comes back meanwhile is as it was
   when it left. A server that is taken out of the configuration goes at once with all its backends: its port may be
   somebody else's now.
+- No more than MOST_DRAINING that left drain at once, or fewer where the node has no room: those that are the first to
+  go anyway go before their time, and are counted. Otherwise a Service whose pods are replaced again and again would
+  have any number of them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,6 +32,9 @@ from typing import TypeAlias, assert_never
 from mooring_node.balance.config import BackendConfig, ServerConfig, SorryConfig
 from mooring_node.checks.config import CheckConfig, Target
 from mooring_node.ipvs.table import DestinationKey, Method
+
+#: As many as may be listed (mooring_api's MAX_BACKENDS).
+MOST_DRAINING = 1024
 
 
 class Event(StrEnum):
@@ -95,13 +101,17 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The backends of `family` (4 or 6). `weight` is that of all which are up."""
+    """The backends of `family` (4 or 6). `weight` is that of all which are up.
+
+    `shed`: so many that drained have gone before their time, since it began.
+    """
 
     config: ServerConfig
     family: int
     backends: Mapping[DestinationKey, Backend] = field(default_factory=dict)
     weight: int = 0
     quorum: bool = False
+    shed: int = 0
 
     @property
     def sorry(self) -> SorryConfig | None:
@@ -123,6 +133,11 @@ class Pool:
     def deadline_ns(self) -> int | None:
         """When the next one has drained."""
         return min((each.leaves_ns for each in self.backends.values() if each.leaves_ns is not None), default=None)
+
+    @property
+    def leaving(self) -> dict[DestinationKey, Backend]:
+        """Those that are no longer listed."""
+        return {key: each for key, each in self.backends.items() if each.leaves_ns is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +174,18 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True)
+class Crowded:
+    """The node has room for so many that left."""
+
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The daemon ends as it was told to."""
 
 
-PoolEvent: TypeAlias = Configured | Found | Passed | Ended
+PoolEvent: TypeAlias = Configured | Found | Passed | Crowded | Ended
 Result: TypeAlias = tuple[Pool, tuple[Happening, ...]]
 
 
@@ -208,6 +230,8 @@ def step(pool: Pool, event: PoolEvent, now_ns: int) -> Result:
                 key: each for key, each in pool.backends.items() if each.leaves_ns is None or each.leaves_ns > now_ns
             }
             return (pool if len(left) == len(pool.backends) else replace(pool, backends=left)), ()
+        case Crowded(most):
+            return _with_room(pool, most), ()
         case Ended():
             return pool, _ended(pool)
     assert_never(event)
@@ -230,7 +254,7 @@ def _configured(pool: Pool, event: Configured, now_ns: int) -> Result:
             going = _leaving(left, config, now_ns)
             if going is not None:
                 backends[key] = going
-    return _weighed(replace(pool, config=config, backends=backends), happenings)
+    return _weighed(_with_room(replace(pool, config=config, backends=backends), MOST_DRAINING), happenings)
 
 
 def _listed(
@@ -266,6 +290,16 @@ def _leaving(left: Backend, config: ServerConfig, now_ns: int) -> Backend | None
     if left.leaves_ns is not None:
         return left if left.leaves_ns <= until_ns else replace(left, leaves_ns=until_ns)
     return replace(left, findings=(), since_ns=now_ns, leaves_ns=until_ns)
+
+
+def _with_room(pool: Pool, most: int) -> Pool:
+    """With at most so many that left."""
+    left = pool.leaving
+    if len(left) <= most:
+        return pool
+    first = set(sorted(left, key=lambda key: (left[key].leaves_ns or 0, left[key].since_ns))[: len(left) - most])
+    stays = {key: each for key, each in pool.backends.items() if key not in first}
+    return replace(pool, backends=stays, shed=pool.shed + len(first))
 
 
 def _found(pool: Pool, event: Found, now_ns: int) -> Result:

@@ -54,9 +54,10 @@ class Process:
         self._supervisor, self._agent, self._vrrp = channels
         self._parts = parts
         self._kept = Kept(state.balance)
+        self._teller = Teller(self._agent)
         self._results = Results(state.results, lambda words: self._teller.log("error", words))
         results = self._results.read()
-        self._holding = frozenset(map(str, results.get(HOLDING, ())))
+        self._holding = frozenset(map(str, held)) if isinstance(held := results.get(HOLDING), list) else frozenset()
         self._holding_parts: list[str] = []
         self._lacking: dict[str, str] = dict(said) if isinstance(said := results.get(LACKING), dict) else {}
         """Servers that the kernel does not have; until it was tried, those of the predecessor."""
@@ -64,7 +65,6 @@ class Process:
         self._servers: dict[str, ServerConfig] = {}
         self._owners: dict[ServiceKey, str] = {}
         self._resting: frozenset[Target] = frozenset()
-        self._teller = Teller(self._agent)
         self._notifier = Notifier(parts.programs, self._teller.log)
         self._checker = parts.checker(self._found, lambda words: self._teller.log("error", words), self._withheld)
         self._wake = asyncio.Event()
@@ -221,7 +221,7 @@ class Process:
         self._tell(now)
 
     def _hand_over(self, now: int) -> None:
-        self._take_news()
+        self._take_news(now)
         if not self._handing.begun(now):
             return
         table = self._handing.next(self._balancer.table, now)
@@ -230,7 +230,7 @@ class Process:
         if table is not None or now >= self._tables_due_ns:
             self._set_tables(now)
 
-    def _take_news(self) -> None:
+    def _take_news(self, now: int) -> None:
         """On disk first, then to the kernel, then to everybody else."""
         news = self._balancer.take()
         if not self._begun:
@@ -245,6 +245,7 @@ class Process:
             if server is not None:
                 self._notifier.tell(server, happening)
         self._teller.happened(news.happenings)
+        self._teller.shed(news.shed, now)
         self._teller.changed({key: self._balancer.pools.get(key) for key in news.pools}, self._balancer.unchecked)
 
     def _set_tables(self, now: int) -> None:
@@ -309,7 +310,7 @@ class Process:
         """
         if not self._kept.gone:
             self._balancer.end(now_ns())
-        self._take_news()
+        self._take_news(now_ns())
         if not await self._notifier.idle(END_PATIENCE_S):
             self._teller.log("error", f"programs were not told of the end: they took longer than {END_PATIENCE_S:g} s")
         self._board.progress(self._child, now_ns())

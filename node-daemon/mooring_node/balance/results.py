@@ -5,7 +5,8 @@ connections for a second. So each thing that is learned is written down before t
 found, whether a pool has its quorum, until when a backend drains. It is a journal: a line for each change, the last
 of a key counts, and when it has grown it is written anew. A file, since shared memory has places of fixed size and
 these are as many as the configuration says; without fsync, since it need not outlive the kernel; a line that a
-death has torn is passed over. How old it is stands on the board (Board.vouch), so that nothing is written where
+death has torn is passed over. What is too large to be read is nothing known: a process that died of it would die
+again and again. How old it is stands on the board (Board.vouch), so that nothing is written where
 nothing changes.
 """
 
@@ -16,32 +17,56 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-#: Beyond twice of what it holds, and so many lines, it is written anew.
-_SLACK_LINES = 1000
+#: Beyond twice of what it held when it was last written anew, and so many bytes, it is written anew again.
+_SLACK_BYTES = 256 * 1024
+#: A larger one is not read: the largest configurations take a few MiB.
+MOST_BYTES = 32 * 1024 * 1024
 
 
 class Results:
-    """The journal: keys to JSON values. `lost` hears, once until it works again, that it cannot be written."""
+    """The journal: keys to JSON values.
+
+    `lost` hears that it cannot be read, and, once until it works again, that it cannot be written.
+    """
 
     def __init__(self, path: Path, lost: Callable[[str], None] = lambda _: None) -> None:
         self._path = path
         self._lost = lost
         self._held: dict[str, Any] = {}
         self._news: dict[str, Any] = {}
-        self._lines = 0
+        self._whole = 0
+        """Bytes when it was last written anew."""
+        self._grown = 0
+        """Bytes since then."""
         self._broken = False
 
     def read(self) -> Mapping[str, Any]:
-        """What a predecessor wrote."""
+        """What a predecessor wrote; nothing where that cannot be read."""
         try:
-            text = self._path.read_text(errors="replace")
-        except OSError:
-            return self._held
-        for line in text.splitlines():
-            with contextlib.suppress(ValueError, TypeError):
-                key, value = json.loads(line)
-                self._keep(str(key), value)
+            size = self._path.stat().st_size
+            if size > MOST_BYTES:
+                self._begin_anew(f"has {size} bytes, of {MOST_BYTES} at most")
+            else:
+                self._read()
+        except FileNotFoundError:
+            pass
+        except (OSError, MemoryError) as error:
+            self._begin_anew(repr(error))
         return dict(self._held)
+
+    def _read(self) -> None:
+        with self._path.open("rb") as file:
+            for line in file:
+                with contextlib.suppress(ValueError, TypeError, RecursionError):
+                    key, value = json.loads(line)
+                    self._keep(str(key), value)
+
+    def _begin_anew(self, why: str) -> None:
+        """Its place is needed: a new one is written beside the old one before that goes."""
+        self._held = {}
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+        self._lost(f"{self._path}: {why}; checks begin anew, as if nothing were known of any backend")
 
     def put(self, key: str, value: Any) -> None:
         """Note it for the next `flush`; None: there is nothing to know any more."""
@@ -60,15 +85,21 @@ class Results:
             return
         for key, value in news.items():
             self._keep(key, value)
-        self._lines += len(news)
-        if self._broken or self._lines > 2 * len(self._held) + _SLACK_LINES:
+        data = _lines(news)
+        if self._broken or self._grown + len(data) > self._whole + _SLACK_BYTES:
             self._rewrite()
             return
-        self._write(os.O_APPEND, news)
+        self._grown += len(data)
+        self._write(os.O_APPEND, data)
 
     def remove(self) -> None:
         """A planned end leaves nothing to know."""
-        self._path.unlink(missing_ok=True)
+        for path in (self._path, self._new):
+            path.unlink(missing_ok=True)
+
+    @property
+    def _new(self) -> Path:
+        return self._path.with_name(self._path.name + ".new")
 
     def _keep(self, key: str, value: Any) -> None:
         if value is None:
@@ -77,12 +108,12 @@ class Results:
             self._held[key] = value
 
     def _rewrite(self) -> None:
-        self._lines = len(self._held)
-        self._write(os.O_TRUNC, self._held)
+        data = _lines(self._held)
+        self._whole, self._grown = len(data), 0
+        self._write(os.O_TRUNC, data)
 
-    def _write(self, flag: int, entries: Mapping[str, Any]) -> None:
-        data = "".join(json.dumps(entry, separators=(",", ":")) + "\n" for entry in entries.items()).encode()
-        new = self._path.with_name(self._path.name + ".new") if flag == os.O_TRUNC else self._path
+    def _write(self, flag: int, data: bytes) -> None:
+        new = self._new if flag == os.O_TRUNC else self._path
         try:
             handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flag, 0o600)
             with os.fdopen(handle, "wb") as file:
@@ -95,3 +126,7 @@ class Results:
             self._broken = True
             return
         self._broken = False
+
+
+def _lines(entries: Mapping[str, Any]) -> bytes:
+    return "".join(json.dumps(entry, separators=(",", ":")) + "\n" for entry in entries.items()).encode()

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,10 @@ REPORT_NS = 200_000_000
 REPORT_SHARE = 20
 #: In one go; a failed rack is one line more.
 MOST_HAPPENINGS = 256
+#: One line of the log tells of all that went before their time, no more often than this.
+SHED_NS = 60_000_000_000
+#: Of servers, in a line of the log.
+MOST_NAMED = 5
 #: What a report holds of each kind of trouble.
 MOST_REMARKS = 64
 
@@ -32,6 +37,8 @@ class Teller:
         self._rest: tuple[Any, ...] | None = None
         self._changed = True
         self._not_before_ns = 0
+        self._shed: Counter[str] = Counter()
+        self._shed_not_before_ns = 0
 
     def log(self, level: str, message: str, server: str = "") -> None:
         """A line for the log."""
@@ -75,6 +82,21 @@ class Teller:
                 self._reports.pop(key, None)
             else:
                 self._reports[key] = server_report(pool, _time_of, unchecked(key))
+
+    def shed(self, servers: Mapping[str, int], now: int) -> None:
+        """So many of each server's backends that drained have gone before their time, since this was called last."""
+        self._shed.update(servers)
+        if not self._shed or now < self._shed_not_before_ns:
+            return
+        more = len(self._shed) - MOST_NAMED
+        names = ", ".join(f"{name}: {count}" for name, count in self._shed.most_common(MOST_NAMED))
+        self.log(
+            "warning",
+            "backends that were removed lost their connections before drainTimeout had passed, those first that were "
+            f"removed first: more drain than there is room for ({names}{f' and {more} more' if more > 0 else ''})",
+        )
+        self._shed.clear()
+        self._shed_not_before_ns = now + SHED_NS
 
     def report(self, now: int, remarks: Sequence[Remark], kube_proxy: dict[str, Any] | None) -> None:
         """The whole report, if anything in it is new and the last one is long enough ago and was taken."""

@@ -2,13 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mooring_node.balance import balancer as balancer_module
 from mooring_node.balance.balancer import Balancer, News
 from mooring_node.balance.config import BackendConfig, BalanceConfig, ServerConfig
-from mooring_node.balance.pools import Finding
+from mooring_node.balance.pools import MOST_DRAINING, Finding
+from mooring_node.balance.results import Results
 from mooring_node.checks.config import SECOND_NS, CheckConfig, Target, TCPProbe
 from mooring_node.ipvs.table import DestinationKey, ServiceKey
 
@@ -148,6 +153,90 @@ def test_what_drains_goes_in_its_time(server_of: Make) -> None:
     assert life.balancer.deadline_ns is None
 
 
+def test_nothing_is_known_of_those_that_drained_of_a_server_that_is_gone(server_of: Make) -> None:
+    life = Life(server_of(3, drain_ns=100))
+    life.configure(server_of(1, drain_ns=100), now=5)
+    assert len([key for key in life.results if key.startswith("draining")]) == 2
+    life.configure(server_of(2, drain_ns=100), now=6)
+    assert len([key for key in life.results if key.startswith("draining")]) == 1
+    life.configure()
+    assert life.results == {}
+
+
+def numbered(*numbers: int) -> tuple[BackendConfig, ...]:
+    return tuple(BackendConfig(f"10.0.{number // 250}.{number % 250}", 80) for number in numbers)
+
+
+def test_a_service_whose_pods_are_replaced_again_and_again_drains_no_more_than_may_be_listed(server_of: Make) -> None:
+    shed: dict[str, int] = {}
+    life = Life(server_of(backends=numbered(*range(1000)), drain_ns=86400 * SECOND_NS))
+    for now in range(1, 5):
+        server = server_of(backends=numbered(*range(1000 * now, 1000 * now + 1000)), drain_ns=86400 * SECOND_NS)
+        life.balancer.configure(BalanceConfig(1, (server,)), {}, now * SECOND_NS)
+        for name, count in life.take().shed.items():
+            shed[name] = shed.get(name, 0) + count
+    assert shed == {"web": 4 * 1000 - MOST_DRAINING}
+    assert len(life.balancer.table[WEB].destinations) == 1000 + MOST_DRAINING
+    assert len([key for key in life.results if key.startswith("draining")]) == MOST_DRAINING
+    after = life.successor(server, now=9 * SECOND_NS)
+    assert after.balancer.table == life.balancer.table
+    assert after.balancer.take().shed == {}
+
+
+def test_one_replaced_pod_of_many_is_a_few_lines_of_the_journal(server_of: Make, tmp_path: Path) -> None:
+    checks = (("tcp", CHECK),)
+    life = Life(server_of(backends=numbered(*range(1000)), drain_ns=600 * SECOND_NS, checks=checks))
+    journal = Results(tmp_path / "results")
+    journal.begin(life.results)
+    for number in range(30):
+        # One that was checked.
+        life.balancer.found(Target(CHECK, f"10.0.{number // 250}.{number % 250}", 80), GOOD, number)
+        life.take()
+        before = (tmp_path / "results").stat().st_size
+        server = server_of(backends=numbered(*range(number + 1, number + 1001)), drain_ns=600 * SECOND_NS)
+        life.balancer.configure(BalanceConfig(1, (server,)), {}, number * SECOND_NS // 10)
+        learned = life.take().learned
+        assert len(learned) < 8
+        for key, value in learned.items():
+            journal.put(key, value)
+        journal.flush()
+        assert (tmp_path / "results").stat().st_size - before < 300
+    assert len(life.balancer.pools[("web", 4)].leaving) == 30
+    left = dict(Results(tmp_path / "results").read())
+    assert Life(server, left=left, now=number * SECOND_NS).balancer.table == life.balancer.table
+
+
+@pytest.mark.parametrize(
+    ("listed", "drain"), [({"a": 5, "b": 4, "c": 2}, {"a": 4, "b": 4, "c": 2}), ({"a": 11}, {"a": 10}), ({}, {})]
+)
+def test_of_a_node_s_room_for_what_drains_those_have_a_part_who_need_little(
+    server_of: Make, monkeypatch: pytest.MonkeyPatch, listed: dict[str, int], drain: dict[str, int]
+) -> None:
+    monkeypatch.setattr(balancer_module, "MOST_DRAINING_OF_ALL", 10)
+    servers = [server_of(count, name=name, port=ord(name), drain_ns=100) for name, count in listed.items()]
+    life = Life(*servers)
+    for gone in servers:
+        servers = [replace(each, backends=()) if each.name == gone.name else each for each in servers]
+        life.balancer.configure(BalanceConfig(1, tuple(servers)), {}, 5)
+    news = life.take()
+    assert {key[0]: len(pool.leaving) for key, pool in life.balancer.pools.items()} == drain
+    assert news.shed == {name: count - drain[name] for name, count in listed.items() if count > drain[name]}
+    assert len([key for key in life.results if key.startswith("draining")]) == sum(drain.values())
+    assert {key.port: len(each.destinations) for key, each in life.balancer.table.items()} == {
+        ord(name): count for name, count in drain.items()
+    }
+
+
+@given(st.lists(st.integers(0, 20)), st.integers(0, 60))
+def test_shares_fill_the_room_and_no_more(wanted: list[int], most: int) -> None:
+    share = balancer_module._share(wanted, most)
+    assert sum(min(each, share) for each in wanted) <= most
+    if sum(wanted) > most:
+        assert sum(min(each, share + 1) for each in wanted) > most
+    else:
+        assert share == max(wanted, default=0)
+
+
 # Who is tracked.
 
 
@@ -260,10 +349,13 @@ def test_results_hold_for_three_intervals_and_then_nothing_is_said_of_them(serve
     assert third.balancer.tracked(frozenset(), {}, until + SECOND_NS) == both
 
 
-@pytest.mark.parametrize("spoilt", [7, "x", {}, {"finding": 7}, {"finding": {"good": "x"}}, {"backends": [[]]}, [1]])
+@pytest.mark.parametrize(
+    "spoilt", [7, "x", {}, {"finding": 7}, {"finding": {"good": "x"}}, {"backends": [[]]}, [1], [{}, True, 1, 2]]
+)
 def test_spoilt_results_are_none(server_of: Make, spoilt: Any) -> None:
     life = Life(server_of(2, drain_ns=100))
     life.found(ONE, BAD)
     life.configure(server_of(1, drain_ns=100), now=5)
     left = dict.fromkeys(life.results, spoilt)
+    left |= {"draining": [], "draining x": [], "draining web 4": {"backends": []}, "draining web x 10.0.0.9 80": []}
     assert Life(server_of(1, drain_ns=100), left=left).weights() == {"1": 1}

@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mooring_api.node_server import MAX_BACKENDS
+from mooring_node.balance import pools
 from mooring_node.balance.config import BackendConfig, ServerConfig, SorryConfig, Way
 from mooring_node.balance.pools import (
+    MOST_DRAINING,
     Configured,
+    Crowded,
     Ended,
     Finding,
     Found,
@@ -236,6 +240,42 @@ def test_a_shorter_time_to_drain_holds_for_those_that_drain_already(course: Any,
     assert pool.states() == {}
 
 
+def test_of_more_that_leave_than_may_drain_those_go_that_left_first(
+    course: Any, server_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "MOST_DRAINING", 3)
+    pool = course(server_of(6, drain_ns=1000))
+    for first in (3, 5):
+        pool.change(backends=server_of(6).backends[first - 1 :])
+    assert pool.states() == {"5": "Up", "6": "Up", "2": "Draining", "3": "Draining", "4": "Draining"}
+    assert pool.pool.shed == 1
+    # From now on all have as long, and who left first still goes first.
+    pool.change(drain_ns=10)
+    pool.change(backends=())
+    assert pool.states() == dict.fromkeys("456", "Draining")
+    assert pool.pool.shed == 3
+    assert pool.told() == ["QuorumUp", "QuorumDown"]
+
+
+def test_where_the_node_has_no_room_fewer_drain_and_what_is_listed_stays(course: Any, server_of: Make) -> None:
+    pool = course(server_of(6, drain_ns=100))
+    pool.change(backends=server_of(5).backends)
+    pool.change(backends=server_of(2).backends)
+    pool.feed(Crowded(2))
+    assert pool.states() == {"1": "Up", "2": "Up", "4": "Draining", "5": "Draining"}
+    assert pool.pool.shed == 2
+    before = pool.pool
+    pool.feed(Crowded(2))
+    assert pool.pool is before
+    pool.feed(Crowded(0))
+    assert pool.states() == {"1": "Up", "2": "Up"}
+    assert pool.told() == ["QuorumUp"]
+
+
+def test_as_many_may_drain_as_may_be_listed() -> None:
+    assert MOST_DRAINING == MAX_BACKENDS
+
+
 ZERO = (BackendConfig("10.0.0.1", 80, weight=0), BackendConfig("10.0.0.2", 80))
 
 
@@ -396,6 +436,7 @@ _events = st.one_of(
         finding=st.builds(Finding, good=st.booleans(), weight=st.sampled_from([None, None, 0, 5])),
     ),
     st.just(Passed()),
+    st.builds(Crowded, st.integers(0, 2)),
     st.just(Ended()),
 )
 
@@ -438,6 +479,10 @@ def test_on_every_way_what_is_told_is_what_is(config: ServerConfig, way: list[tu
             assert not (one.drains and one.config.weight)
             was = before.backends.get(key) if isinstance(event, Found) else None
             assert one.drains or was is None or not was.drains
+        # Who went before the time is counted.
+        gone = before.leaving.keys() - pool.leaving.keys()
+        assert pool.shed - before.shed == (len(gone) if isinstance(event, Crowded) else 0)
+        assert not isinstance(event, Crowded) or len(pool.leaving) <= event.most
         # Nobody drains for ever, and nobody for longer than it was said last.
         for one in pool.backends.values():
             if one.leaves_ns is not None:

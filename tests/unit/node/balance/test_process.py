@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mooring_node.balance import pools, results
 from mooring_node.balance.answer import Load
 from mooring_node.balance.config import BalanceConfig, NotificationConfig, ServerConfig, SyncConfig
 from mooring_node.balance.parts import Owners, Parts, Remark
@@ -650,5 +651,41 @@ def test_after_a_sigterm_it_ends_when_the_supervisor_says_so_or_its_time_is_over
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(bench.running, PATIENCE_S)
         assert bench.tables.released
+
+    story(tell)
+
+
+def test_a_journal_of_a_predecessor_that_is_too_large_is_told_of_and_begun_anew(
+    story: Story, server_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def tell(bench: Bench) -> None:
+        bench.state.results.write_text('["holding",7]\n' + 1000 * "x")
+        bench.put(server_of(2))
+        bench.begin()
+        await bench.until(lambda: bench.tables.weights() == {"1": 1, "2": 1})
+        assert "begin anew" not in str(bench.said("agent", "log"))
+        await bench.die()
+        monkeypatch.setattr(results, "MOST_BYTES", 10)
+        bench.begin()
+        await bench.until(lambda: "begin anew" in str(bench.said("agent", "log")))
+        await bench.until(lambda: bench.tables.weights() == {"1": 1, "2": 1})
+        assert "holding" in bench.state.results.read_text()
+
+    story(tell)
+
+
+def test_those_that_have_no_room_to_drain_are_told_of(
+    story: Story, server_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def tell(bench: Bench) -> None:
+        monkeypatch.setattr(pools, "MOST_DRAINING", 1)
+        bench.put(server_of(4, drain_ns=10**12))
+        bench.begin()
+        await bench.until(lambda: bench.tables.weights())
+        bench.put(server_of(1, drain_ns=10**12))
+        bench.supervisor.send({"do": "configure"})
+        (line,) = await bench.until(lambda: [each for each in bench.said("agent", "log") if "drain" in str(each)])
+        assert (line["level"], "(web: 2)" in line["message"]) == ("warning", True)
+        assert bench.tables.weights() == {"1": 1, "4": 0}
 
     story(tell)

@@ -14,7 +14,7 @@ from mooring_node.balance.outbox import WAITING, Outbox
 from mooring_node.balance.parts import Remark
 from mooring_node.balance.pools import Event, Happening
 from mooring_node.balance.report import MOST_LISTED, PART_BYTES, parts, server_report
-from mooring_node.balance.teller import MOST_HAPPENINGS, MOST_REMARKS, REPORT_NS, Teller
+from mooring_node.balance.teller import MOST_HAPPENINGS, MOST_REMARKS, REPORT_NS, SHED_NS, Teller
 from mooring_node.channel import MESSAGE_BYTES, Channel
 from mooring_node.ipvs.table import DestinationKey
 
@@ -169,5 +169,26 @@ def test_an_outbox_never_blocks_keeps_the_order_and_drops_the_oldest(count: int)
         assert outbox.idle
         outbox.put({"number": 0})
         assert await all_of(theirs) == [{"number": 0}]
+
+    run(story)
+
+
+def test_who_went_before_the_time_is_told_in_one_line_a_minute() -> None:
+    async def story(ours: Channel, theirs: Channel) -> None:
+        teller = Teller(ours)
+        teller.shed({}, 0)
+        teller.shed({"web": 3}, 5)
+        (line,) = [message["log"] for message in await all_of(theirs)]
+        assert line["level"] == "warning"
+        assert "(web: 3)" in line["message"]
+        for number in range(8):
+            teller.shed({f"s{number}": number + 1, "web": 1}, 5 + number)
+        teller.shed({}, 5 + SHED_NS - 1)
+        assert list(theirs.receive()) == []
+        teller.shed({}, 5 + SHED_NS)
+        (line,) = [message["log"] for message in await all_of(theirs)]
+        assert "(web: 8, s7: 8, s6: 7, s5: 6, s4: 5 and 4 more)" in line["message"]
+        teller.shed({}, 5 + 3 * SHED_NS)
+        assert list(theirs.receive()) == []
 
     run(story)

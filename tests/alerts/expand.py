@@ -4,7 +4,11 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 Case = dict[str, Any]
+
+FILES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 
 _NODE_JOB, _OPERATOR_JOB = "mooring-system/mooring-node", "mooring-system/mooring-operator"
 
@@ -52,8 +56,26 @@ TOLD = (
     "kind",
     "object",
     "trouble",
+    "verb",
 )
 FIRING = f'group by ({", ".join(TOLD)}) (ALERTS{{alertstate="firing"}})'
+
+
+def cases_in(file: Path) -> list[Case]:
+    return _read(file.read_text(encoding="utf-8"))
+
+
+def cases_below(alert: str) -> list[Case]:
+    """Those that stand below a heading with the alert's name."""
+    text = "".join(file.read_text(encoding="utf-8") for file in FILES)
+    headings = re.split(r"^# --- ", text, flags=re.MULTILINE)[1:]
+    own = [part.partition("\n") for part in headings]
+    return [case for names, _, rest in own if alert in names.split(", ") for case in _read(rest)]
+
+
+def _read(text: str) -> list[Case]:
+    found: list[Case] = yaml.load(text, yaml.BaseLoader)  # `0x9` is no number
+    return found
 
 
 def labels_of(series: str) -> tuple[str, dict[str, str]]:
@@ -79,11 +101,25 @@ def _alert(text: str) -> dict[str, Any]:
     return {"labels": _text("", {**told, "alertname": name}), "value": 1}
 
 
+def _healthy(clusters: list[str]) -> dict[str, str]:
+    """By series; `""` is a cluster without the label."""
+    found = {}
+    for cluster in clusters:
+        for key, values in HEALTHY.items():
+            name, labels = labels_of(key)
+            found[_text(name, {**labels, "cluster": cluster} if cluster else labels)] = values
+    return found
+
+
 def expand(cases: list[Case], rules: Path) -> dict[str, Any]:
-    """One promtool file of all cases, with what is firing at each moment, exactly."""
+    """One promtool file of all cases, with what is firing at each moment, exactly.
+
+    All have the same time between two scrapes, and two looks at the rules: `each` of the first, or half a minute.
+    """
+    (each,) = {case.get("each", "30s") for case in cases}
     tests = []
     for case in cases:
-        series: dict[str, str] = {_text(*labels_of(key)): values for key, values in HEALTHY.items()}
+        series = _healthy(case.get("clusters", [""]))
         series |= {_text(*labels_of(key)): values for key, values in case["series"].items()}
         checks = [
             {"expr": FIRING, "eval_time": moment, "exp_samples": [_alert(each) for each in alerts]}
@@ -92,9 +128,9 @@ def expand(cases: list[Case], rules: Path) -> dict[str, Any]:
         tests.append(
             {
                 "name": case["case"],
-                "interval": "30s",
+                "interval": each,
                 "input_series": [{"series": key, "values": _values(values)} for key, values in series.items()],
                 "promql_expr_test": checks,
             }
         )
-    return {"rule_files": [str(rules)], "evaluation_interval": "30s", "tests": tests}
+    return {"rule_files": [str(rules)], "evaluation_interval": each, "tests": tests}

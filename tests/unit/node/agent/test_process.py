@@ -11,6 +11,7 @@ from mooring_node.agent.process import MOST_MEMORY
 
 BODY = """
 import asyncio, json, os, resource, signal, sys
+from asyncio.selector_events import BaseSelectorEventLoop as Loop
 from pathlib import Path
 from mooring_node.agent.options import AgentOptions
 from mooring_node.agent.process import Agent
@@ -36,6 +37,12 @@ async def run():
     loop.call_later(0.3, told)
     await agent.run()
 
+def closing(loop):
+    close(loop)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+close = Loop.close
+Loop.close = closing
 asyncio.run(run())
 print(json.dumps(resource.getrlimit(resource.RLIMIT_DATA)[0]))
 """

@@ -15,7 +15,11 @@ BAD: list[tuple[Values, str]] = [
     ({"operator": {"replicas": -1}}, "at '/operator/replicas': minimum: got -1, want 0"),
     ({"operator": {"image": {"digest": "latest"}}}, "at '/operator/image/digest': 'latest' does not match pattern"),
     ({"operator": {"image": {"tag": "a b"}}}, "at '/operator/image/tag': 'a b' does not match pattern"),
-    ({"operator": {"image": {"repository": ""}}}, "at '/operator/image/repository': minLength"),
+    ({"operator": {"image": {"repository": ""}}}, "at '/operator/image/repository': '' does not match pattern"),
+    ({"node": {"image": {"repository": "https://r/mooring"}}}, "at '/node/image/repository'"),
+    ({"image": {"registry": "https://registry.example.com"}}, "at '/image/registry'"),
+    ({"image": {"registry": "registry.example.com/Team"}}, "at '/image/registry'"),
+    ({"alerts": {"runbookURL": "https://wiki.example.com/runbooks"}}, "at '/alerts/runbookURL'"),
     (
         {"operator": {"leaderElection": {"leaseDuration": 15}}},
         "at '/operator/leaderElection/leaseDuration': got number",

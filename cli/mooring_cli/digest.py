@@ -12,8 +12,9 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from mooring_node.checks.attempt import Scope, in_asyncio
+from mooring_node.checks.bodies import Body
 from mooring_node.checks.config import CheckConfig, HTTPProbe, RequestConfig, Target, TLSConfig
-from mooring_node.checks.http import MOST_BODY_BYTES, Fetched, digest_of, fetch
+from mooring_node.checks.http import MOST_BODY_BYTES, Fetched, fetch
 from mooring_node.checks.verdict import Failed, Withheld, outcome_of
 
 DONE, FAILED, USAGE = 0, 1, 2
@@ -67,8 +68,9 @@ def run(options: argparse.Namespace) -> int:
     except Unusable as error:
         print(f"mooring digest: {error}", file=sys.stderr)
         return USAGE
+    algorithm = "sha256" if options.sha256 else "md5"
     try:
-        fetched = _fetched(question, options.timeout)
+        fetched, body = _fetched(question, options.timeout, algorithm)
     except (Failed, Withheld, OSError) as error:
         print(f"mooring digest: {options.url}: {_words(error)}", file=sys.stderr)
         return FAILED
@@ -79,9 +81,7 @@ def run(options: argparse.Namespace) -> int:
         hint = "if a check is to expect it, say --any-status"
         print(f"mooring digest: {options.url}: the status is {fetched.status}; {hint}", file=sys.stderr)
         return FAILED
-    algorithm = "sha256" if options.sha256 else "md5"
-    digest = digest_of(fetched.body, algorithm)
-    print(digest if options.quiet else "\n".join(_manifest(question.request, fetched, algorithm, digest)))
+    print(body.digest() if options.quiet else "\n".join(_manifest(question.request, fetched, algorithm, body)))
     return DONE
 
 
@@ -133,15 +133,15 @@ def _read_authorities(file: Path | None) -> str | None:
         raise Unusable(f"{file}: {error}") from error
 
 
-def _fetched(question: _Question, timeout_s: float) -> Fetched:
+def _fetched(question: _Question, timeout_s: float, algorithm: str) -> tuple[Fetched, Body]:
     """From the first address that lets us connect."""
     check = CheckConfig(HTTPProbe((question.request,), question.tls))
 
-    async def ask(address: str) -> Fetched:
-        scope = Scope()
+    async def ask(address: str) -> tuple[Fetched, Body]:
+        scope, body = Scope(), Body(algorithm)
         target = Target(check, address, question.port)
-        work = fetch(scope, target, question.tls, question.request, MOST_BODY_BYTES)
-        return await in_asyncio(scope, work, timeout_s)
+        work = fetch(scope, target, question.tls, question.request, MOST_BODY_BYTES, body)
+        return await in_asyncio(scope, work, timeout_s), body
 
     *others, last = question.addresses
     for address in others:
@@ -164,12 +164,12 @@ def _words(error: Exception) -> str:
     return f"{error}{hint}"
 
 
-def _manifest(request: RequestConfig, fetched: Fetched, algorithm: str, digest: str) -> Iterator[str]:
+def _manifest(request: RequestConfig, fetched: Fetched, algorithm: str, body: Body) -> Iterator[str]:
     """YAML; a text in JSON is one in YAML, too."""
-    yield f"# {len(fetched.body)} bytes, status {fetched.status}"
+    yield f"# {body.size_bytes} bytes, status {fetched.status}"
     yield f"- path: {json.dumps(request.path)}"
     if request.virtual_host:
         yield f"  virtualHost: {json.dumps(request.virtual_host)}"
     if fetched.status not in _FINE:
         yield f'  statuses: ["{fetched.status}"]'
-    yield f"  digest: {{{algorithm}: {digest}}}"
+    yield f"  digest: {{{algorithm}: {body.digest()}}}"

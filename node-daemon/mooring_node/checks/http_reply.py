@@ -2,6 +2,7 @@
 
 import enum
 import re
+from collections.abc import Callable
 
 from mooring_node.checks.verdict import Failed, Reason
 
@@ -33,16 +34,17 @@ class _Part(enum.Enum):
 
 
 class Reply:
-    """One final reply. `feed` what comes until `done`; of a body larger than `most_body` the beginning is kept.
+    """One final reply. `feed` what comes until `done`; `take` gets the body in pieces, `most_body` bytes of it at most.
 
-    `status` is set once the head is whole. `feed` and `end` raise Failed where this is no reply, or too much of one.
+    `status` is set once the head is whole; `cut`: the body is longer. `feed` and `end` raise Failed where this is no
+    reply, or too much of one, and what `take` raises.
     """
 
-    def __init__(self, most_body: int) -> None:
+    def __init__(self, most_body: int, take: Callable[[bytearray], object]) -> None:
         self.status = 0
-        self.body = bytearray()
         self.cut = False
-        self._most_body = most_body
+        self._take = take
+        self._body_left = most_body
         self._buffer = bytearray()
         self._searched = 0
         self._part = _Part.STATUS_LINE
@@ -149,9 +151,10 @@ class Reply:
             raise _malformed("a header field has no name")
         name = self._folds_into = name.lower()
         if name == b"content-length":
-            self._lengths.update(each.strip() for each in value.split(b","))
+            # Two that differ say as much as all of them, of which a head has room for thousands.
+            self._lengths = {*self._lengths, *sorted({each.strip() for each in value.split(b",")})[:2]}
         elif name == b"transfer-encoding":
-            self._codings += b"," + value.lower()
+            self._codings = b"," + value.lower()
 
     def _end_head(self) -> None:
         if self.status < 200 and self.status != _SWITCHING_PROTOCOLS:
@@ -204,11 +207,11 @@ class Reply:
         return True
 
     def _keep(self, data: bytearray) -> None:
-        self.body += data[: self._most_body + 1 - len(self.body)]
-        if len(self.body) > self._most_body:
-            del self.body[self._most_body :]
+        self._take(data[: self._body_left])
+        if len(data) > self._body_left:
             self.cut = True
             self._part = _Part.NOTHING
+        self._body_left -= min(len(data), self._body_left)
 
 
 def _malformed(why: str) -> Failed:

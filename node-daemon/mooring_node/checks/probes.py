@@ -1,8 +1,10 @@
 """From a target to the coroutine that tries it once."""
 
 from collections.abc import Callable
+from functools import partial
 
 from mooring_node.checks.attempt import Probing, Scope
+from mooring_node.checks.bodies import Room
 from mooring_node.checks.config import (
     DNSProbe,
     HTTPProbe,
@@ -43,7 +45,7 @@ class Probes:
         self._scripts = scripts or Scripts()
         self._by_type: dict[type, Callable[[Scope, Target], Probing]] = {
             TCPProbe: tcp,
-            HTTPProbe: http,
+            HTTPProbe: partial(http, Room()),
             SMTPProbe: smtp,
             ScriptProbe: self._script,
             DNSProbe: dns,

@@ -347,16 +347,22 @@ def test_openssl_agrees(authority: trustme.CA, tmp_path: Path, require_tool: Cal
 MANY_PATTERNS = """
 import asyncio, json, random, resource
 from mooring_node.balance.assembly import MOST_MEMORY
+from mooring_node.checks.bodies import Room
 from mooring_node.checks.http import _found
 from mooring_node.kernel.process import bound_memory
 
 bound_memory(MOST_MEMORY // 4)
-body = bytes(random.Random(1).choices(b"abcdefghijklmnop", k=2000))
+body = bytearray(random.Random(1).choices(b"abcdefghijklmnop", k=2000))
+
+def kept(body):
+    kept = Room().enter()
+    kept.add(body)
+    return kept
 
 async def search():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = [await _found(f"[a-p]*[a-o].{{165}}{number:02}", body) for number in range(14)]
-    found.append(await _found("[a-p]*[a-o].{165}13", body + b"13"))
+    found = [await _found(f"[a-p]*[a-o].{{165}}{number:02}", kept(body)) for number in range(14)]
+    found.append(await _found("[a-p]*[a-o].{165}13", kept(body + b"13")))
     print(json.dumps([found, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before]))
 
 asyncio.run(search())

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from mooring_node.checks.attempt import Attempt, Driver, Scope
+from mooring_node.checks.attempt import Attempt, Driver, Probing, Scope
 from mooring_node.checks.config import CheckConfig, Probe, Target
 from mooring_node.checks.probes import Probes
 from mooring_node.checks.verdict import Outcome
@@ -21,7 +21,9 @@ def target(probe: Probe, port: int, address: str = "127.0.0.1", **common: object
     return Target(CheckConfig(probe, **common), address, port)  # type: ignore[arg-type]
 
 
-def tried(asked: Target, timeout_s: float = LONG_S, probes: Probes | None = None) -> Outcome:
+def tried(
+    asked: Target, timeout_s: float = LONG_S, probes: Callable[[Scope, Target], Probing] | None = None
+) -> Outcome:
     """What one try comes to; a withheld one raises its Withheld."""
     driver = Driver()
     ended: list[tuple[Scope, Outcome | None]] = []

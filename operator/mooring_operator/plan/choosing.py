@@ -45,8 +45,8 @@ class Taking:
         found = self._attached(node, anchor, parts)
         if anchor is None or isinstance(found, str):
             return found
-        # Two that are members together are neighbours: of their networks each has only its own word.
-        if anchor.stands and self.stands(node, found):
+        # Two that are members together stay so while one's network holds both: each has only its own word for it.
+        if anchor.stands and self.stands(node, found) and _share_a_network(found, anchor.attachments):
             return found
         far = _far(found, anchor)
         if far and parts:
@@ -102,6 +102,11 @@ def _far(attachments: Attachments, anchor: Anchor) -> str:
             there = f"is not on the segment of the other members ({other.source.network})"
             return f"{taken.source.ip} on {taken.interface} {there}, so it has no peers; choose nodes of one segment"
     return ""
+
+
+def _share_a_network(some: Attachments, others: Attachments) -> bool:
+    pairs = [(own.source, others[family].source) for family, own in some.items()]
+    return all(one.ip in other.network or other.ip in one.network for one, other in pairs)
 
 
 @dataclass(frozen=True, slots=True)

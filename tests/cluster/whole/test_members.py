@@ -179,6 +179,39 @@ def test_a_node_is_deleted_that_lost_its_power_and_it_is_made_again(scene: Scene
     scene.until_programmed("web")
 
 
+def test_a_node_is_given_the_address_of_one_that_lost_its_power(scene: Scene) -> None:
+    """The others know lb-2 by it; the holder keeps its part, and the condition says what is wrong on lb-3."""
+    web = virtual_ip("web", "10.0.0.100")
+    scene.settle(web)
+    scene.lab.node("lb-2").fault_node()
+    scene.cluster.set_ready("lb-2", False)
+    lb_3 = scene.lab.node("lb-3")
+    try:
+        with scene.watch(web) as watch:
+            lb_3.exec("ip", "addr", "del", "10.0.0.38/16", "dev", "eth0")
+            lb_3.exec("ip", "addr", "add", "10.0.0.28/16", "dev", "eth0")
+            scene.until(
+                "the condition to say so",
+                lambda: "lb-3: 10.0.0.28 on eth0 is the InternalIP of node lb-2" in left_out(scene),
+            )
+            scene.until("lb-3 to have no part", lambda: not takes_part(scene, "lb-3"))
+            scene.until("lb-1 to hold it", lambda: scene.line("web")["HOLDERS"] == "lb-1(1)")
+        watch.assert_nothing_moved()
+        assert takes_part(scene, "lb-1")
+    finally:
+        lb_3.exec("ip", "addr", "del", "10.0.0.28/16", "dev", "eth0")
+        lb_3.exec("ip", "addr", "add", "10.0.0.38/16", "dev", "eth0")
+    scene.lab.node("lb-2").heal()
+    scene.cluster.set_ready("lb-2", True)
+    scene.until("lb-3 to take part", lambda: takes_part(scene, "lb-3"))
+    scene.until_programmed("web")
+
+
+def left_out(scene: Scene) -> str:
+    message: str = scene.condition("web", "Accepted").get("message", "")
+    return message
+
+
 def takes_part(scene: Scene, node: str) -> bool:
     return bool(scene.instances(node).get("web-0", {}).get("eligible"))
 

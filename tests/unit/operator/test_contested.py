@@ -235,9 +235,10 @@ def test_a_forged_segment_against_one_other_member() -> None:
 def test_a_member_that_forges_its_network_later_leaves_the_others_what_they_have() -> None:
     cluster = Cluster(2).settle()
     before = cluster.instances("n2")
-    cluster.reports["n1"] = {"eth0": ["10.0.0.1/30"]}
+    cluster.reports["n1"] = {"eth0": ["10.0.0.1/32"]}
     cluster.settle()
     assert cluster.instances("n2") == before
+    assert cluster.taking_part() == ["n1", "n2"]
 
 
 def test_a_forged_network_that_holds_the_virtual_address_alone() -> None:
@@ -270,6 +271,7 @@ def test_nodes_that_move_to_another_network_one_after_the_other_are_not_held_up_
         cluster.api.add(node(name, address, age=int(name[1:])))
         cluster.reports[name] = {"eth0": [f"{address}/24"]}
         cluster.settle()
+    assert "n3: 10.0.0.3 on eth0 is not on the segment of the other members (10.9.0.0/24)" in cluster.accepted()[1]
     cluster.api.remove("Node", "n3")
     for _ in range(150):
         cluster.running.api.now += 0.5
@@ -349,7 +351,8 @@ _HOSTS = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.99", "10.0.0.1
 _FOUR = st.tuples(st.sampled_from(_HOSTS), st.sampled_from([8, 16, 24, 25, 29, 30, 32])).map("{0[0]}/{0[1]}".format)
 _LOCAL = st.sampled_from(["fe80::1/64", "fe80::2/64", "fe80::3/64", "fe80::f/64"])
 _SIX = st.sampled_from(["2001:db8::1/64", "2001:db8::2/48", "2001:db8::100/128", "2001:db8::9/124", "2001:db8:1::9/64"])
-_OWN = st.lists(st.one_of(_FOUR, _LOCAL, _SIX), max_size=4, unique=True)
+_NARROW = st.sampled_from(["10.0.0.1/32", "10.0.0.2/32", "10.0.0.3/29", "10.0.0.4/29"])
+_OWN = st.lists(st.one_of(_FOUR, _NARROW, _LOCAL, _SIX), max_size=4, unique=True)
 REPORTS = st.dictionaries(st.sampled_from(["eth0", "eth1", "enp130s0f1np1"]), _OWN, max_size=2)
 
 

@@ -214,6 +214,7 @@ def test_halfway_the_next_takes_over_from_one_that_died(halfway, overlap):
         bench.a.fault_node()
         bench.wait_held(bench.b, ADDRESS)
         # As the old form's second asks, not as the new one's tenth of it.
+        bench.wait_log(bench.b, "was silent for")
         (silent,) = re.findall(r"was silent for (\d+) ms", bench.b.log)
         assert int(silent) > 3000
         bench.a.heal()

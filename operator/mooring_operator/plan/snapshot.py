@@ -69,6 +69,11 @@ class Node:
         """The reported interfaces by name, without loopback; empty when nothing is reported."""
         return {r.name: link_of(r) for r in self.interfaces or () if r.name != "lo"}
 
+    @cached_property
+    def reported(self) -> tuple[str, ...]:
+        """All addresses of its interfaces, each once, without prefix and zone."""
+        return tuple(dict.fromkeys(str(own.ip) for link in self.links.values() for own in link.addresses))
+
     @property
     def age(self) -> tuple[bool, str, str]:
         """A sorting key, oldest first; ties by name. What has no timestamp is the youngest."""

@@ -16,10 +16,8 @@ def reported_by(nodes: Iterable[Node]) -> Mapping[str, tuple[str, ...]]:
     """Each address (without prefix and zone) to the nodes that report it."""
     found: dict[str, tuple[str, ...]] = {}
     for node in nodes:
-        for link in node.links.values():
-            for own in link.addresses:
-                there = found.get(text := str(own.ip), ())
-                found[text] = there if node.name in there else (*there, node.name)
+        for address in node.reported:
+            found[address] = (*found.get(address, ()), node.name)
     return found
 
 

@@ -79,6 +79,8 @@ def test_checks_only_balances_on_an_address_that_somebody_else_set(bench: Any, p
 
 def test_a_stopped_daemon_leaves_nothing_behind(bench: Any, plan: Any) -> None:
     bench.start(plan("DirectRoute", Place.NODE, ONLY, sync=True, guard="Enforce"))
+    of_sync = ("sysctl", "-n", "net.ipv4.vs.sync_threshold", "net.ipv4.vs.sync_refresh_period")
+    assert {node.exec(*of_sync).stdout for node in bench.lab.nodes} == {"0\t0\n10\n"}
     for node in bench.lab.nodes:
         node.stop_daemon()
     for node in bench.lab.nodes:
@@ -88,3 +90,4 @@ def test_a_stopped_daemon_leaves_nothing_behind(bench: Any, plan: Any) -> None:
         assert node.exec("ipvsadm", "-L", "--daemon").stdout.strip() == ""
         assert node.exec("sysctl", "-n", "net.ipv4.conf.eth0.arp_ignore").stdout.strip() == "0"
         assert node.exec("sysctl", "-n", "net.ipv4.conf.eth0.arp_announce").stdout.strip() == "0"
+        assert node.exec(*of_sync).stdout == "3\t50\n0\n"

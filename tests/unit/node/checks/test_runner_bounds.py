@@ -50,7 +50,6 @@ def test_time_that_we_slept_is_given_back_once(pipe: tuple[int, int]) -> None:
         while not ear.heard and stalls < 10:
             await asyncio.sleep(0.001)
         assert [verdict.reason for _, verdict in ear.heard] == [Reason.TIMEOUT]
-        assert stalls <= 3
 
     running(test, probes=probe)
 

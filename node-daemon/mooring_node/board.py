@@ -2,12 +2,12 @@
 
 The supervisor makes it before it forks; children write their progress, the VRRP process also what a successor needs
 to adopt its addresses, the checks process since when its results are not looked after, the supervisor until when
-nothing may be held here. Each slot has one writer at a time; a reader may see a slot in the middle of a write, which
-it would notice by a time that is not plausible, at worst once.
+nothing may be held here. Each slot has one writer at a time. A number is written and read as one machine word, so a
+reader sees it as it was or as it is: struct.pack_into, which clears the bytes before it writes, would show him zero,
+and a process that goes on would be taken for one that never did.
 """
 
 import mmap
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -19,9 +19,10 @@ _APART = _CHILDREN + 1
 _GROUPS = 2048
 #: Names of groups are at most 80 bytes long.
 _KEY_BYTES = 80
-_PROGRESS = struct.Struct("=q")
-_SLOT = struct.Struct(f"={_KEY_BYTES}sqq")
-_SLOTS_AT = (_CHILDREN + 2) * _PROGRESS.size
+_NUMBER_BYTES = 8
+#: Its name, then its two numbers; all begins at a multiple of a number's size.
+_SLOT_BYTES = _KEY_BYTES + 2 * _NUMBER_BYTES
+_SLOTS_AT = (_CHILDREN + 2) * _NUMBER_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,36 +36,38 @@ class Standing:
 class Slot:
     """One group's place on the board."""
 
-    __slots__ = ("_memory", "_offset")
+    __slots__ = ("_numbers", "_place")
 
-    def __init__(self, memory: mmap.mmap, offset: int) -> None:
-        self._memory = memory
-        self._offset = offset + _KEY_BYTES
+    def __init__(self, numbers: memoryview, offset: int) -> None:
+        self._numbers = numbers
+        self._place = (offset + _KEY_BYTES) // _NUMBER_BYTES
 
     def write(self, last_advert_ns: int, lease_end_ns: int) -> None:
-        struct.pack_into("=qq", self._memory, self._offset, last_advert_ns, lease_end_ns)
+        self._numbers[self._place] = last_advert_ns
+        self._numbers[self._place + 1] = lease_end_ns
 
     def read(self) -> Standing:
-        return Standing(*struct.unpack_from("=qq", self._memory, self._offset))
+        return Standing(self._numbers[self._place], self._numbers[self._place + 1])
 
 
 class Board:
     """Progress of each child by its number, and a slot for each group by its name."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _SLOTS_AT + _GROUPS * _SLOT.size)
+        self._memory = mmap.mmap(-1, _SLOTS_AT + _GROUPS * _SLOT_BYTES)
+        self._numbers = memoryview(self._memory).cast("q")
 
     def progress(self, child: int, now_ns: int) -> None:
         """The child says that it is alive at `now_ns`."""
-        _PROGRESS.pack_into(self._memory, child * _PROGRESS.size, now_ns)
+        self._numbers[child] = now_ns
 
     def last_progress(self, child: int) -> int:
-        value: int = _PROGRESS.unpack_from(self._memory, child * _PROGRESS.size)[0]
+        value: int = self._numbers[child]
         return value
 
     def vouch(self, now_ns: int) -> None:
         """The checks process says that what its results file holds is true at `now_ns`."""
-        _PROGRESS.pack_into(self._memory, _RESULTS * _PROGRESS.size, now_ns)
+        self._numbers[_RESULTS] = now_ns
 
     def vouched_ns(self) -> int:
         """When it last said so; 0: never."""
@@ -72,7 +75,7 @@ class Board:
 
     def stay_apart(self, until_ns: int) -> None:
         """The supervisor says that until then everything is to be handed over, and nothing taken."""
-        _PROGRESS.pack_into(self._memory, _APART * _PROGRESS.size, until_ns)
+        self._numbers[_APART] = until_ns
 
     def apart_until_ns(self) -> int:
         """Until when; 0: nobody said so."""
@@ -83,34 +86,35 @@ class Board:
         key = _key(group)
         free = None
         for index in range(_GROUPS):
-            offset = _SLOTS_AT + index * _SLOT.size
+            offset = _SLOTS_AT + index * _SLOT_BYTES
             found = self._memory[offset : offset + _KEY_BYTES]
             if found == key:
-                return Slot(self._memory, offset)
+                return Slot(self._numbers, offset)
             if free is None and found == bytes(_KEY_BYTES):
                 free = offset
         if free is None:
             raise LookupError(f"no place on the board for {group}: {_GROUPS} groups are the limit")
         self._memory[free : free + _KEY_BYTES] = key
-        return Slot(self._memory, free)
+        return Slot(self._numbers, free)
 
     def standings(self) -> Iterator[tuple[str, Standing]]:
         """What stands in each slot that is taken, by its group's name."""
         for index in range(_GROUPS):
-            offset = _SLOTS_AT + index * _SLOT.size
+            offset = _SLOTS_AT + index * _SLOT_BYTES
             key = self._memory[offset : offset + _KEY_BYTES].rstrip(b"\0")
             if key:
-                yield key.decode(errors="replace"), Slot(self._memory, offset).read()
+                yield key.decode(errors="replace"), Slot(self._numbers, offset).read()
 
     def forget_all_but(self, groups: frozenset[str]) -> None:
         """Free the slots of groups that are gone."""
         keys = {_key(name) for name in groups}
         for index in range(_GROUPS):
-            offset = _SLOTS_AT + index * _SLOT.size
+            offset = _SLOTS_AT + index * _SLOT_BYTES
             if self._memory[offset : offset + _KEY_BYTES] not in keys:
-                self._memory[offset : offset + _SLOT.size] = bytes(_SLOT.size)
+                self._memory[offset : offset + _SLOT_BYTES] = bytes(_SLOT_BYTES)
 
     def close(self) -> None:
+        self._numbers.release()
         self._memory.close()
 
     def __enter__(self) -> Self:

@@ -1,6 +1,9 @@
 """The shared memory between the processes."""
 
+import contextlib
 import os
+import signal
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,6 +15,42 @@ def test_progress_is_told_by_child() -> None:
         board.progress(0, 111)
         board.progress(1, 222)
         assert (board.last_progress(0), board.last_progress(1)) == (111, 222)
+
+
+@contextlib.contextmanager
+def hammered(write: Callable[[], None]) -> Iterator[None]:
+    """Meanwhile another process writes all the time."""
+    us = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        while os.getppid() == us:
+            write()
+        os._exit(0)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def test_nobody_sees_a_number_that_was_never_written() -> None:
+    """A zero, or half of another number, would have the supervisor end a process that goes on."""
+    values = (0x0102030405060708, 0x1112131415161718)
+    with Board() as board:
+        slot = board.slot("web-0")
+
+        def write() -> None:
+            for value in values:
+                board.progress(0, value)
+                slot.write(value, value)
+
+        write()
+        with hammered(write):
+            for _ in range(200_000):
+                assert board.last_progress(0) in values
+                standing = slot.read()
+                assert standing.last_advert_ns in values
+                assert standing.lease_end_ns in values
 
 
 def test_a_slot_is_found_again_by_its_group() -> None:

@@ -20,6 +20,7 @@ def line_with(bench, node, text):
 
 def test_a_vrrp_process_that_hangs_is_no_node_without_groups(bench):
     bench.pair()
+    bench.wait(lambda: line_with(bench, bench.a, "-> Active"), "its state to be on disk")
     bench.kill(bench.a, "vrrp", signal.SIGSTOP)
     code, lines = said(bench, bench.a)
     assert (code, lines[0][:43]) == (1, "! groups are not known: the vrrp process (p")
@@ -56,8 +57,10 @@ def test_the_end_of_a_group_with_another_id_is_told_as_such(bench, instance_of):
     bench.start(bench.a, instance_of(transport={"alone": True}))
     bench.wait_held(bench.a, ADDRESS)
     bench.reload(bench.a, instance_of(transport={"alone": True}, virtualRouterID=52))
-    bench.wait_log(bench.a, "its former form (VRID 51): ")
-    assert line_with(bench, bench.a, "Active -> Initialize").split("  ")[-1].startswith("its former form (VRID 51): ")
+    bench.wait_log(bench.a, "Active -> Initialize: its former form (VRID 51): ")
+    # On disk a moment later.
+    told = bench.wait(lambda: line_with(bench, bench.a, "Active -> Initialize"), "the transition to be shown")
+    assert told.split("  ")[-1].startswith("its former form (VRID 51): ")
     bench.wait_held(bench.a, ADDRESS)
     bench.wait_state(bench.a, "Active")
 
@@ -68,7 +71,7 @@ def test_an_address_in_use_is_named_with_its_interface(bench, instance_of):
     bench.wait_state(bench.a, "Fault")
     said_of_it = f"AddressInUse: {ADDRESS} on eth0: the address is set on this node already"
     assert said_of_it in line_with(bench, bench.a, "! web")
-    assert said_of_it in bench.a.log
+    bench.wait_log(bench.a, said_of_it)
     assert bench.group(bench.a)["detail"] == f"{ADDRESS} on eth0"
 
 

@@ -298,7 +298,7 @@ def _faults_changed(router: Router, faulty: bool, now: int) -> Step:
 
 def _reconfigured(router: Router, settings: Settings, now: int) -> Step:
     """New settings, same state: no timer restarts. Losing eligibility hands over; gaining it starts as Backup."""
-    router = replace(router, settings=settings)
+    former, router = router.settings, replace(router, settings=settings)
     match router.state:
         case Active() | Doubting() if not settings.eligible:
             return _leave(router, now, stopping=False)
@@ -310,7 +310,11 @@ def _reconfigured(router: Router, settings: Settings, now: int) -> Step:
             return replace(router, state=Observing()), ()
         case Backup() as state:
             keeps = settings.version == 3 or state.pace in settings.paces
-            return replace(router, state=replace(state, pace=state.pace if keeps else settings.pace)), ()
+            # The skew follows the priority at once: where several have new ones, that of before would let them all
+            # take the role at the same time, or the wrong one first.
+            moved_ns = skew_ns(settings, state.pace) - skew_ns(former, state.pace)
+            pace = state.pace if keeps else settings.pace
+            return replace(router, state=replace(state, active_down_at=state.active_down_at + moved_ns, pace=pace)), ()
         case Observing() if settings.eligible:
             return _begin(router, now)
         case Leaving() if settings.eligible:

@@ -284,12 +284,25 @@ def test_a_fault_that_ends_is_waited_out_for_one_interval() -> None:
     assert effects[0] is Effect.TAKE_ADDRESSES
 
 
+def test_the_skew_follows_the_priority_at_once() -> None:
+    """Two candidates whose priorities change in turn, as at a drain: with the skews of before both took the role."""
+    first, second = replace(PLAIN, priority=250), replace(PLAIN, priority=240)
+    heard = NOW - 100 * MS
+    waiting = Backup(heard + active_down_ns(second, EACH_S), EACH_S)
+    for before, after in ((second, first), (second, second), (second, replace(PLAIN, priority=7))):
+        router, effects = run(router_as(waiting, before), (NOW, Reconfigured(after)))
+        assert (deadline(router), effects) == (heard + active_down_ns(after, EACH_S), [])
+    slow = Pace(3, 2 * S)
+    router, _ = run(router_as(Backup(heard + active_down_ns(second, slow), slow), second), (NOW, Reconfigured(first)))
+    assert deadline(router) == heard + active_down_ns(first, slow)
+
+
 def test_no_timer_restarts_at_another_configuration() -> None:
     waiting = Backup(NOW + 1, EACH_S, preempt_at=NOW + 5)
-    router, effects = run(router_as(waiting), (NOW, Reconfigured(replace(PLAIN, priority=7))))
+    router, effects = run(router_as(waiting), (NOW, Reconfigured(replace(PLAIN, interval_ns=9 * S))))
     assert (router.state, effects) == (waiting, [])
     learned = Backup(NOW + 1, Pace(3, 2 * S))
-    assert run(router_as(learned), (NOW, Reconfigured(replace(PLAIN, priority=7))))[0].state == learned
+    assert run(router_as(learned), (NOW, Reconfigured(replace(PLAIN, interval_ns=9 * S))))[0].state == learned
     older = replace(PLAIN, version=2)
     assert run(router_as(learned), (NOW, Reconfigured(older)))[0].state == replace(learned, pace=older.pace)
     router, effects = run(router_as(Active(NOW + 1, NOW)), (NOW, Reconfigured(replace(PLAIN, interval_ns=9 * S))))

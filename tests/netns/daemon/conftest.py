@@ -266,8 +266,8 @@ class Bench:
         return found[0] if found else 0
 
     def kill(self, node: Node, process: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Signal one of the daemon's processes."""
-        os.kill(self.pid(node, process), number)
+        """Signal one of the daemon's processes; one that is being replaced has no number, and 0 would mean us."""
+        os.kill(self.wait(lambda: self.pid(node, process), f"{process} to run"), number)
 
     # Waiting.
 

@@ -87,8 +87,8 @@ def test_one_that_dies_in_the_middle_of_a_change_leaves_nothing_half_done(scene:
 
     def kill(config: Document) -> None:
         if not killed and any(each.get("alsoAccept") for each in config["spec"]["instances"]):
-            killed.append(config["metadata"]["name"])
             scene.cluster.stop_operator(signal.SIGKILL)
+            killed.append(config["metadata"]["name"])
 
     with History(scene.client, NODE_CONFIGS) as history, scene.watch(*both) as watch:
         history.on_change(kill)

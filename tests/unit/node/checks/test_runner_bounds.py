@@ -12,7 +12,9 @@ from tests.unit.node.checks.test_runner import MS, QUICK, TARGET, Ear, running
 from mooring_node.checks.attempt import Scope, readable
 from mooring_node.checks.config import ScriptProbe, Target
 from mooring_node.checks.runner import Runner
+from mooring_node.checks.schedule import Deadlines
 from mooring_node.checks.verdict import GOOD, Outcome, Reason
+from mooring_node.checks.watched import Watched
 
 
 @pytest.fixture
@@ -30,9 +32,18 @@ async def something_in(pipe: tuple[int, int], scope: Scope) -> None:
     await readable(own)
 
 
-def test_time_that_we_slept_is_given_back_once(pipe: tuple[int, int]) -> None:
+def test_time_that_we_slept_is_given_back_once(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that sleeps again and again beyond a deadline would never tell of a backend that is silent."""
-    stalls = 0
+    stalls = given_back = 0
+    real = Deadlines.set
+
+    def counted(deadlines: Deadlines[Watched], watched: Watched, at: int) -> None:
+        nonlocal given_back
+        # Of a try that is under way: its first deadline is set before it begins.
+        given_back += watched.attempt is not None
+        real(deadlines, watched, at)
+
+    monkeypatch.setattr(Deadlines, "set", counted)
 
     def stall() -> None:
         nonlocal stalls
@@ -50,6 +61,7 @@ def test_time_that_we_slept_is_given_back_once(pipe: tuple[int, int]) -> None:
         while not ear.heard and stalls < 10:
             await asyncio.sleep(0.001)
         assert [verdict.reason for _, verdict in ear.heard] == [Reason.TIMEOUT]
+        assert given_back == 1
 
     running(test, probes=probe)
 

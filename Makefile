@@ -9,7 +9,7 @@ export KUBECONFIG := /dev/null
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo demo-balancing test test-all lint format bench crds manifests cluster-tools guest-kernel image try-fresh clean
+.PHONY: help setup demo demo-balancing test test-all test-cluster test-image test-guest lint format bench crds manifests cluster-tools guest-kernel image try-fresh clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -32,17 +32,23 @@ test: ## what a contributor runs: lint, unit and architecture tests, tests in ne
 	$(PYTEST) -q -n 2 tests/unit tests/conformance tests/architecture tests/alerts
 	$(PYTEST) -q tests/netns tests/upgrades
 
-test-all: ## the tests that need something big built first: a real API server, the guest kernel with exact time
+test-all: test-cluster test-image test-guest ## the tests that need something big built first: the three below
+
+test-cluster: ## charts, operator and daemons against a real API server
 	@scripts/bootstrap test
 	@scripts/cluster-tools
 	$(PYTEST) -q tests/chart tests/cluster
+
+test-image: ## the images, as containers
+	@scripts/bootstrap test
 	@scripts/bootstrap image
 	$(PYTEST) -q tests/image
+
+test-guest: ## IPVS, and timing to the millisecond, in the guest kernel
+	@scripts/bootstrap test
 	@kernel=$$(scripts/guest-kernel) && set -x && \
-	$(BIN)/python -m mooring_lab.guest --kernel "$$kernel" --time-travel --time-limit 1200 --share . -- \
-		$(PYTEST) -q -p no:cacheprovider tests/guest && \
-	for tests in 'tests/ipvs --ignore tests/ipvs/whole' tests/ipvs/whole; do \
-		$(BIN)/python -m mooring_lab.guest --kernel "$$kernel" --time-travel --time-limit 1800 --memory 2048 --share . -- \
+	for tests in tests/guest 'tests/ipvs --ignore tests/ipvs/whole' tests/ipvs/whole; do \
+		$(BIN)/python -m mooring_lab.guest --kernel "$$kernel" --time-travel --time-limit 3000 --memory 2048 --share . -- \
 			$(PYTEST) -q -p no:cacheprovider $$tests || exit 1; \
 	done
 

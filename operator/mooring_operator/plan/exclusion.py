@@ -12,10 +12,9 @@ from collections.abc import Iterable, Sequence
 
 from mooring_api.virtualip import EXCLUSION_LABEL, ExclusionLabel, VirtualIP
 from mooring_operator.plan.snapshot import Node
+from mooring_operator.tell.wording import listed
 
 LABELLED = f"left out: it has the label {EXCLUSION_LABEL}"
-#: So many nodes or groups are named in a remark.
-NAMED = 3
 
 
 def labelled(nodes: Iterable[Node]) -> frozenset[str]:
@@ -32,10 +31,6 @@ def kept_out(virtual_ip: VirtualIP, eligible: frozenset[str], labelled: frozense
 def remark_of(out: Iterable[str], set_aside: Sequence[str]) -> str:
     """For a person: the groups that have labelled nodes alone, else who is left out; empty where it does nothing."""
     if set_aside:
-        return f"only nodes with the label {EXCLUSION_LABEL} can join {_named(set_aside)}, so it keeps none out"
+        return f"only nodes with the label {EXCLUSION_LABEL} can join {listed(set_aside)}, so it keeps none out"
     names = sorted(out)
-    return f"left out by the label {EXCLUSION_LABEL}: {_named(names)}" if names else ""
-
-
-def _named(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return f"left out by the label {EXCLUSION_LABEL}: {listed(names)}" if names else ""

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mooring_api.virtualip import Pods
-from mooring_operator.plan.placement import NAMED, Group, Member, Placed
+from mooring_operator.plan.placement import Group, Member, Placed
+from mooring_operator.tell.wording import listed
 
 NO_POD = "not eligible: it has no Ready pod of those that nodes.pods asks for"
 
@@ -41,9 +42,8 @@ def _remark(pods: Pods, groups: Sequence[Group], carrying: frozenset[str] | None
         return f"where pods of {pods.namespace} are Ready is not known, so all candidates take part"
     bare = [group.name for group in groups if group.members and _bare(group, carrying)]
     if bare:
-        return f"no candidate of {', '.join(bare[:NAMED])} has a Ready pod of {pods.namespace}, so all take part"
+        return f"no candidate of {listed(bare)} has a Ready pod of {pods.namespace}, so all take part"
     without = sorted({member.node for group in groups for member in group.members if not member.eligible})
     if not without:
         return ""
-    named = ", ".join(without[:NAMED]) + (f" and {len(without) - NAMED} more" if len(without) > NAMED else "")
-    return f"not eligible without a Ready pod of {pods.namespace}: {named}"
+    return f"not eligible without a Ready pod of {pods.namespace}: {listed(without)}"

@@ -17,9 +17,7 @@ from mooring_operator.plan.ranking import Ring, Seat, decreasing, homes, ladder,
 from mooring_operator.plan.segments import Attachment
 from mooring_operator.plan.snapshot import Node, virtual_ip_name
 from mooring_operator.plan.sources import Refused
-
-#: So many nodes that are left out are named in a problem.
-NAMED = 3
+from mooring_operator.tell.wording import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,7 @@ def place(
         if not fits:
             findings.append(_no_room(virtual_ip))
         groups.append(Group(name, index, own, placed, silent, left_out, kept_out))
-    findings += _of_members(virtual_ip, groups, len(eligible))
+    findings += _of_members(virtual_ip, groups, len(eligible)) + _not_chosen(virtual_ip, eligible)
     unique = tuple(dict.fromkeys(findings))
     return Placed(virtual_ip, allocation, tuple(groups), unique, frozenset(watched), _remark(groups, out))
 
@@ -234,8 +232,7 @@ def _of_members(virtual_ip: VirtualIP, groups: Sequence[Group], eligible: int) -
         return [Finding(Reason.NO_ELIGIBLE_NODE, Problem(name, "spec.nodes.selector", message))]
     findings = []
     left_out = {node: why for group in groups for node, why in group.left_out.items()}
-    why = "; ".join(f"{node}: {why}" for node, why in sorted(left_out.items())[:NAMED])
-    why += f"; and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
+    why = listed((f"{node}: {why}" for node, why in sorted(left_out.items())), "; ")
     if left_out:
         problem = Problem(name, "spec.nodes", f"left out: {why}", Severity.WARNING)
         findings.append(Finding(Reason.NODES_LEFT_OUT, problem))
@@ -249,4 +246,19 @@ def _of_members(virtual_ip: VirtualIP, groups: Sequence[Group], eligible: int) -
             reason = Reason.NO_NODE_FITS
             message = f"of {eligible} eligible nodes none can join" + (f": {why}" if why else "")
         findings.append(Finding(reason, Problem(name, "spec.nodes", f"nothing is planned: {message}")))
+    return findings
+
+
+def _not_chosen(virtual_ip: VirtualIP, eligible: frozenset[str]) -> list[Finding]:
+    """The nodes that are written and don't count: a name with a slip in it looks like a node that is away."""
+    nodes = virtual_ip.spec.nodes
+    findings = []
+    for field, written in (("preferred", nodes.preferred), ("overrides", nodes.overrides)):
+        if eligible and (names := [each.node for each in written if each.node not in eligible]):
+            message = (
+                f"{listed(names)}: not among the nodes that the selector chooses; correct the name, or the selector"
+            )
+            path = f"spec.nodes.{field}"
+            problem = Problem(virtual_ip_name(virtual_ip.metadata.name), path, message, Severity.WARNING)
+            findings.append(Finding(Reason.NODES_NOT_CHOSEN, problem))
     return findings

@@ -54,6 +54,14 @@ class Reason(StrEnum):
         " one segment. Of two machines with one address give one another address; where one is off for good, delete"
         " its Node",
     )
+    NODES_NOT_CHOSEN = (
+        "NodesNotChosen",
+        _ACCEPTED,
+        _TRUE,
+        "it is planned, and `spec.nodes.preferred` or `spec.nodes.overrides` names nodes that are not there or that its"
+        " selector does not choose; as soon as one is there and chosen, its place counts",
+        "correct the name, or label that node; nothing, where the node is away for a while",
+    )
     TAKEN_BY_KUBELET = (
         "TakenByKubelet",
         _ACCEPTED,
@@ -301,7 +309,8 @@ class EventReason(StrEnum):
 def _types() -> Iterator[tuple[Reason | EventReason, EventType]]:
     yield from ((reason, EventType.NORMAL) for reason in EventReason)
     yield from ((reason, EventType.NORMAL) for reason in (Reason.PROGRAMMED, Reason.PAUSED, Reason.HELD))
-    warnings = (Reason.NODES_LEFT_OUT, Reason.TAKEN_BY_KUBELET, Reason.TAKEN_BY_NODE, Reason.HOLDER_UNREACHABLE)
+    warned = (Reason.NODES_LEFT_OUT, Reason.NODES_NOT_CHOSEN, Reason.TAKEN_BY_KUBELET, Reason.TAKEN_BY_NODE)
+    warnings = (*warned, Reason.HOLDER_UNREACHABLE)
     yield from ((reason, EventType.WARNING) for reason in (EventReason.OVERRULED, EventReason.UNREADABLE))
     yield from ((reason, EventType.WARNING) for reason in warnings)
     quiet = (Reason.PAUSED, Reason.NOT_ACCEPTED)

@@ -125,6 +125,21 @@ def test_a_node_of_another_segment_is_left_out_with_a_warning(cluster):
     assert "far: 10.9.0.1 on eth0 is not on the segment" in problem.message
 
 
+def test_a_written_node_that_the_selector_does_not_choose_is_told_and_the_rest_is_planned(cluster):
+    nodes = {"preferred": [{"node": "n-2"}, {"node": "n1"}], "overrides": [{"node": "m-1", "interface": "eth0"}]}
+    vip = cluster.virtual_ip("v", ["10.0.5.1/16"], nodes=nodes)
+    result = cluster.plan([vip, *cluster.nodes(2)])
+    accepted = condition(result, "v", "Accepted")
+    assert (accepted.status, accepted.reason) == ("True", "NodesNotChosen")
+    assert "spec.nodes.preferred: n1: not among the nodes that the selector chooses" in accepted.message
+    assert "spec.nodes.overrides: m-1: not among" in accepted.message
+    assert [problem.severity for problem in result.problems] == [Severity.WARNING] * 2
+    assert {len(result.node_configs[node].spec.instances) for node in ("n-1", "n-2")} == {1}
+
+    named = cluster.virtual_ip("v", ["10.0.5.1/16"], nodes={"preferred": [{"node": "n-2"}, {"node": "n-1"}]})
+    assert condition(cluster.plan([named, *cluster.nodes(2)]), "v", "Accepted").reason == "Accepted"
+
+
 def test_an_interface_that_is_not_there_is_named(cluster):
     vip = cluster.virtual_ip("v", ["10.0.5.1/16"], nodes={"overrides": [{"node": "n-2", "interface": "eth7"}]})
     result = cluster.plan([vip, *cluster.nodes(3)])

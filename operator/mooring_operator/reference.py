@@ -10,9 +10,9 @@ from mooring_operator.settings import Settings, table
 from mooring_operator.tell.event_budget import NAMESPACE, WINDOW_S
 from mooring_operator.tell.held import REPORT_S
 from mooring_operator.tell.past import SILENCE_S
-from mooring_operator.tell.reasons import EVENTS, ConditionType, EventReason, EventType, Reason
-from mooring_operator.tell.server_reasons import SERVER_EVENTS, ServerEventReason, ServerReason
 from mooring_operator.tell.servers.lateness import GRACE_S
+from mooring_operator.words.reasons import EVENTS, ConditionType, EventReason, EventType, Reason
+from mooring_operator.words.server_reasons import SERVER_EVENTS, ServerEventReason, ServerReason
 
 _ABOUT = {
     ConditionType.ACCEPTED: "Whether the object is as it must be. False: what the message names is not used, and the"
@@ -38,7 +38,7 @@ def conditions() -> str:
     lines = [
         "# Conditions and events",
         "",
-        "<!-- Generated from mooring_operator/tell by `python -m mooring_operator.reference`; do not edit. -->",
+        "<!-- Generated from mooring_operator/words by `python -m mooring_operator.reference`; do not edit. -->",
         "",
         "What the operator says of a VirtualIP (`kubectl describe vip`, `kubectl get vip -o yaml`) and of a"
         " VirtualServer (`kubectl describe mvs`). One rule holds for every condition: **Unknown** is under way and ends"

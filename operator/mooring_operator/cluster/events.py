@@ -17,8 +17,8 @@ from mooring_operator.logs import object_fields
 from mooring_operator.metrics import Metrics
 from mooring_operator.tell.event_budget import EventBudget, Posting, Subject
 from mooring_operator.tell.news import EVENT_LENGTH, News
-from mooring_operator.tell.reasons import EVENTS, EventReason
-from mooring_operator.tell.wording import clipped
+from mooring_operator.words.phrases import clipped
+from mooring_operator.words.reasons import EVENTS, EventReason
 
 _MOST_WAITING = 1000
 _ATTEMPTS, _PAUSE_S = 3, 2.0

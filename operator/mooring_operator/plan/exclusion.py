@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from mooring_api.virtualip import EXCLUSION_LABEL, ExclusionLabel, VirtualIP
 from mooring_operator.plan.snapshot import Node
-from mooring_operator.tell.wording import listed
+from mooring_operator.words.phrases import listed
 
 LABELLED = f"left out: it has the label {EXCLUSION_LABEL}"
 

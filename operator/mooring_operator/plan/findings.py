@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from mooring_api.problems import Problem
-from mooring_operator.tell.reasons import Reason as Reason
+from mooring_operator.words.reasons import Reason as Reason
 
 
 class Finding(NamedTuple):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from mooring_api.virtualip import Pods
 from mooring_operator.plan.placement import Group, Member, Placed
-from mooring_operator.tell.wording import listed
+from mooring_operator.words.phrases import listed
 
 NO_POD = "not eligible: it has no Ready pod of those that nodes.pods asks for"
 

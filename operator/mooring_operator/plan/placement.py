@@ -17,7 +17,7 @@ from mooring_operator.plan.ranking import Ring, Seat, decreasing, homes, ladder,
 from mooring_operator.plan.segments import Attachment
 from mooring_operator.plan.snapshot import Node, virtual_ip_name
 from mooring_operator.plan.sources import Refused
-from mooring_operator.tell.wording import listed
+from mooring_operator.words.phrases import listed
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from mooring_operator.plan.findings import Finding, Reason
 from mooring_operator.plan.placement import Group, Member, Placed
 from mooring_operator.plan.segments import Attachment
 from mooring_operator.plan.snapshot import virtual_ip_name
-from mooring_operator.tell.wording import clipped, listed
+from mooring_operator.words.phrases import clipped, listed
 
 #: What an Instance is made from beside its VirtualIP: two with equal parts are equal.
 Parts = tuple[object, ...]

@@ -14,7 +14,7 @@ from mooring_api.node_server import NodeVirtualServer
 from mooring_api.nodeconfig import Instance, NodeConfig, NodeConfigSpec
 from mooring_api.novelties import Novelties, required_level, uses, without_later
 from mooring_operator.stage.standing import Standing
-from mooring_operator.tell.wording import clipped, listed
+from mooring_operator.words.phrases import clipped, listed
 
 
 @dataclass(frozen=True, slots=True)

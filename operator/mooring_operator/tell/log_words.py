@@ -8,8 +8,8 @@ from mooring_operator.cluster.slim import Ownership
 from mooring_operator.plan.servers.plans import NOTHING, NodeServices, services_in
 from mooring_operator.stage.standing import Standing
 from mooring_operator.tell.news import News
-from mooring_operator.tell.reasons import EVENTS, EventReason
-from mooring_operator.tell.wording import listed
+from mooring_operator.words.phrases import listed
+from mooring_operator.words.reasons import EVENTS, EventReason
 
 #: A change of a Service may touch every virtual server of a node.
 _MOST_SERVERS = 8

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mooring_api.virtualip import VirtualIPStatus
-from mooring_operator.tell.reasons import EVENTS, REASONS, EventReason, EventType, Reason
-from mooring_operator.tell.server_reasons import ServerEventReason, ServerReason
-from mooring_operator.tell.wording import called, clipped, listed
+from mooring_operator.words.phrases import called, clipped, listed
+from mooring_operator.words.reasons import EVENTS, REASONS, EventReason, EventType, Reason
+from mooring_operator.words.server_reasons import ServerEventReason, ServerReason
 
 #: What an event's message may hold (Kubernetes' limit).
 EVENT_LENGTH = 1024

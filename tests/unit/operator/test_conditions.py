@@ -14,8 +14,8 @@ from mooring_operator.stage.staging import Waiting
 from mooring_operator.stage.standing import Standing
 from mooring_operator.tell.conditions import SILENCE_S, status_of
 from mooring_operator.tell.held import REPORT_S
-from mooring_operator.tell.reasons import REASONS
-from mooring_operator.tell.wording import MESSAGE_LENGTH
+from mooring_operator.words.phrases import MESSAGE_LENGTH
+from mooring_operator.words.reasons import REASONS
 
 #: At an interval of 1 s: three of them, one of skew, and the reports.
 ELECTION_S = 4 + REPORT_S

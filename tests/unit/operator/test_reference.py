@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mooring_operator.reference import PAGES, conditions, main
-from mooring_operator.tell.reasons import EVENTS, REASONS, Reason
-from mooring_operator.tell.server_reasons import SERVER_EVENTS, SERVER_REASONS, ServerReason
+from mooring_operator.words.reasons import EVENTS, REASONS, Reason
+from mooring_operator.words.server_reasons import SERVER_EVENTS, SERVER_REASONS, ServerReason
 
 FOLDER = Path(__file__).parents[3] / "docs" / "reference"
 EACH = pytest.mark.parametrize("reason", [*Reason, *ServerReason], ids=lambda r: f"{type(r).__name__}-{r}")

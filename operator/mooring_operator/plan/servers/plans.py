@@ -8,7 +8,7 @@ from mooring_api.balancing import Protocol
 from mooring_api.node_server import BackendAddress, ConnectionSync, NodeBackend, NodeVirtualServer, PortGuard
 from mooring_api.nodeconfig import Instance, NodeConfigSpec
 from mooring_api.problems import Problem
-from mooring_operator.tell.server_reasons import ServerReason as ServerReason
+from mooring_operator.words.server_reasons import ServerReason as ServerReason
 
 
 class ServerFinding(NamedTuple):

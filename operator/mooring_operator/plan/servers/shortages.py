@@ -8,7 +8,7 @@ from mooring_operator.plan.servers.entries import Entry
 from mooring_operator.plan.servers.plans import ServerFinding, ServerPlan, ServerReason
 from mooring_operator.plan.servers.services import At
 from mooring_operator.plan.snapshot import virtual_server_name
-from mooring_operator.tell.wording import listed
+from mooring_operator.words.phrases import listed
 
 
 def with_shortages(servers: dict[str, ServerPlan], at: Mapping[str, At]) -> dict[str, ServerPlan]:

@@ -7,7 +7,7 @@ from mooring_operator.plan.findings import Finding, Reason
 from mooring_operator.plan.servers.bearers import Bearer
 from mooring_operator.plan.servers.plans import ServerPlan
 from mooring_operator.plan.snapshot import virtual_ip_name
-from mooring_operator.tell.wording import listed
+from mooring_operator.words.phrases import listed
 
 
 def not_tracked(bearers: Mapping[str, Bearer], servers: Mapping[str, ServerPlan]) -> Iterator[tuple[str, Finding]]:

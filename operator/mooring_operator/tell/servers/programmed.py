@@ -8,9 +8,9 @@ from mooring_api.nodeconfig import NodeConfigStatus
 from mooring_api.nodeconfig_status import ReportedProblem
 from mooring_api.problems import BALANCING, REMARK
 from mooring_api.vrrp import Family
-from mooring_operator.tell.server_reasons import ServerReason
 from mooring_operator.tell.servers.scene import ServerScene
-from mooring_operator.tell.wording import FOREIGN_LENGTH, clipped, listed
+from mooring_operator.words.phrases import FOREIGN_LENGTH, clipped, listed
+from mooring_operator.words.server_reasons import ServerReason
 
 #: Node to what it is to run of one VirtualServer.
 Share = Mapping[str, tuple[NodeVirtualServer, ...]]

@@ -7,9 +7,9 @@ from mooring_api.nodeconfig_status import VirtualServerReport
 from mooring_api.virtualserver_status import BackendState, BackendStatus, ServerPortStatus
 from mooring_api.vrrp import Family
 from mooring_operator.plan.servers.quorums import beyond_reach, needed, pool_of, weighs_itself
-from mooring_operator.tell.server_reasons import ServerReason
 from mooring_operator.tell.servers.programmed import families_of
-from mooring_operator.tell.wording import clipped, listed
+from mooring_operator.words.phrases import clipped, listed
+from mooring_operator.words.server_reasons import ServerReason
 
 #: So many backends are named in a message, with as much of the reason.
 _NAMED, _REASON_LENGTH = 3, 80

@@ -8,12 +8,12 @@ from mooring_api.virtualip import ConditionStatus, GroupStatus
 from mooring_api.virtualserver_status import MAX_LISTED_BACKENDS, BackendState, ServerPortStatus
 from mooring_api.vrrp import Family
 from mooring_operator.plan.servers.plans import PortPlan
-from mooring_operator.tell.reasons import ConditionType, Reason
-from mooring_operator.tell.server_reasons import ServerReason
 from mooring_operator.tell.servers.programmed import ServerJudged, cannot_balance
 from mooring_operator.tell.servers.quorum import meaning
 from mooring_operator.tell.servers.scene import ServerScene
-from mooring_operator.tell.wording import clipped, listed
+from mooring_operator.words.phrases import clipped, listed
+from mooring_operator.words.reasons import ConditionType, Reason
+from mooring_operator.words.server_reasons import ServerReason
 
 #: The worst first: what is said of a VirtualServer of which several things are true.
 _ORDER = (

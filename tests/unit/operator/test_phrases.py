@@ -3,7 +3,7 @@
 import pytest
 
 from mooring_api.virtualip import GroupStatus
-from mooring_operator.tell.wording import called, clipped, listed
+from mooring_operator.words.phrases import called, clipped, listed
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Self
 
 from mooring_api.virtualip import ConditionStatus
-from mooring_operator.tell.reasons import ConditionType, EventType
+from mooring_operator.words.reasons import ConditionType, EventType
 
 _ACCEPTED, _PROGRAMMED, _READY = ConditionType.ACCEPTED, ConditionType.PROGRAMMED, ConditionType.READY
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus

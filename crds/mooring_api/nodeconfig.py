@@ -4,7 +4,6 @@ It is also the format of the daemon's file.
 """
 
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_interface
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
@@ -290,7 +289,3 @@ class NodeConfig(Wire):
     metadata: Metadata
     spec: NodeConfigSpec = NodeConfigSpec()
     status: NodeConfigStatus | None = None
-
-    def address_interfaces(self) -> frozenset[str]:
-        """All canonical addresses that this configuration may hold."""
-        return frozenset(str(ip_interface(a.address)) for i in self.spec.instances for a in i.addresses)

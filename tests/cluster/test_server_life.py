@@ -25,12 +25,6 @@ REVIEW = Resource("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubj
 NODE_CLAIM = "authentication.kubernetes.io/node-name"
 POD_CLAIM = "authentication.kubernetes.io/pod-name"
 
-STARTER = """
-import sys, pathlib
-from mooring_lab.api.real import RealApi
-RealApi(pathlib.Path(sys.argv[1])).start()
-"""
-
 
 def _processes(folder: Path) -> list[str]:
     """The command lines that name the folder, but for this test's own."""

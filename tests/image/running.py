@@ -167,12 +167,6 @@ class Container:
         self._attempt.signal(signal.SIGKILL)
         self._attempt.wait_exit()
 
-    def proportional_mib(self) -> float:
-        """PSS of all its processes."""
-        begun = self._attempt.begun()
-        assert begun
-        return sum(pss_mib(pid) for pid in family(begun.process.pid))
-
 
 def family(pid: int) -> Iterator[int]:
     """A process and all that it has forked."""

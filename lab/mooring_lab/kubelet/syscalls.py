@@ -10,7 +10,6 @@ MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 _MNT_DETACH = 2
 _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 1, 15, 23, 24
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
-_PR_SET_KEEPCAPS = 8
 _CAPABILITY_VERSION_3 = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -98,10 +97,6 @@ def limit_bounding_set(capabilities: int) -> None:
     for bit in range(64):
         if bounding_set() >> bit & 1 and not capabilities >> bit & 1:
             _call("prctl", _PR_CAPBSET_DROP, bit, 0, 0, 0)
-
-
-def keep_capabilities_across_setuid() -> None:
-    _call("prctl", _PR_SET_KEEPCAPS, 1, 0, 0, 0)
 
 
 def set_capabilities(capabilities: int) -> None:

@@ -232,15 +232,15 @@ class Runner:
         self._plan(watched, next_ns(check, watched.standing, watched.planned_ns, now))
         self._tell_withheld(watched, "" if outcome is not None else str(attempt.error))
         if outcome is not None:
-            self._tell(watched, outcome, duration)
+            self._tell(watched, outcome)
 
-    def _tell(self, watched: Watched, outcome: Outcome, duration_ns: int) -> None:
+    def _tell(self, watched: Watched, outcome: Outcome) -> None:
         standing, last = watched.standing, watched.verdict
         if not standing.known or outcome.good is not standing.up:
             return
         if last and last.good is standing.up and last.reason is outcome.reason and last.weight == outcome.weight:
             return
-        verdict = Verdict(standing.up, outcome.reason, outcome.words, outcome.weight, duration_ns, time.time_ns())
+        verdict = Verdict(standing.up, outcome.reason, outcome.words, outcome.weight)
         watched.verdict = verdict
         self._say(watched.target, lambda target: self._told(target, verdict))
 

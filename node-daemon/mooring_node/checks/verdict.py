@@ -48,17 +48,12 @@ GOOD = Outcome(Reason.SUCCESS)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check says of its backend, thresholds counted in.
-
-    `duration_ns` is that of the last try, `at_ns` its end by the wall clock (Unix time).
-    """
+    """What a check says of its backend, thresholds counted in."""
 
     good: bool
     reason: Reason
     words: str
     weight: int | None
-    duration_ns: int
-    at_ns: int
 
 
 class Withheld(Exception):  # noqa: N818  (nothing went wrong with the backend)

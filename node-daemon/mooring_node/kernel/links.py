@@ -37,7 +37,6 @@ IFF_RUNNING = 0x40
 #: The IPv4 settings of an interface that concern us, by their number in the kernel (IPV4_DEVCONF_*).
 SETTINGS: Mapping[str, int] = {
     "rp_filter": 8,
-    "arp_filter": 13,
     "arp_announce": 18,
     "arp_ignore": 19,
     "promote_secondaries": 20,

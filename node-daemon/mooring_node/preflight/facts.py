@@ -29,7 +29,6 @@ class Interface:
     default_route: bool = False
     rp_filter: int = 0
     arp_ignore: int = 0
-    arp_filter: int = 0
     """Each the larger one of the interface's and that for all, as the kernel takes it."""
     ipv6_off: bool = False
     forwards_ipv6: bool = False

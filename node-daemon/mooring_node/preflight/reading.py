@@ -182,7 +182,6 @@ def _interface(link: Link, host_root: Path, *, default: bool) -> Interface:
         default_route=default,
         rp_filter=taken("rp_filter"),
         arp_ignore=taken("arp_ignore"),
-        arp_filter=taken("arp_filter"),
         ipv6_off=_number(_IPV6 / link.name / "disable_ipv6") == 1,
         forwards_ipv6=_number(_IPV6 / link.name / "forwarding") == 1,
         accept_ra=_number(_IPV6 / link.name / "accept_ra"),

@@ -53,10 +53,6 @@ class Seat:
         known = self.confirmed or self.lacking
         return bool(self.stands) and known and not self.may_become_active and not self.active
 
-    @property
-    def leaves(self) -> bool:
-        return not self.wanted
-
 
 def seat_of(node: str, wanted: Share, standing: Standing | None, stands: Share, held: bool = False) -> Seat:
     """`stands` is the group's part of the standing."""

@@ -400,9 +400,3 @@ class Daemons:
 def addresses_of(names: Iterable[str]) -> dict[str, str]:
     """Each node's address in 10.0.0.0/8."""
     return {name: f"10.1.{index >> 8}.{index & 255}/8" for index, name in enumerate(names, start=1)}
-
-
-def proportional_kib(pid: int) -> int:
-    """PSS of a process and its children's share of memory, in KiB."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))

@@ -28,8 +28,8 @@ from mooring_node.kernel.process import now_ns
 Make = Callable[..., ServerConfig]
 WEB = ServiceKey(4, 6, "192.0.2.1", 80)
 PATIENCE_S = 20.0
-GOOD = Verdict(True, Reason.SUCCESS, "", None, 1, 1)
-REFUSED = Verdict(False, Reason.REFUSED, "connection refused", None, 1, 1)
+GOOD = Verdict(True, Reason.SUCCESS, "", None)
+REFUSED = Verdict(False, Reason.REFUSED, "connection refused", None)
 
 
 @dataclass

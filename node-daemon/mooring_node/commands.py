@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mooring_api.version import VERSION
 from mooring_node.files import StateFolder
-from mooring_node.preflight.options import add_options
+from mooring_node.preflight.options import PROC_SYS_NET, SYS_NET_VARIABLE, add_options, add_places
 from mooring_node.probe import QUESTIONS, AnotherContainer, answer_of, probe, refuse_another_container, unanswered
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from mooring_node.daemon import AgentRun
 
 DEFAULT_STATE = Path("/var/lib/mooring")
-PROC_SYS_NET = Path("/proc/sys/net")
-DEFAULT_SCRIPTS = Path("/etc/mooring/scripts")
 #: A program of ours; -P: its modules are not looked for where somebody happens to stand.
 _OURSELVES = (sys.executable, "-P", "-m")
 DEFAULT_METRICS = "127.0.0.1:9650"
@@ -84,14 +82,7 @@ def parser() -> argparse.ArgumentParser:
     flight = commands.add_parser("preflight", help="say what on this node would keep a daemon from its work")
     add_options(flight)
     for each in (run, flight):
-        _add_sys_net(each)
-        each.add_argument(
-            "--scripts-dir",
-            type=Path,
-            default=DEFAULT_SCRIPTS,
-            metavar="DIR",
-            help=f"programs of checks and notifications ({DEFAULT_SCRIPTS})",
-        )
+        add_places(each)
     for each in (run, status, maintenance, asked, hand_over, flight):
         each.add_argument(
             "--state-dir",
@@ -101,16 +92,6 @@ def parser() -> argparse.ArgumentParser:
             help=f"ledger and last good configuration ({DEFAULT_STATE})",
         )
     return root
-
-
-def _add_sys_net(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--sys-net",
-        type=Path,
-        default=PROC_SYS_NET,
-        metavar="DIR",
-        help=f"where the node's {PROC_SYS_NET} can be written, if not there",
-    )
 
 
 def _add_sources(run: argparse.ArgumentParser) -> None:
@@ -169,7 +150,8 @@ def _run(options: argparse.Namespace) -> int:
     if missing:
         return _complain(f"{missing}; run it as root, or grant the capability", MISSING_RIGHT)
     if not options.sys_net.is_dir():
-        return _complain(f"--sys-net {options.sys_net} is no folder; mount the node's {PROC_SYS_NET} there", 2)
+        said = f"--sys-net (or {SYS_NET_VARIABLE}): {options.sys_net} is no folder"
+        return _complain(f"{said}; mount the node's {PROC_SYS_NET} there", 2)
     host, _, port = options.metrics_address.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
         return _complain(f"--metrics-address {options.metrics_address}: write HOST:PORT, such as {DEFAULT_METRICS}", 2)

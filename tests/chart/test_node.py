@@ -114,9 +114,10 @@ def test_of_the_nodes_files_it_has_its_own_folder_and_the_network_settings(rende
     }  # fmt: skip
     assert found["state"][1]["mountPath"] == "/var/lib/mooring"
     assert found["sys-net"][1]["mountPath"] == "/host/proc/sys/net", "runtimes mount nothing below /proc"
-    assert "--sys-net=/host/proc/sys/net" in render().container("DaemonSet")["args"]
+    told = {"name": "MOORING_SYS_NET", "value": "/host/proc/sys/net"}
+    assert told in render().container("DaemonSet")["env"], "also to who is sent in by kubectl exec"
     assert volumes(render, sysNet=False).keys() == {"state"}
-    assert not any("sys-net" in word for word in render({"node": {"sysNet": False}}).container("DaemonSet")["args"])
+    assert told not in render({"node": {"sysNet": False}}).container("DaemonSet")["env"]
     moved = volumes(render, stateDir="/srv/mooring")["state"]
     assert (moved[0]["hostPath"]["path"], moved[1]["mountPath"]) == ("/srv/mooring", "/var/lib/mooring")
 
@@ -147,7 +148,8 @@ def test_preflight_looks_at_the_node_before_the_daemon_starts_and_only_warns(sys
     options, runs = (parser().parse_args(each["args"]) for each in (flight, daemon))
     assert (options.command, options.warn_only) == ("preflight", True), "no finding keeps a daemon from starting"
     assert options.sys_net == runs.sys_net, "what it judges is what the daemon has"
-    assert flight["env"] == [each for each in daemon["env"] if each["name"] == "MOORING_HOST_IP"]
+    assert flight["env"] == [each for each in daemon["env"] if each["name"] in ("MOORING_HOST_IP", "MOORING_SYS_NET")]
+    assert ("MOORING_SYS_NET" in {each["name"] for each in flight["env"]}) == sys_net
     assert flight["securityContext"] == daemon["securityContext"]
     assert (flight["image"], flight["resources"]) == (daemon["image"], daemon["resources"])
     assert "limits" not in flight["resources"]

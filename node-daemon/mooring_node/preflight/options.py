@@ -1,7 +1,30 @@
 """The options of `mooring-node preflight`: apart, so that other commands do not carry what it imports."""
 
 import argparse
+import os
 from pathlib import Path
+
+PROC_SYS_NET = Path("/proc/sys/net")
+DEFAULT_SCRIPTS = Path("/etc/mooring/scripts")
+SYS_NET_VARIABLE, SCRIPTS_VARIABLE = "MOORING_SYS_NET", "MOORING_SCRIPTS_DIR"
+
+
+def add_places(command: argparse.ArgumentParser) -> None:
+    """Where the daemon, and so who judges it, finds what is the node's.
+
+    The environment is a container's, and so the same for who is sent into it (`kubectl exec`) as for the daemon.
+    """
+    for option, variable, place, what in (
+        ("--sys-net", SYS_NET_VARIABLE, PROC_SYS_NET, f"where the node's {PROC_SYS_NET} can be written"),
+        ("--scripts-dir", SCRIPTS_VARIABLE, DEFAULT_SCRIPTS, "programs of checks and notifications"),
+    ):
+        command.add_argument(
+            option,
+            type=Path,
+            default=Path(os.environ.get(variable) or place),
+            metavar="DIR",
+            help=f"{what}; default: ${variable}, else {place}",
+        )
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

@@ -31,7 +31,7 @@ def judge(facts: Facts) -> Iterator[Finding]:
         yield warning(
             "SettingsReadOnly",
             f"{rights.sys_net} cannot be written: net.ipv4.vs.* stay as they are",
-            "mount the node's /proc/sys/net, for example at /host/proc/sys/net, and name it by --sys-net",
+            "mount the node's /proc/sys/net, say at /host/proc/sys/net, and name it by MOORING_SYS_NET or --sys-net",
         )
     if facts.balances and not facts.ipvs:
         how = "this node loads no modules any more" if facts.modules_disabled else "the kernel has not loaded it"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from mooring_node import commands as module
 from mooring_node.checks.scripts import DEFAULT_FOLDER
@@ -222,6 +223,39 @@ def test_check_names_file_field_and_remedy(config: Path, capsys: pytest.CaptureF
 def test_the_programs_folder_is_of_choice() -> None:
     assert parser().parse_args(["run", "--config", "x"]).scripts_dir == DEFAULT_FOLDER
     assert parser().parse_args(["run", "--config", "x", "--scripts-dir", "/srv"]).scripts_dir == Path("/srv")
+
+
+def test_the_places_on_the_node_are_told_by_the_environment_and_the_command_line_comes_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def places(*arguments: str) -> set[tuple[str, str]]:
+        """What `run` and `preflight` make of them."""
+        read = [parser().parse_args([*command, *arguments]) for command in (["run", "--config", "x"], ["preflight"])]
+        return {(str(each.sys_net), str(each.scripts_dir)) for each in read}
+
+    for variable in ("MOORING_SYS_NET", "MOORING_SCRIPTS_DIR"):
+        monkeypatch.setenv(variable, "")
+    assert places() == {("/proc/sys/net", str(DEFAULT_FOLDER))}, "empty is not said"
+    monkeypatch.setenv("MOORING_SYS_NET", "/host/proc/sys/net")
+    monkeypatch.setenv("MOORING_SCRIPTS_DIR", "/srv")
+    assert places() == {("/host/proc/sys/net", "/srv")}
+    assert places("--sys-net", "/b", "--scripts-dir", "/c") == {("/b", "/c")}
+
+
+@pytest.mark.parametrize("manifest", ["deploy/workloads/node.yaml", "examples/static-pod/mooring-node.yaml"])
+def test_who_is_sent_into_a_daemon_s_container_to_look_looks_where_the_daemon_does(
+    manifest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`kubectl exec … -- mooring-node preflight` has the container's environment and none of its arguments."""
+    text = (Path(__file__).parents[3] / manifest).read_text(encoding="utf-8")
+    document = next(each for each in yaml.safe_load_all(text) if each["kind"] in ("DaemonSet", "Pod"))
+    (container,) = document["spec"].get("template", document)["spec"]["containers"]
+    for each in container["env"]:
+        monkeypatch.setenv(each["name"], each.get("value", "of the pod"))
+    runs, looks = parser().parse_args(container["args"]), parser().parse_args(["preflight"])
+    assert looks.sys_net == runs.sys_net
+    assert str(runs.sys_net) in {each["mountPath"] for each in container["volumeMounts"]}
+    assert (looks.scripts_dir, looks.state_dir) == (runs.scripts_dir, runs.state_dir)
 
 
 def test_the_daemon_s_own_preflight_looks_where_the_daemon_does() -> None:

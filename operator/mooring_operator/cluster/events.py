@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from mooring_api.problems import Problem
-from mooring_kube.errors import KubeError
+from mooring_kube.errors import KubeError, ServerError, TooManyRequests, Unreachable
 from mooring_operator.clock import Clock, boottime_s, now_utc
 from mooring_operator.cluster.api import RESOURCES, Cluster
 from mooring_operator.cluster.store import Store
@@ -101,8 +101,12 @@ class EventPoster(threading.Thread):
                 return False
             try:
                 self._cluster.event(document)
-            except KubeError as error:
+            except (Unreachable, ServerError, TooManyRequests) as error:
                 log.debug("event %s: %s", posting.name, error)
+            except KubeError as error:
+                # The server would say the same again, and all others wait for this one.
+                log.debug("event %s is refused: %s", posting.name, error)
+                break
             else:
                 return True
         about = object_fields(kind, posting.subject.name)

@@ -8,7 +8,8 @@ import pytest
 from tests.unit.operator.fake_api import FakeApi
 
 from mooring_api.problems import Problem
-from mooring_kube.errors import Unreachable
+from mooring_kube.errors import Forbidden, Invalid, KubeError, ServerError, TooManyRequests, Unreachable
+from mooring_operator.cluster import events
 from mooring_operator.cluster.events import EventPoster
 from mooring_operator.cluster.slim import Ownership
 from mooring_operator.cluster.store import Store
@@ -24,17 +25,16 @@ def write(name: str = "n1") -> Write:
 
 
 class Api(FakeApi):
-    """Tells when an event has come, and fails as often as it is told."""
+    """Tells when an event has come, and fails first as it is told."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.failures = 0
+        self.failures: list[KubeError] = []
         self.came = threading.Semaphore(0)
 
     def event(self, document: Mapping[str, Any]) -> None:
         if self.failures:
-            self.failures -= 1
-            raise Unreachable("gone")
+            raise self.failures.pop(0)
         super().event(document)
         self.came.release()
 
@@ -102,3 +102,37 @@ def test_too_many_are_dropped_and_nobody_waits(bench: Bench) -> None:
     for number in range(2000):
         bench.poster.tell(write(f"n{number}"))
     assert bench.posted("dropped") > 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Forbidden(403, "Forbidden", "the namespace is being terminated"),
+        Invalid(422, "Invalid", "a policy says no"),
+    ],
+)
+def test_one_that_is_refused_for_good_holds_up_no_other(bench: Bench, error: KubeError) -> None:
+    """In a namespace that is being deleted every event is refused; what is told of others is not to wait for that."""
+    bench.api.failures = [error] * 3
+    for name in ("n1", "n2", "n3", "n4"):
+        bench.poster.tell(write(name))
+    bench.poster.start()
+    assert bench.api.came.acquire(timeout=30.0)
+    bench.poster.stop()
+    bench.poster.join(30.0)
+    assert [event["involvedObject"]["name"] for event in bench.api.events] == ["n4"]
+    assert (bench.posted("failed"), bench.posted("ok")) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "error", [Unreachable("timed out"), ServerError(503, "", "starting"), TooManyRequests(429, "", "later")]
+)
+def test_what_may_go_next_time_is_tried_again(bench: Bench, error: KubeError, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "_PAUSE_S", 0.0)
+    bench.api.failures = [error] * 2
+    bench.poster.tell(write())
+    bench.poster.start()
+    assert bench.api.came.acquire(timeout=30.0)
+    bench.poster.stop()
+    bench.poster.join(30.0)
+    assert (bench.posted("failed"), bench.posted("ok")) == (0, 1)

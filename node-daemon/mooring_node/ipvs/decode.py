@@ -50,8 +50,6 @@ from mooring_node.ipvs.wire import (
     DEST_WEIGHT,
     FAMILY_OF,
     GENERIC,
-    INFO_CONN_TAB_SIZE,
-    INFO_VERSION,
     LENGTHS,
     METHOD_MASK,
     STATS,
@@ -114,13 +112,6 @@ class DestinationEntry(NamedTuple):
     key: DestinationKey
     destination: Destination
     load: Load
-
-
-class Info(NamedTuple):
-    """IPVS' version as (1, 2, 1), and how many rows its table of connections has."""
-
-    version: tuple[int, int, int]
-    connection_table_size: int
 
 
 def family_number(body: Buffer) -> int:
@@ -193,13 +184,6 @@ def daemon(body: Buffer) -> SyncDaemon:
         ttl=_needed(members, DAEMON_MCAST_TTL),
         max_length=number(members, DAEMON_SYNC_MAXLEN) or 0,
     )
-
-
-def info(body: Buffer) -> Info:
-    """What IPVS says of itself."""
-    members = attributes(body, GENERIC.size)
-    code = _needed(members, INFO_VERSION)
-    return Info((code >> 16 & 0xFF, code >> 8 & 0xFF, code & 0xFF), _needed(members, INFO_CONN_TAB_SIZE))
 
 
 def _nested(body: Buffer, kind: int) -> dict[int, bytes]:

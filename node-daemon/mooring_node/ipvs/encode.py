@@ -111,12 +111,8 @@ def destinations_request(key: ServiceKey) -> bytes:
     return _head(Command.GET_DEST) + nested(ATTR_SERVICE, identity(key))
 
 
-def zero_request(key: ServiceKey | None) -> bytes:
-    """Sets the counters of a service and of its destinations to 0; those of all for None."""
-    return _head(Command.ZERO) + (b"" if key is None else nested(ATTR_SERVICE, identity(key)))
-
-
 def info_request() -> bytes:
+    """IPVS' version and the size of its table of connections: a question that always has an answer."""
     return _head(Command.GET_INFO)
 
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from mooring_node.ipvs import decode, encode, modules
-from mooring_node.ipvs.decode import Counters, DestinationEntry, Info, Load, ServiceEntry
+from mooring_node.ipvs.decode import Counters, DestinationEntry, Load, ServiceEntry
 from mooring_node.ipvs.diff import Operation
 from mooring_node.ipvs.sync import Role, SyncDaemon
 from mooring_node.ipvs.table import Balanced, DestinationKey, ServiceKey, Table
@@ -140,14 +140,6 @@ class Ipvs:
             for key, entry in self.services().items()
         }
 
-    def zero(self, key: ServiceKey | None = None) -> None:
-        """Set the counters of a service, or of all, to 0."""
-        self._ask(encode.zero_request(key))
-
-    def info(self) -> Info:
-        """IPVS' version and the size of its table of connections."""
-        return decode.info(_one(self._ask(encode.info_request())))
-
     def sync_daemons(self) -> tuple[SyncDaemon, ...]:
         """The sync daemons that run, whoever started them."""
         return self._dump(encode.daemons_request(), lambda received: decode.daemon(received.body))
@@ -219,11 +211,6 @@ class Ipvs:
         exchange = self._open()
         with self._exchanging():
             return exchange.dump(self._family, body, read)
-
-    def _ask(self, body: bytes) -> tuple[Message, ...]:
-        exchange = self._open()
-        with self._exchanging():
-            return exchange.ask(self._family, body)
 
     def _order(self, body: bytes) -> None:
         # netlink answers nothing at all to a message that ends with EINTR, and so it does where a daemon is stopped

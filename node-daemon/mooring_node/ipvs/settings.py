@@ -30,11 +30,6 @@ def read_settings(names: tuple[str, ...] = SYNC_SETTINGS, folder: Path = FOLDER)
     return found
 
 
-def write_setting(name: str, value: str, folder: Path = FOLDER) -> None:
-    """OSError where the kernel does not know it, or /proc/sys is read-only."""
-    (folder / name).write_text(value)
-
-
 def hindrances(settings: Mapping[str, str]) -> tuple[str, ...]:
     """What of the settings keeps connections from being synced, in words for people; empty when all is well."""
     found = []

@@ -53,9 +53,6 @@ DAEMON_MCAST_GROUP, DAEMON_MCAST_GROUP6, DAEMON_MCAST_PORT, DAEMON_MCAST_TTL = 5
 # IPVS_STATS_ATTR_*: connections, packets and bytes in and out, and the same as rates.
 STATS = range(1, 11)
 
-# IPVS_INFO_ATTR_*
-INFO_VERSION, INFO_CONN_TAB_SIZE = 1, 2
-
 AF_OF = {4: 2, 6: 10}
 FAMILY_OF = {2: 4, 10: 6}
 #: Bytes of an address by our family.

@@ -17,8 +17,8 @@ from ipaddress import ip_address
 
 from mooring_node.preflight.facts import Heard, Wanted
 from mooring_node.preflight.packets import VRRP
+from mooring_node.vrrp.config import DEFAULT_GROUPS
 
-GROUPS = {4: "224.0.0.18", 6: "ff02::12"}
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 _ETHERTYPES = {4: 0x0800, 6: 0x86DD}
 #: Where the network header says the protocol, and where it says the sender.
@@ -47,7 +47,7 @@ class _Ear:
 def listen(wanted: Iterable[Wanted], seconds: float) -> tuple[Heard, ...] | None:
     """Whom these instances would hear; None where the rights are missing."""
     ears: list[_Ear] = []
-    places = {(each.interface, each.family): each.group or GROUPS[each.family] for each in wanted}
+    places = {(each.interface, each.family): each.group or DEFAULT_GROUPS[each.family] for each in wanted}
     try:
         for (interface, family), group in sorted(places.items()):
             # The raw one first: what the other one sees before it is there would seem lost.

@@ -17,8 +17,8 @@ from mooring_node.kernel.links import Link
 from mooring_node.kernel.rtnetlink import Rtnetlink, is_ours
 from mooring_node.preflight import legacy_reading
 from mooring_node.preflight.facts import Facts, Interface, Rights, Wanted
-from mooring_node.preflight.listening import GROUPS, listen
-from mooring_node.vrrp.config import GroupConfig
+from mooring_node.preflight.listening import listen
+from mooring_node.vrrp.config import DEFAULT_GROUPS, GroupConfig
 from mooring_node.vrrp.text import address_text
 
 NFT_TIME_LIMIT_S = 15.0
@@ -52,7 +52,7 @@ def wanted_of(groups: Iterable[GroupConfig]) -> tuple[Wanted, ...]:
             member.virtual_router_id,
             member.source and _bare(member.source),
             tuple(_bare(peer) for peer in member.peers or ()),
-            (member.group or GROUPS[member.family]) if member.peers is None else "",
+            (member.group or DEFAULT_GROUPS[member.family]) if member.peers is None else "",
             tuple((each.address, each.prefix_length) for each in member.addresses),
         )
         for group in groups

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 FORMAT = 1
+#: Where multicast adverts go unless a group is named, by family (RFC 9568 section 5.1).
+DEFAULT_GROUPS = {4: "224.0.0.18", 6: "ff02::12"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,6 @@ from mooring_node.vrrp.refusals import Refused as Refused
 
 PROTOCOL = 112
 TTL = 255
-GROUP_IPV4 = bytes((224, 0, 0, 18))
-GROUP_IPV6 = bytes.fromhex("ff020000000000000000000000000012")
 
 AUTHENTICATION_NONE = 0
 AUTHENTICATION_PASSWORD = 1

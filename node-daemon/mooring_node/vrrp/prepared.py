@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from mooring_node.kernel.addresses import LeasedAddress
-from mooring_node.vrrp.config import AddressConfig, FormConfig, GroupConfig, MemberConfig
+from mooring_node.vrrp.config import DEFAULT_GROUPS, AddressConfig, FormConfig, GroupConfig, MemberConfig
 from mooring_node.vrrp.frames import gratuitous_arp, unsolicited_na
 from mooring_node.vrrp.packet import AUTHENTICATION_NONE, AUTHENTICATION_PASSWORD, AddressFamily, Advert, encode
 from mooring_node.vrrp.packet import ipv4_packet as with_header
 from mooring_node.vrrp.receive import Expectation
 
-DEFAULT_GROUPS = {4: ip_address("224.0.0.18").packed, 6: ip_address("ff02::12").packed}
 _PASSWORD_BYTES = 8
 _ADDRESSES_IN_ADVERT = 255
 _IP_HEADER_BYTES = {4: 20, 6: 40}
@@ -49,7 +48,7 @@ def multicast_group(form: FormConfig | MemberConfig, family: int) -> bytes | Non
     """The group that adverts of this form go to; None for unicast."""
     if form.peers is not None:
         return None
-    return packed(form.group) if form.group else DEFAULT_GROUPS[family]
+    return packed(form.group or DEFAULT_GROUPS[family])
 
 
 def joined_groups(member: MemberConfig) -> tuple[bytes, ...]:

@@ -16,7 +16,7 @@ from mooring_node.ipvs.findings import Trouble
 from mooring_node.ipvs.keeper import SyncKeeper
 from mooring_node.ipvs.kernel import Failure, Ipvs
 from mooring_node.ipvs.owned import Owned
-from mooring_node.ipvs.settings import write_setting
+from mooring_node.ipvs.settings import FOLDER
 from mooring_node.ipvs.sync import Role, SyncDaemon, both_roles
 from mooring_node.ipvs.table import (
     OUR_MARKS,
@@ -279,7 +279,7 @@ def test_a_setting_of_the_kernel_that_keeps_connections_from_being_synced_is_tol
     keeper.want(both_roles("lo"))
     keeper.turn()
     assert keeper.problems == ()
-    write_setting("backup_only", "1")
+    (FOLDER / "backup_only").write_text("1")
     keeper.turn()
     (problem,) = keeper.problems
     assert problem.trouble is Trouble.SETTING

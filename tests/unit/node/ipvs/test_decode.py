@@ -22,7 +22,6 @@ READERS: tuple[Callable[[bytes], object], ...] = (
     lambda body: decode.destination(body, 4),
     lambda body: decode.destination(body, 6),
     decode.daemon,
-    decode.info,
     decode.family_number,
 )
 WHOLE = [
@@ -141,8 +140,3 @@ def test_a_number_without_a_name_is_kept_as_a_number() -> None:
     assert (int(found.method), int(found.tunnel)) == (5, 200)
     assert found != Destination(1)
     assert decode.destination(body, 4).destination.tunnel is TunnelKind.IPIP
-
-
-def test_the_version_and_the_table_of_connections() -> None:
-    body = GENERIC + attribute(1, struct.pack("=I", 0x010201)) + attribute(2, struct.pack("=I", 4096))
-    assert decode.info(body) == ((1, 2, 1), 4096)

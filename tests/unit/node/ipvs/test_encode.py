@@ -163,7 +163,7 @@ def test_a_sync_daemon_is_read_back(role: Role, group: str, sync_id: int, port: 
 
 @pytest.mark.parametrize("key", [ServiceKey(5), ServiceKey(4, 6, "", 80), ServiceKey(4, -1, "192.0.2.1", 80)])
 def test_a_key_that_can_not_be_told_is_a_value_error(key: ServiceKey) -> None:
-    for question in (encode.service_request, encode.destinations_request, encode.zero_request):
+    for question in (encode.service_request, encode.destinations_request):
         with pytest.raises(ValueError, match=r"\w"):
             question(key)
 
@@ -173,5 +173,3 @@ def test_questions_name_their_command() -> None:
     assert encode.services_request()[0] == encode.service_request(WEB)[0] == 4
     assert encode.destinations_request(WEB)[0] == 8
     assert encode.daemons_request()[0] == 11
-    assert (encode.zero_request(None)[0], encode.zero_request(WEB)[0]) == (16, 16)
-    assert len(encode.zero_request(None)) == 4

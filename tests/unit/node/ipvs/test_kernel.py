@@ -31,7 +31,7 @@ class FakeExchange:
     refuse: dict[tuple[Command, bytes], int]
     broken: Exception | None
     batches: list[list[tuple[int, int]]]
-    answers: tuple[Message, ...]
+    answered = 1
 
     def __init__(self, protocol: int, _timeout: int) -> None:
         assert protocol == 16
@@ -39,12 +39,12 @@ class FakeExchange:
 
     def ask(self, kind: int, body: bytes) -> tuple[Message, ...]:
         self._break()
-        if kind == CONTROLLER:
-            assert b"IPVS\0" in body
-            if self.family is None:
-                raise OSError(errno.ENOENT, "no such family")
-            return (Message(CONTROLLER, 0, 1, b"\x01\x02\0\0" + attribute(1, self.family.to_bytes(2, sys.byteorder))),)
-        return self.answers
+        assert kind == CONTROLLER
+        assert b"IPVS\0" in body
+        if self.family is None:
+            raise OSError(errno.ENOENT, "no such family")
+        answer = Message(CONTROLLER, 0, 1, b"\x01\x02\0\0" + attribute(1, self.family.to_bytes(2, sys.byteorder)))
+        return self.answered * (answer,)
 
     def apply(self, batch: Batch) -> tuple[Failure, ...]:
         self._break()
@@ -67,7 +67,7 @@ class FakeExchange:
 
 @pytest.fixture
 def exchange(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeExchange]]:
-    made = type("Made", (FakeExchange,), {"refuse": {}, "broken": None, "batches": [], "answers": ()})
+    made = type("Made", (FakeExchange,), {"refuse": {}, "broken": None, "batches": []})
     monkeypatch.setattr(kernel, "Exchange", made)
     yield made
     assert made.closed == made.opened
@@ -205,9 +205,11 @@ def test_a_family_that_is_gone_is_looked_up_again(ipvs: Ipvs, exchange: type[Fak
     assert exchange.batches[-1][0][0] == 40
 
 
-def test_an_answer_that_is_none_is_one_error(ipvs: Ipvs) -> None:
+@pytest.mark.parametrize("count", [0, 2])
+def test_an_answer_that_is_none_is_one_error(ipvs: Ipvs, exchange: type[FakeExchange], count: int) -> None:
+    exchange.answered = count
     with pytest.raises(NetlinkFormatError):
-        ipvs.info()
+        ipvs.read()
 
 
 def test_an_order_that_may_have_no_answer_is_followed_by_a_question(ipvs: Ipvs, exchange: type[FakeExchange]) -> None:

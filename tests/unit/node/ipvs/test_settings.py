@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mooring_node.ipvs.settings import hindrances, read_settings, write_setting
+from mooring_node.ipvs.settings import hindrances, read_settings
 
 DEFAULTS = {"backup_only": "0", "sync_version": "1", "sync_persist_mode": "0", "sync_threshold": "3 50"}
 
@@ -12,7 +12,7 @@ DEFAULTS = {"backup_only": "0", "sync_version": "1", "sync_persist_mode": "0", "
 def test_settings_are_read_as_far_as_they_are_there(tmp_path: Path) -> None:
     (tmp_path / "sync_threshold").write_text("3\t50\n")
     assert read_settings(folder=tmp_path) == {"sync_threshold": "3 50"}
-    write_setting("sync_threshold", "0 10", tmp_path)
+    (tmp_path / "sync_threshold").write_text("0 10")
     assert read_settings(folder=tmp_path) == {"sync_threshold": "0 10"}
     assert read_settings(folder=tmp_path / "none") == {}
 

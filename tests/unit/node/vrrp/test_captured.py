@@ -10,12 +10,13 @@ from ipaddress import ip_address
 import pytest
 
 from mooring_node.vrrp.frames import Claim, arp_claim, neighbour_claim, unsolicited_na
-from mooring_node.vrrp.packet import GROUP_IPV4, GROUP_IPV6, AddressFamily, Advert, encode, ipv4_packet
+from mooring_node.vrrp.packet import AddressFamily, Advert, encode, ipv4_packet
 from mooring_node.vrrp.receive import Datagram, Expectation, Judged, judge, parse_ipv4
 
 MAC = bytes.fromhex("02000000000a")
 SENDER, RECEIVER, VIRTUAL, VIRTUAL2 = (ip_address(f"10.0.0.{n}").packed for n in (18, 28, 100, 101))
 SENDER6, VIRTUAL6, GLOBAL6 = (ip_address(a).packed for a in ("fe80::ff:fe00:a", "fe80::100", "2001:db8::100"))
+GROUP, GROUP6 = (ip_address(a).packed for a in ("224.0.0.18", "ff02::12"))
 SECOND = 1_000_000_000
 PASSWORD = b"666\0\0\0\0\0"
 
@@ -69,7 +70,7 @@ CAPTURES = {
     "version 3, multicast": Capture(
         "01005e000012 02000000000a 0800 45c0002000010000ff70d088 0a000012 e0000012 31429601 0064 4353 0a000064",
         Advert(3, 66, 150, SECOND, (VIRTUAL,)),
-        GROUP_IPV4,
+        GROUP,
     ),
     # version 3; virtual_router_id 67; priority 200; advert_int 1;
     # virtual_ipaddress { fe80::100/64; 2001:db8::100/64 }
@@ -78,14 +79,14 @@ CAPTURES = {
         "ff020000000000000000000000000012 3143c802 0064 dae3"
         "fe800000000000000000000000000100 20010db8000000000000000000000100",
         Advert(3, 67, 200, SECOND, (VIRTUAL6, GLOBAL6)),
-        GROUP_IPV6,
+        GROUP6,
     ),
     "version 3, multicast, IPv6, RELEASED": Capture(
         "333300000012 02000000000a 86dd 6c089841002870ff fe80000000000000000000fffe00000a"
         "ff020000000000000000000000000012 31430002 0064 a2e4"
         "fe800000000000000000000000000100 20010db8000000000000000000000100",
         Advert(3, 67, 0, SECOND, (VIRTUAL6, GLOBAL6)),
-        GROUP_IPV6,
+        GROUP6,
     ),
 }
 captures = pytest.mark.parametrize("capture", CAPTURES.values(), ids=CAPTURES.keys())

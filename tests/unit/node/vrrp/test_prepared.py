@@ -5,11 +5,10 @@ from ipaddress import ip_address
 
 import pytest
 
-from mooring_node.vrrp.config import AddressConfig, FormConfig, GroupConfig, MemberConfig
+from mooring_node.vrrp.config import DEFAULT_GROUPS, AddressConfig, FormConfig, GroupConfig, MemberConfig
 from mooring_node.vrrp.frames import arp_claim
 from mooring_node.vrrp.packet import Advert, Refused, decode
 from mooring_node.vrrp.prepared import (
-    DEFAULT_GROUPS,
     Outgoing,
     advertised,
     announcement_frames,
@@ -71,7 +70,7 @@ def test_multicast_takes_one_packet_for_the_group(family: int, chosen: str | Non
     member = replace(V4 if family == 4 else V6, peers=None, group=chosen)
     source = packed(SOURCE if family == 4 else "fe80::18")
     prepared = prepare(group(member), member, source, 1500)
-    target = packed(chosen) if chosen else DEFAULT_GROUPS[family]
+    target = packed(chosen or DEFAULT_GROUPS[family])
     assert [each.destination for each in prepared.adverts] == [target]
     assert multicast_group(member, family) == target
     assert (prepared.expectations[0].group, prepared.expectations[0].peers) == (target, None)
@@ -184,5 +183,7 @@ def test_a_member_of_each_form_is_understood(number: int) -> None:
 
 def test_the_groups_of_all_forms_are_joined() -> None:
     assert joined_groups(V4) == ()
-    assert joined_groups(replace(V4, accepted=FORMS)) == (DEFAULT_GROUPS[4], packed("239.1.2.3"))
-    assert joined_groups(replace(V6, peers=None, accepted=(replace(FORMS[0], peers=None),))) == (DEFAULT_GROUPS[6],)
+    assert joined_groups(replace(V4, accepted=FORMS)) == (packed(DEFAULT_GROUPS[4]), packed("239.1.2.3"))
+    assert joined_groups(replace(V6, peers=None, accepted=(replace(FORMS[0], peers=None),))) == (
+        packed(DEFAULT_GROUPS[6]),
+    )

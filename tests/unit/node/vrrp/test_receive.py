@@ -9,16 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mooring_node.vrrp.packet import (
-    GROUP_IPV4,
-    GROUP_IPV6,
-    AddressFamily,
-    Advert,
-    Refusal,
-    Refused,
-    encode,
-    ipv4_packet,
-)
+from mooring_node.vrrp.packet import AddressFamily, Advert, Refusal, Refused, encode, ipv4_packet
 from mooring_node.vrrp.receive import Datagram, Expectation, Judged, Remark, judge, judge_any, parse_ipv4
 
 
@@ -28,6 +19,7 @@ def packed(*texts: str) -> tuple[bytes, ...]:
 
 OURS, PEER, STRANGER = packed("10.0.0.28", "10.0.0.18", "10.0.0.99")
 OURS6, PEER6 = packed("fe80::b", "fe80::a")
+GROUP, GROUP6 = packed("224.0.0.18", "ff02::12")
 SECOND = 1_000_000_000
 PASSWORD = b"666\0\0\0\0\0"
 ADDRESSES, ADDRESSES6 = packed("10.0.0.100", "10.0.0.101"), packed("fe80::100", "2001:db8::100")
@@ -37,8 +29,8 @@ V3 = Advert(3, 66, 100, SECOND, ADDRESSES)
 V6 = Advert(3, 66, 100, SECOND, ADDRESSES6)
 UNICAST3 = Expectation(3, 66, AddressFamily.IPV4, SECOND, ADDRESSES, OURS, peers=frozenset({PEER}))
 UNICAST2 = replace(UNICAST3, version=2, authentication_type=1, password=PASSWORD)
-MULTICAST3 = replace(UNICAST3, peers=None, group=GROUP_IPV4)
-MULTICAST6 = Expectation(3, 66, AddressFamily.IPV6, SECOND, ADDRESSES6, OURS6, group=GROUP_IPV6)
+MULTICAST3 = replace(UNICAST3, peers=None, group=GROUP)
+MULTICAST6 = Expectation(3, 66, AddressFamily.IPV6, SECOND, ADDRESSES6, OURS6, group=GROUP6)
 
 
 def datagram(
@@ -61,9 +53,9 @@ def reason_of(call: Callable[[], object]) -> Refusal:
         (datagram(V3), V3, UNICAST3),
         (datagram(V3, pseudo_header=False), V3, replace(UNICAST3, pseudo_header=False)),
         (datagram(V3, ttl=254), V3, replace(UNICAST3, minimum_ttl=254)),
-        (datagram(V3, destination=GROUP_IPV4), V3, MULTICAST3),
-        (datagram(V3, STRANGER, GROUP_IPV4), V3, MULTICAST3),
-        (datagram(V6, PEER6, GROUP_IPV6), V6, MULTICAST6),
+        (datagram(V3, destination=GROUP), V3, MULTICAST3),
+        (datagram(V3, STRANGER, GROUP), V3, MULTICAST3),
+        (datagram(V6, PEER6, GROUP6), V6, MULTICAST6),
         (datagram(replace(V3, priority=0)), replace(V3, priority=0), UNICAST3),
         (datagram(replace(V3, addresses=ADDRESSES[::-1])), replace(V3, addresses=ADDRESSES[::-1]), UNICAST3),
     ],
@@ -80,10 +72,10 @@ GROUP2 = packed("224.0.0.19")[0]
     ("received", "expected", "reason"),
     [
         (Datagram(PEER, OURS, 255, b"\x31\x42"), UNICAST3, Refusal.TOO_SHORT),
-        (datagram(V3, source=OURS, destination=GROUP_IPV4), MULTICAST3, Refusal.OWN_PACKET),
+        (datagram(V3, source=OURS, destination=GROUP), MULTICAST3, Refusal.OWN_PACKET),
         (datagram(replace(V3, virtual_router_id=67)), UNICAST3, Refusal.UNKNOWN_VIRTUAL_ROUTER),
         (datagram(V6, PEER6, OURS6), UNICAST3, Refusal.UNKNOWN_VIRTUAL_ROUTER),
-        (datagram(V3, destination=GROUP_IPV4), UNICAST3, Refusal.MULTICAST_ON_UNICAST),
+        (datagram(V3, destination=GROUP), UNICAST3, Refusal.MULTICAST_ON_UNICAST),
         (datagram(V3), MULTICAST3, Refusal.UNICAST_ON_MULTICAST),
         (datagram(V6, PEER6, OURS6), MULTICAST6, Refusal.UNICAST_ON_MULTICAST),
         (datagram(V3, destination=GROUP2), MULTICAST3, Refusal.WRONG_GROUP),
@@ -126,12 +118,12 @@ def test_refused_for_a_reason(received: Datagram, expected: Expectation, reason:
         ),
         (datagram(replace(V3, interval_ns=2 * SECOND)), UNICAST3, (Remark.INTERVAL_DIFFERS,)),
         (
-            datagram(replace(V6, addresses=ADDRESSES6[::-1]), PEER6, GROUP_IPV6),
+            datagram(replace(V6, addresses=ADDRESSES6[::-1]), PEER6, GROUP6),
             MULTICAST6,
             (Remark.FIRST_ADDRESS_NOT_LINK_LOCAL,),
         ),
         (
-            datagram(replace(V6, addresses=ADDRESSES6[1:], interval_ns=10_000_000), PEER6, GROUP_IPV6),
+            datagram(replace(V6, addresses=ADDRESSES6[1:], interval_ns=10_000_000), PEER6, GROUP6),
             MULTICAST6,
             (Remark.ADDRESSES_DIFFER, Remark.INTERVAL_DIFFERS, Remark.FIRST_ADDRESS_NOT_LINK_LOCAL),
         ),
@@ -162,7 +154,7 @@ def test_the_reason_is_the_first_thing_to_change() -> None:
 
 
 def test_an_expectation_is_unicast_or_multicast() -> None:
-    for peers, group in ((None, None), (frozenset({PEER}), GROUP_IPV4)):
+    for peers, group in ((None, None), (frozenset({PEER}), GROUP)):
         with pytest.raises(ValueError, match="either peers"):
             replace(UNICAST3, peers=peers, group=group)
 
@@ -210,7 +202,7 @@ def test_dont_fragment_is_accepted() -> None:
     assert parse_ipv4(changed(6, b"\x40\0")).message == MESSAGE
 
 
-VALID = [(datagram(V2), UNICAST2), (datagram(V3), UNICAST3), (datagram(V6, PEER6, GROUP_IPV6), MULTICAST6)]
+VALID = [(datagram(V2), UNICAST2), (datagram(V3), UNICAST3), (datagram(V6, PEER6, GROUP6), MULTICAST6)]
 
 
 @pytest.mark.parametrize(("received", "expected"), VALID, ids=["v2", "v3", "ipv6"])

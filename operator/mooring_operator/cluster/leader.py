@@ -86,23 +86,27 @@ class Election:
         self._terms = terms
         self._seen: str | None = None
         self._seen_at = 0.0
+        self._patience_s = terms.lease_s
+        """How long others are to wait, by the holder's own word."""
         self._until = 0.0
 
     def may_take(self, lease: Mapping[str, Any] | None, now: float) -> bool:
         """Whether the lease that was just read (None: there is none) is free."""
         spec = _spec(lease)
         self.holder = str(spec.get("holderIdentity") or "")
-        if not self.holder:
+        if not self.holder and (lease is not None or self._seen is None):
             return True
-        # By its version: a holder whose calendar stands still writes the same time again, and lives.
+        # By its version: a holder whose calendar stands still writes the same time again, and lives. A Lease that was
+        # deleted has none: its holder may have renewed it after our last look, and knows nothing before its next one.
         version = str(_mapping(_mapping(lease).get("metadata")).get("resourceVersion"))
         if self._seen != version:
             self._seen, self._seen_at = version, now
+            self._patience_s = float(spec.get("leaseDurationSeconds") or self._patience_s)
             return False
         if self.holder == self._identity:
             # Our own from before a new start, unless another was given our name: then it renews it soon.
             return now - self._seen_at >= 2 * self._terms.retry_s
-        return now - self._seen_at >= float(spec.get("leaseDurationSeconds") or self._terms.lease_s)
+        return now - self._seen_at >= self._patience_s
 
     def taken(self, asked_at: float) -> None:
         """The lease was written in our name; `asked_at` is when the request was sent, never when it was answered."""
@@ -216,6 +220,9 @@ class Leader(threading.Thread):
     def _renew(self) -> None:
         try:
             self._take(self._lease)
+        except NotFound:
+            # Deleted, and ours to make anew: who knew it waits as long as for a silent holder.
+            self._take(None)
         except Conflict:
             # Another wrote it, or a reply of ours was lost: only the Lease itself can tell.
             lease = self._keeper.read()

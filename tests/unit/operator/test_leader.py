@@ -62,7 +62,9 @@ class FakeLease:
 class Machine:
     """A candidate with a clock of its own, which the test moves."""
 
-    def __init__(self, lease: FakeLease, name: str, *, clock_s: float = 0.0, wall: int = 2026) -> None:
+    def __init__(
+        self, lease: FakeLease, name: str, *, clock_s: float = 0.0, wall: int = 2026, terms: Terms = TERMS
+    ) -> None:
         self.now = clock_s
         self.lost: list[str] = []
         self.elected = 0
@@ -71,7 +73,7 @@ class Machine:
             "mooring-operator",
             "mooring-system",
             name,
-            TERMS,
+            terms,
             elected=self._count,
             lost=self.lost.append,
             clock=lambda: self.now,
@@ -226,6 +228,51 @@ def test_two_that_were_given_one_name_do_not_both_lead(lease: FakeLease) -> None
         assert (one.leader.holds(), two.leader.holds()) == (True, False)
 
 
+def test_a_lease_that_is_deleted_is_made_anew_by_who_leads(lease: FakeLease) -> None:
+    one, two = Machine(lease, "one").step(), Machine(lease, "two").step()
+    lease.stored = None
+    assert not two.step(1.0).leader.holds()
+    assert one.step(2.0).leader.holds()
+    assert spec_of(lease)["holderIdentity"] == "one"
+    for _ in range(20):
+        one.step(2.0)
+        assert not two.step(2.0).leader.holds()
+    assert one.leader.holds()
+
+
+def test_a_leader_that_does_not_hear_of_the_deletion_has_ended_before_another_begins(lease: FakeLease) -> None:
+    """Its lease counts from its last renewal, which the other need not have seen."""
+    one, two = Machine(lease, "one").step(), Machine(lease, "two").step()
+    for _ in range(8):
+        one.step(2.0)
+    lease.stored = None
+    # It has not looked for longer than a lease.
+    two.step(16.0)
+    for _ in range(14):
+        assert not two.step(1.0).leader.holds()
+    one.now += 14.0
+    assert not one.leader.holds()
+    assert two.step(1.0).leader.holds()
+
+
+def test_after_a_deletion_others_wait_as_long_as_its_holder_said(lease: FakeLease) -> None:
+    """Also those whose own settings are shorter."""
+    Machine(lease, "one", terms=Terms(lease_s=60.0, renew_s=50.0)).step()
+    two = Machine(lease, "two").step()
+    lease.stored = None
+    two.step(1.0)
+    assert not two.step(59.0).leader.holds()
+    assert two.step(1.0).leader.holds()
+
+
+def test_a_lease_that_is_deleted_and_taken_by_a_new_process_is_lost_at_the_next_renewal(lease: FakeLease) -> None:
+    one = Machine(lease, "one").step()
+    lease.stored = None
+    Machine(lease, "new").step()
+    one.step(2.0)
+    assert one.leader.role is Role.LOST
+
+
 def test_of_two_that_see_it_free_one_gets_it(lease: FakeLease) -> None:
     one, two = Machine(lease, "one").step(), Machine(lease, "two").step()
     three = Machine(lease, "three").step()
@@ -253,16 +300,32 @@ def test_rubbish_in_the_lease_is_read_as_free(lease: FakeLease) -> None:
     assert Machine(lease, "one").step().leader.holds()
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from([0.5, 1.0, 3.0, 11.0, 16.0]), st.booleans()), max_size=60))
-def test_never_two_hold_it_at_one_moment(steps: list[tuple[int, float, bool]]) -> None:
-    """Any interleaving of three machines, whose clocks run equally fast, and of losses of the way."""
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 2),
+            st.sampled_from([0.5, 1.0, 3.0, 11.0, 16.0]),
+            st.sampled_from(["", "", "away", "away", "deleted"]),
+        ),
+        max_size=60,
+    )
+)
+def test_never_two_hold_it_at_one_moment(steps: list[tuple[int, float, str]]) -> None:
+    """Any interleaving of three machines, whose clocks run equally fast, of losses of the way, and of deletions.
+
+    The Lease is not deleted before all have looked once: who finds none at its start takes it for the first one.
+    """
     lease = FakeLease()
     machines = [Machine(lease, str(i), clock_s=100.0 * i) for i in range(3)]
-    for index, later_s, away in steps:
+    looked: set[int] = set()
+    for index, later_s, fault in steps:
         for machine in machines:
             machine.now += later_s
-        lease.away = away
+        lease.away = fault == "away"
+        if fault == "deleted" and len(looked) == len(machines):
+            lease.stored = None
         machines[index].step()
+        looked |= set() if lease.away else {index}
         assert sum(machine.leader.holds() for machine in machines) <= 1
 
 

@@ -122,7 +122,7 @@ class Loop(threading.Thread):
             began = self._clock()
             with self._metrics.reconcile.time():
                 known = (self._pods(), self._endpoints())
-                result = self._reconciler.turn(self._store.view(), self._wall_clock(), *known)
+                result = self._reconciler.turn(self._store.view(), self._wall_clock(), began, *known)
             ended = self._clock()
             self._rested_at = ended + min(ended - began, LONGEST_REST_S)
             self._writer.want(result.writes)

@@ -85,16 +85,23 @@ class Reconciler:
         self._virtual_servers = Statuses("VirtualServer", VirtualServerStatus, server_news.news_of, _server_essence)
 
     def turn(
-        self, view: View, now: datetime, pods: KnownPods = _NO_PODS, endpoints: Endpoints = _NO_ENDPOINTS
+        self,
+        view: View,
+        now: datetime,
+        now_s: float,
+        pods: KnownPods = _NO_PODS,
+        endpoints: Endpoints = _NO_ENDPOINTS,
     ) -> Result:
         """What follows from the view. Every kind must have been listed once; views must come in their order.
+
+        `now` is what people read in statuses, `now_s` is of a clock that never jumps.
 
         `pods` is where pods are Ready, None where that can't be known. What is not in it is being listed, and until
         then nothing changes on the nodes of the VirtualIPs that ask for it: none would seem to have one. So it is
         with VirtualServers and `endpoints`.
         """
         touched = self._hear(view)
-        self._departed.hear(view, now)
+        self._departed.hear(view, now_s)
         known = {selection: nodes for selection, nodes in pods.items() if nodes is not None}
         snapshot = self._reading.snapshot(self._documents(view), known, endpoints.slices)
         if self._allocations is None:
@@ -111,7 +118,7 @@ class Reconciler:
         skew = skew_of(plan.node_configs, standings, self._novelties)
         kept = paused | snapshot.unreadable | plan.kept | unheard | skew.held.keys()
         ready = frozenset(node.name for node in snapshot.nodes if node.ready)
-        leaving = self._departed.leaving(standings, now)
+        leaving = self._departed.leaving(standings, now_s)
         target = {**plan.node_configs, **leaving} if leaving else plan.node_configs
         staged = self._stager.stage(target, standings, kept, nodes | leaving.keys(), ready, plan.services)
         self._configs = staged.node_configs
@@ -127,7 +134,7 @@ class Reconciler:
             *of_servers,
         )
         times += [each.again_after_s for each in told.values() if each.again_after_s is not None]
-        times += self._departed.again_after_s(leaving, now)
+        times += self._departed.again_after_s(leaving, now_s)
         return Result(
             writes,
             plan.problems,

@@ -2,12 +2,11 @@
 
 A daemon whose NodeConfig is gone keeps what it runs. So it is planned with as it last stood, and counts as silent,
 until it has reported on the NodeConfig that is made anew. A Node that is gone may have a daemon for a while: its
-NodeConfig is emptied like that of any node that leaves, and deleted when the daemon has let go, or after GRACE.
+NodeConfig is emptied like that of any node that leaves, and deleted when the daemon has let go, or after GRACE_S.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any
 
 from mooring_api.nodeconfig import Metadata, NodeConfig
@@ -17,18 +16,21 @@ from mooring_operator.stage.standing import Standing, standing_of
 Document = dict[str, Any]
 
 #: A pod whose Node is gone is deleted in less; a node that is dead says nothing however long one waits.
-GRACE = timedelta(minutes=1)
+GRACE_S = 60.0
 
 
 class Departed:
-    """Remembers NodeConfigs as they last stood, and since when Nodes are gone; a new process begins with neither."""
+    """Remembers NodeConfigs as they last stood, and since when Nodes are gone; a new process begins with neither.
+
+    Times are seconds of a clock that never jumps: a calendar that is set forward would end every grace at once.
+    """
 
     def __init__(self) -> None:
         self._last: Mapping[str, Stored] = {}
         self._lost: dict[str, Document] = {}
-        self._gone_since: dict[str, datetime] = {}
+        self._gone_since: dict[str, float] = {}
 
-    def hear(self, view: View, now: datetime) -> None:
+    def hear(self, view: View, now_s: float) -> None:
         """Compare with the view before."""
         configs, nodes = view.objects["NodeConfig"], view.objects["Node"]
         for name, before in self._last.items():
@@ -42,7 +44,7 @@ class Departed:
                 del self._lost[name]
         self._last = configs
         gone = configs.keys() - nodes.keys()
-        self._gone_since = {name: self._gone_since.get(name, now) for name in gone}
+        self._gone_since = {name: self._gone_since.get(name, now_s) for name in gone}
 
     # -- NodeConfigs whose Node is there
 
@@ -66,17 +68,17 @@ class Departed:
 
     # -- NodeConfigs whose Node is gone
 
-    def leaving(self, standings: Mapping[str, Standing], now: datetime) -> Mapping[str, NodeConfig]:
+    def leaving(self, standings: Mapping[str, Standing], now_s: float) -> Mapping[str, NodeConfig]:
         """What is to be written for nodes whose daemon may still let go; the others' NodeConfigs may be deleted."""
         return {
             name: NodeConfig(metadata=Metadata(name=name))
             for name, since in self._gone_since.items()
-            if now - since < GRACE and (found := standings.get(name)) is not None and _may_run(found)
+            if now_s - since < GRACE_S and (found := standings.get(name)) is not None and _may_run(found)
         }
 
-    def again_after_s(self, leaving: Mapping[str, NodeConfig], now: datetime) -> Iterator[float]:
+    def again_after_s(self, leaving: Mapping[str, NodeConfig], now_s: float) -> Iterator[float]:
         """When one of them has waited long enough."""
-        yield from ((self._gone_since[name] + GRACE - now).total_seconds() for name in leaving)
+        yield from (self._gone_since[name] + GRACE_S - now_s for name in leaving)
 
 
 def _may_run(standing: Standing) -> bool:

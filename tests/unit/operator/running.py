@@ -81,6 +81,8 @@ class Running:
         self.turns: list[Result] = []
         self.pods: KnownPods = {}
         self.endpoints = Endpoints()
+        self.calendar_ahead_s = 0.0
+        """By how much its calendar was set forward; no other clock was."""
         self._dirty = False
         self.store = Store(self._woken)
         self._reconciler = Reconciler(CheckedJudge(), CheckedServerJudge(), novelties)
@@ -105,8 +107,8 @@ class Running:
         """Work out what is to be written; nothing is written yet."""
         self._dirty = False
         self.writer.hold()
-        now = START + timedelta(seconds=self.api.now)
-        result = self._reconciler.turn(self.store.view(), now, self.pods, self.endpoints)
+        now = START + timedelta(seconds=self.api.now + self.calendar_ahead_s)
+        result = self._reconciler.turn(self.store.view(), now, self.api.now, self.pods, self.endpoints)
         self.writer.want(result.writes)
         self.turns.append(result)
         return result

@@ -28,9 +28,10 @@ class Turns:
         self.go_on = threading.Event()
         self.go_on.set()
 
-    def turn(self, view: View, now: datetime, pods: KnownPods, endpoints: Endpoints) -> Result:
+    def turn(self, view: View, now: datetime, now_s: float, pods: KnownPods, endpoints: Endpoints) -> Result:
         assert (pods, endpoints) == ({}, Endpoints())
         assert now.tzinfo
+        assert now_s > 0.0
         self.views.append(view)
         self.happened.release()
         assert self.go_on.wait(LONG_S)
@@ -175,9 +176,9 @@ def test_where_turns_are_long_the_writes_between_them_get_as_long(turn_s: float,
     clock = [100.0]
 
     class Slow(Turns):
-        def turn(self, view: View, now: datetime, pods: KnownPods, endpoints: Endpoints) -> Result:
+        def turn(self, view: View, now: datetime, now_s: float, pods: KnownPods, endpoints: Endpoints) -> Result:
             clock[0] += turn_s
-            return super().turn(view, now, pods, endpoints)
+            return super().turn(view, now, now_s, pods, endpoints)
 
     store = Store()
     writer = Writer(FakeApi(), store, Bench(), may_write=lambda: True, again=store.view)

@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from mooring_node.board import Board
 from mooring_node.channel import Channel
@@ -249,17 +249,12 @@ def run_vrrp(
     process = Process(board, int(ChildNumber.VRRP), supervisor, agent, checks, state.accepted, state.balance)
     signal.signal(signal.SIGTERM, lambda *_: process.ask_to_stop())
     process.apart.maintenance = state.maintenance.exists()
-    scheduling = real_time(priority) if priority else Scheduling.NORMAL
-    process.facts = {
-        "pid": os.getpid(),
-        "scheduling": scheduling.value,
-        "memoryLocked": lock_memory(),
-        "oomScore": oom_score(),
-    }
-    if priority and scheduling is not Scheduling.REAL_TIME:
+    process.facts = rights_taken(priority)
+    scheduling = process.facts["scheduling"]
+    if process.facts["realTimeWanted"] and scheduling != Scheduling.REAL_TIME.value:
         process.say(
             "warning",
-            f"real-time priority was refused ({scheduling.value} instead): under load adverts may be late;"
+            f"real-time priority was refused ({scheduling} instead): under load adverts may be late;"
             " grant CAP_SYS_NICE",
         )
     if not process.facts["memoryLocked"]:
@@ -274,6 +269,18 @@ def run_vrrp(
             process.tables_stand()
         process.wait_for_agent(AGENT_PATIENCE_NS)
     process.run()
+
+
+def rights_taken(priority: int) -> dict[str, Any]:
+    """Takes for this process what it is allowed, and says what that was; a priority of 0 wants normal scheduling."""
+    scheduling = real_time(priority) if priority else Scheduling.NORMAL
+    return {
+        "pid": os.getpid(),
+        "scheduling": scheduling.value,
+        "realTimeWanted": priority > 0,
+        "memoryLocked": lock_memory(),
+        "oomScore": oom_score(),
+    }
 
 
 def _clear_away(state: StateFolder, log: Log, sys_net: Path) -> None:

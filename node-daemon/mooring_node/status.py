@@ -160,7 +160,8 @@ def _wrong_with_processes(reply: dict[str, Any]) -> list[str]:
         lines.append(f"! everything is handed over (hand-over); it takes part again in {left}, unless it is ended")
     # What keeps the groups from being known stands in their place.
     lines += [f"! {_silence(reply, name)}" for name in reply["silent"] if name != "vrrp" or reply["groups"]]
-    if reply["vrrp"].get("scheduling", "real-time") != "real-time":
+    vrrp = reply["vrrp"]
+    if vrrp.get("realTimeWanted") and vrrp["scheduling"] != "real-time":
         lines.append("! real-time priority was refused: grant CAP_SYS_NICE")
     return lines
 

@@ -78,7 +78,10 @@ class NodeMetric(Enum):
         "mooring_vrrp_lateness_seconds", _HISTOGRAM, "seconds", "How long after its time the VRRP process's loop woke"
     )
     SCHEDULING = MetricName(
-        "mooring_vrrp_scheduling", _GAUGE, "kind", "0 normal, 1 nice (real-time was refused), 2 real-time"
+        "mooring_vrrp_scheduling",
+        _GAUGE,
+        "kind",
+        "0 normal, 1 nice (real-time was refused), 2 real-time, 3 normal as it was wanted (--real-time-priority 0)",
     )
     FOREIGN = MetricName("mooring_foreign_routers", _GAUGE, "routers", "VRRP routers heard whose VRID is nobody's here")
     MAINTENANCE = MetricName("mooring_maintenance", _GAUGE, _YES, "1 in maintenance")

@@ -11,6 +11,7 @@ from mooring_node.vrrp.lateness import BOUNDS_NS
 
 STATES = {"Initialize": 0, "Backup": 1, "Active": 2, "Fault": 3}
 SCHEDULING = {"normal": 0, "nice": 1, "real-time": 2}
+NORMAL_AS_WANTED = 3
 SECOND_NS = 1_000_000_000
 
 State = dict[str, Any]
@@ -29,12 +30,19 @@ def families(state: State) -> Iterator[Family | Histogram]:
     yield _refusals(groups, process)
     if process:
         yield _lateness(process["lateness"])
-        yield gauge(NodeMetric.SCHEDULING, SCHEDULING.get(process.get("scheduling", ""), 0))
+        yield gauge(NodeMetric.SCHEDULING, _scheduling(process))
         yield gauge(NodeMetric.FOREIGN, len(process["foreignRouters"]))
         yield gauge(NodeMetric.MAINTENANCE, int(process["maintenance"]))
     yield from balance_metrics.families(state)
     yield from _configuration(agent)
     yield from _api(agent.get("api") or {})
+
+
+def _scheduling(process: State) -> int:
+    """What is worse than real time, where that was wanted, is below it."""
+    if not process.get("realTimeWanted", True):
+        return NORMAL_AS_WANTED
+    return SCHEDULING.get(process.get("scheduling", ""), 0)
 
 
 def _groups(groups: list[dict[str, Any]]) -> Iterator[Family]:

@@ -16,6 +16,7 @@ import pytest
 from mooring_node import daemon
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
+from mooring_node.kernel.process import Scheduling
 from mooring_node.log import Log
 from mooring_node.supervisor.children import ChildNumber, Duty
 from mooring_node.supervisor.process import LONGEST_END_NS
@@ -71,6 +72,19 @@ def test_nothing_is_to_be_heard_before_somebody_speaks(
     others = [ChildNumber.AGENT, ChildNumber.CHECKS]
     assert seen == [others if checks_only else [ChildNumber.VRRP, *others]]
     assert started == [True]
+
+
+@pytest.mark.parametrize(
+    ("priority", "granted", "told"),
+    [(0, Scheduling.NICE, ("normal", False)), (50, Scheduling.NICE, ("nice", True))],
+)
+def test_what_was_wanted_is_told_beside_what_was_granted(
+    priority: int, granted: Scheduling, told: tuple[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "real_time", lambda _: granted)
+    monkeypatch.setattr(daemon, "lock_memory", lambda: True)
+    facts = daemon.rights_taken(priority)
+    assert (facts["scheduling"], facts["realTimeWanted"]) == told
 
 
 def test_a_successor_waits_for_longer_than_a_planned_end_may_take_and_no_probe_ends_it_before() -> None:

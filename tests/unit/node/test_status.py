@@ -74,7 +74,7 @@ FAULTED = {
         },
         "conflicts": [CLAIM, CLAIM | {"address": "10.0.0.101", "secondsAgo": TOLD_FOR_S + 1}],
     },
-    "vrrp": {"scheduling": "nice", "lateness": {"worstNs": 1_234_567}, "astray": [ASTRAY]},
+    "vrrp": {"scheduling": "nice", "realTimeWanted": True, "lateness": {"worstNs": 1_234_567}, "astray": [ASTRAY]},
     "silent": [],
     "maintenance": False,
     "processes": [
@@ -145,8 +145,14 @@ def test_a_silent_process_is_named_and_the_rest_is_told() -> None:
 
 def test_a_well_node_has_nothing_wrong() -> None:
     agent = {"configuration": {"file": "node.yaml", "generation": 1, "problems": []}, "conflicts": []}
-    well = FAULTED | {"groups": FAULTED["groups"][:1], "agent": agent, "vrrp": {"scheduling": "real-time"}}  # type: ignore[index]
+    well = FAULTED | {
+        "groups": FAULTED["groups"][:1],
+        "agent": agent,
+        "vrrp": {"scheduling": "real-time", "realTimeWanted": True},
+    }  # type: ignore[index]
     assert "!" not in status.text(well)
+    normal = {"scheduling": "normal", "realTimeWanted": False}
+    assert "!" not in status.text(well | {"vrrp": normal}), "--real-time-priority 0 was refused nothing"
 
 
 API = {

@@ -23,6 +23,7 @@ EVERYTHING: Mapping[str, Any] = {
     "vrrp": {
         "lateness": {"counts": [0] * (len(BOUNDS_NS) + 1), "totalNs": 0},
         "scheduling": "real-time",
+        "realTimeWanted": True,
         "foreignRouters": [],
         "maintenance": False,
         "refused": [],

@@ -42,6 +42,7 @@ ANSWER: dict[str, Any] = {
     "vrrp": {
         "lateness": {"counts": [5, 0, 1, 0, 0, 0, 0, 2], "totalNs": 3_500_000_000, "worstNs": 1},
         "scheduling": "nice",
+        "realTimeWanted": True,
         "foreignRouters": [{}, {}],
         "maintenance": True,
         "refused": [{"reason": "UnknownVirtualRouter", "source": "10.0.0.9", "count": 6}],
@@ -98,6 +99,16 @@ def test_each_family_has_its_value() -> None:
     assert {key: found.get(key) for key in expected} == expected
     # Sources are not labels: whoever invents addresses must not make time series.
     assert not any(name == "source" for _, labels in found for name, _ in labels)
+
+
+@pytest.mark.parametrize(
+    ("scheduling", "wanted", "value"),
+    [("real-time", True, 2), ("nice", True, 1), ("normal", True, 0), ("normal", False, 3)],
+)
+def test_normal_scheduling_that_was_wanted_is_none_that_was_refused(scheduling: str, wanted: bool, value: int) -> None:
+    """MooringRealTimeRefused asks for less than 2."""
+    vrrp = ANSWER["vrrp"] | {"scheduling": scheduling, "realTimeWanted": wanted}
+    assert scrape(ANSWER | {"vrrp": vrrp})["mooring_vrrp_scheduling", ()] == value
 
 
 def _refused(group: tuple[tuple[str, str], ...], instance: str, reason: str) -> tuple[tuple[str, str], ...]:

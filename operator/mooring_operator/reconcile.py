@@ -85,20 +85,13 @@ class Reconciler:
         self._virtual_servers = Statuses("VirtualServer", VirtualServerStatus, server_news.news_of, _server_essence)
 
     def turn(
-        self,
-        view: View,
-        now: datetime,
-        now_s: float,
-        pods: KnownPods = _NO_PODS,
-        endpoints: Endpoints = _NO_ENDPOINTS,
+        self, view: View, now: datetime, now_s: float, pods: KnownPods = _NO_PODS, endpoints: Endpoints = _NO_ENDPOINTS
     ) -> Result:
         """What follows from the view. Every kind must have been listed once; views must come in their order.
 
-        `now` is what people read in statuses, `now_s` is of a clock that never jumps.
-
-        `pods` is where pods are Ready, None where that can't be known. What is not in it is being listed, and until
-        then nothing changes on the nodes of the VirtualIPs that ask for it: none would seem to have one. So it is
-        with VirtualServers and `endpoints`.
+        `now` is what people read in statuses, `now_s` is of a clock that never jumps. `pods` is where pods are Ready,
+        None where that can't be known. What is not in it is being listed, and until then nothing changes on the nodes
+        of the VirtualIPs that ask for it: none would seem to have one. So it is with VirtualServers and `endpoints`.
         """
         touched = self._hear(view)
         self._departed.hear(view, now_s)

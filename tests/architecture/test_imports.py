@@ -75,6 +75,7 @@ SHELLS = {
     "mooring_node.vrrp.holdings",
     "mooring_node.vrrp.member",
     "mooring_node.vrrp.network",
+    "mooring_node.vrrp.news",
     "mooring_node.vrrp.arrivals",
     "mooring_node.vrrp.order",
     "mooring_node.vrrp.ports",

@@ -9,7 +9,7 @@ from mooring_node.board import Board
 from mooring_node.channel import Channel
 from mooring_node.kernel.addresses import AddressKey
 from mooring_node.kernel.process import now_ns
-from mooring_node.kernel.rtnetlink import AddressGone, Monitor, Rtnetlink
+from mooring_node.kernel.rtnetlink import Rtnetlink
 from mooring_node.vrrp import snapshot
 from mooring_node.vrrp.apart import Apart
 from mooring_node.vrrp.arrivals import Arrivals
@@ -21,6 +21,7 @@ from mooring_node.vrrp.held import Held
 from mooring_node.vrrp.lateness import Lateness
 from mooring_node.vrrp.matching import continued
 from mooring_node.vrrp.network import Network
+from mooring_node.vrrp.news import News
 from mooring_node.vrrp.order import Order
 from mooring_node.vrrp.ports import Port
 from mooring_node.vrrp.prepared import packed
@@ -67,7 +68,6 @@ class Process:
         self._beginning = Beginning()
         self._reports = Reports(self._channels[AGENT][1])
         self._rtnetlink = Rtnetlink()
-        self._monitor = Monitor()
         self.network = Network(self._rtnetlink)
         self._services = Services(self._rtnetlink, self.network, self._reports, now_ns)
         self.runtime = NodeRuntime(generation=0)
@@ -83,6 +83,7 @@ class Process:
         self._words = Words()
         self._held = Held()
         self._order = Order(self.network, self._reports)
+        self._news = News(self.network, self._order, self._touch)
         self._bad: Bad = {}
         self.facts: dict[str, Any] = {}
 
@@ -109,7 +110,7 @@ class Process:
             before = now_ns()
             sleep_ns = LONGEST_SLEEP_NS if deadline is None else max(0, min(deadline - before, LONGEST_SLEEP_NS))
             ports = {port.fileno(): port for port in self.network.ports()}
-            watched = [*ports, self._monitor.fileno(), *(channel.fileno() for channel, _ in self._channels)]
+            watched = [*ports, self._news.fileno(), *(channel.fileno() for channel, _ in self._channels)]
             ready = set(select.select(watched, [], [], sleep_ns / SECOND_NS)[0])
             now = now_ns()
             self._breath.take(before, now)
@@ -127,8 +128,8 @@ class Process:
             self._touch(group, now, group.late)
         for port in readable:
             self._arrivals.read(port, now, PACKETS_AFTER_SLEEP if doubting else PACKETS_AT_ONCE)
-        if self._monitor.fileno() in ready:
-            self._kernel_changed(now)
+        if self._news.fileno() in ready:
+            self._news.read(self._all(), now)
         for group in doubting:
             self._touch(group, now, group.on_time)
             self._touch(group, now, group.drained)
@@ -184,31 +185,6 @@ class Process:
         if gone:
             self._route()
             self._tell_what_runs()
-
-    # The kernel.
-
-    def _kernel_changed(self, now: int) -> None:
-        structure = False
-        gone = set()
-        for change in self._monitor.read():
-            self.network.apply(change)
-            if isinstance(change, AddressGone):
-                gone.add(change.address.key)
-                self._order.gone(change.address, now)
-            else:
-                structure = True
-        for group in self._all():
-            if structure or (gone and group.faults):
-                self._touch(group, now, group.refresh)
-            if gone:
-                self._addresses_gone(group, gone, now)
-
-    def _addresses_gone(self, group: Group, gone: set[Any], now: int) -> None:
-        if gone & group.holdings.held:
-            self._touch(group, now, group.address_gone)
-        sources = {member.prepared.source for member in group.members if member.prepared}
-        if any(key[2] in sources for key in gone):
-            self._touch(group, now, group.refresh)
 
     # Requests.
 

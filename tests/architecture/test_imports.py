@@ -26,6 +26,7 @@ SHELLS = {
     "mooring_node.balance.results",
     "mooring_node.balance.rules",
     "mooring_node.balance.store",
+    "mooring_node.balance.tables",
     "mooring_node.balance.teller",
     "mooring_node.checks.attempt",
     "mooring_node.checks.connecting",

@@ -3,19 +3,19 @@
 import asyncio
 import contextlib
 import signal
-from typing import Any
 
 from mooring_node.balance.answer import parts
 from mooring_node.balance.balancer import Balancer
 from mooring_node.balance.config import ServerConfig
 from mooring_node.balance.desired import keys
-from mooring_node.balance.handing import Handing
+from mooring_node.balance.holding import Holding
 from mooring_node.balance.notify import Notifier
 from mooring_node.balance.parts import Parts, Remark, without_consequences
 from mooring_node.balance.pools import Finding
 from mooring_node.balance.results import Results
 from mooring_node.balance.rules import RuleKeeper
 from mooring_node.balance.store import Kept
+from mooring_node.balance.tables import TableKeeper
 from mooring_node.balance.teller import Teller
 from mooring_node.board import Board
 from mooring_node.channel import Channel
@@ -39,7 +39,6 @@ HAND_OVER_NS = 150 * SECOND_NS
 MOST_NAMED = 100
 HOLDING = "holding"
 LACKING = "lacking"
-LONGEST_WHY = 200
 
 
 class Process:
@@ -57,10 +56,7 @@ class Process:
         self._teller = Teller(self._agent)
         self._results = Results(state.results, lambda words: self._teller.log("error", words))
         results = self._results.read()
-        self._holding = frozenset(map(str, held)) if isinstance(held := results.get(HOLDING), list) else frozenset()
-        self._holding_parts: list[str] = []
-        self._lacking: dict[str, str] = dict(said) if isinstance(said := results.get(LACKING), dict) else {}
-        """Servers that the kernel does not have; until it was tried, those of the predecessor."""
+        self._holding = Holding(results.get(HOLDING))
         self._balancer = Balancer(results, board.vouched_ns())
         self._servers: dict[str, ServerConfig] = {}
         self._owners: dict[ServiceKey, str] = {}
@@ -71,13 +67,13 @@ class Process:
         self._stopping = False
         self._stop_by_ns: int | None = None
         """Asked to end by a signal; until then others may be handing over what our tables serve."""
+        self._configured = False
+        """A configuration runs; before that nothing tells what of a predecessor's work is to go."""
+        self._unreadable = ""
         self._begun = False
-        self._handing = Handing()
-        self._rules = RuleKeeper(parts.packets, self._handing.wishes, self._wake.set)
+        self._tables = TableKeeper(parts.tables, lambda: self._vrrp.send({"settled": True}), results.get(LACKING))
+        self._rules = RuleKeeper(parts.packets, self._tables.wishes, self._wake.set)
         self._answers: set[asyncio.Task[None]] = set()
-        self._tables_due_ns = 0
-        self._settled = False
-        """The VRRP process was told that the first table stands, or can't."""
         self._look_at_ns = 0
         self._track_at_ns = 0
         self._tracked: dict[str, bool | str] = {}
@@ -93,7 +89,6 @@ class Process:
         loop.add_signal_handler(signal.SIGTERM, self._terminated)
         for channel in (self._supervisor, self._agent, self._vrrp):
             loop.add_reader(channel.fileno(), self._hear, channel)
-        self._rules.listen()
         # On disk before anything is set: whoever comes after us, if we die, has something to clear away.
         if not self._state.balancing.exists():
             write_atomically(self._state.balancing, "")
@@ -134,8 +129,9 @@ class Process:
 
     def _hear(self, channel: Channel) -> None:
         for message in channel.receive():
-            if isinstance(held := message.get("holding"), list):
-                self._hear_of_holding(held, more=message.get("more") is True)
+            if self._holding.hear(message):
+                self._results.put(HOLDING, self._holding.noted)
+                self._rest()
             match message.get("do"):
                 case "configure":
                     self._look_at_ns = 0
@@ -160,34 +156,24 @@ class Process:
         self._balancer.withheld(target, words)
         self._wake.set()
 
-    def _hear_of_holding(self, addresses: list[Any], *, more: bool) -> None:
-        self._holding_parts += map(str, addresses)
-        if not more:
-            held, self._holding_parts = frozenset(self._holding_parts), []
-            self._hold(held)
-
-    def _hold(self, addresses: frozenset[str]) -> None:
-        if addresses != self._holding:
-            self._holding = addresses
-            self._results.put(HOLDING, sorted(addresses))
-            self._rest()
-
     def _rest(self) -> None:
-        resting = self._balancer.resting(self._holding)
-        if resting != self._resting:
-            self._resting = resting
-            self._checker.pause(resting)
+        """Always told to the checker: what it goes on with from a former configuration may rest, or not any more."""
+        self._resting = self._balancer.resting(self._holding.addresses)
+        self._checker.pause(self._resting)
 
     # The configuration.
 
     def _configure(self, now: int) -> None:
-        """Run what is on disk; where that cannot be read, what runs goes on."""
+        """Run what is on disk; where that cannot be read, what runs goes on, also what a predecessor has set."""
         self._look_at_ns = now + LOOK_NS
         try:
             config = self._kept.changed()
         except (OSError, ValueError) as error:
-            self._teller.log("error", f"{self._state.balance}: {error}; what runs goes on")
+            if str(error) != self._unreadable:
+                self._unreadable = str(error)
+                self._teller.log("error", f"{self._state.balance}: {error}; what runs goes on")
             return
+        self._unreadable = ""
         if config is None:
             return
         if self._begun:
@@ -200,11 +186,11 @@ class Process:
             key: name for name, family in self._balancer.pools for key in keys(self._servers[name], family, marks)
         }
         self._checker.set_targets(self._balancer.targets(), self._balancer.starts_up)
-        self._resting = frozenset()
         self._rest()
-        self._handing.configured(self._balancer.table, now)
+        self._tables.configured(self._balancer.table, now)
         self._rules.want(config)
         self._track_at_ns = 0
+        self._configured = True
         self._teller.configured(config.generation)
 
     # The turn.
@@ -213,6 +199,8 @@ class Process:
         self._board.progress(self._child, now)
         if now >= self._look_at_ns:
             self._configure(now)
+        if not self._configured:
+            return
         if (due_ns := self._rules.due_ns) is not None and now >= due_ns:
             self._rules.look()
         self._balancer.pass_time(now)
@@ -222,19 +210,14 @@ class Process:
 
     def _hand_over(self, now: int) -> None:
         self._take_news(now)
-        if not self._handing.begun(now):
-            return
-        table = self._handing.next(self._balancer.table, now)
-        if table is not None:
-            self._parts.tables.want(table, self._balancer.config.sync)
-        if table is not None or now >= self._tables_due_ns:
-            self._set_tables(now)
+        if self._tables.turn(self._balancer.table, self._balancer.config, self._owners, now):
+            self._results.put(LACKING, self._tables.lacking)
 
     def _take_news(self, now: int) -> None:
         """On disk first, then to the kernel, then to everybody else."""
         news = self._balancer.take()
         if not self._begun:
-            self._results.begin({**news.learned, HOLDING: sorted(self._holding), LACKING: self._lacking})
+            self._results.begin({**news.learned, HOLDING: self._holding.noted, LACKING: self._tables.lacking})
             self._begun = True
         else:
             for key, value in news.learned.items():
@@ -248,19 +231,8 @@ class Process:
         self._teller.shed(news.shed, now)
         self._teller.changed({key: self._balancer.pools.get(key) for key in news.pools}, self._balancer.unchecked)
 
-    def _set_tables(self, now: int) -> None:
-        self._tables_due_ns = self._parts.tables.turn(now)
-        if self._tables_due_ns > now and not self._settled:
-            # All that can be set is set: from now on addresses may come.
-            self._settled = self._vrrp.send({"settled": True})
-        lacking = self._parts.tables.lacking(self._owners) if self._balancer.config.tracked else {}
-        lacking = {name: why[:LONGEST_WHY] for name, why in lacking.items()}
-        if lacking != self._lacking:
-            self._lacking = lacking
-            self._results.put(LACKING, lacking)
-
     def _tell(self, now: int) -> None:
-        tracked = self._balancer.tracked(self._resting, self._lacking, now)
+        tracked = self._balancer.tracked(self._resting, self._tables.lacking, now)
         if now >= self._track_at_ns or tracked != self._tracked:
             self._tracked, self._track_at_ns = tracked, now + TRACKED_NS
             for part in Teller.tracked_parts(tracked):
@@ -275,9 +247,11 @@ class Process:
         )
 
     def _next_ns(self, now: int) -> int:
-        tables = self._handing.due_ns(self._tables_due_ns, now)
+        longest = now + LONGEST_SLEEP_NS
+        if not self._configured:
+            return longest
         others = (self._rules.due_ns, self._balancer.deadline_ns, self._teller.due_ns)
-        return min(now + LONGEST_SLEEP_NS, tables, *(each for each in others if each is not None))
+        return min(longest, self._tables.due_ns(now), *(each for each in others if each is not None))
 
     def _answer(self, channel: Channel, number: object) -> None:
         task = asyncio.get_running_loop().create_task(self._tell_about(channel, number))
@@ -310,7 +284,8 @@ class Process:
         """
         if not self._kept.gone:
             self._balancer.end(now_ns())
-        self._take_news(now_ns())
+        if self._configured:
+            self._take_news(now_ns())
         if not await self._notifier.idle(END_PATIENCE_S):
             self._teller.log("error", f"programs were not told of the end: they took longer than {END_PATIENCE_S:g} s")
         self._board.progress(self._child, now_ns())

@@ -14,7 +14,7 @@ EVERY_NS = SECOND_NS
 
 
 class RuleKeeper:
-    """One task at a time; `done` is called when it has ended."""
+    """One task at a time; `done` is called when it has ended. Until something is wanted nothing is looked after."""
 
     def __init__(self, packets: Packets, wishes: Wishes, done: Callable[[], None]) -> None:
         self.remarks: tuple[Remark, ...] = ()
@@ -34,10 +34,6 @@ class RuleKeeper:
     def due_ns(self) -> int | None:
         """When it is to be looked after; None: it is."""
         return None if self.at_work else self._at_ns
-
-    def listen(self) -> None:
-        """Look after it whenever something has changed it."""
-        asyncio.get_running_loop().add_reader(self._packets.fileno(), self.look)
 
     def want(self, config: BalanceConfig) -> None:
         """Make what this configuration needs."""
@@ -67,7 +63,8 @@ class RuleKeeper:
         self._task = None
         self._at_ns = now_ns() + EVERY_NS
         if not self._ends:
-            self.listen()
+            # Look after it whenever something has changed it.
+            asyncio.get_running_loop().add_reader(self._packets.fileno(), self.look)
         self._done()
 
     async def end(self) -> None:

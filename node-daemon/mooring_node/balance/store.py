@@ -36,7 +36,10 @@ class Kept:
         """There was none when it was last looked for."""
 
     def changed(self) -> BalanceConfig | None:
-        """What is to run from now on; None: as before. OSError, ValueError: it cannot be read, said once for each."""
+        """What is to run from now on; None: as before.
+
+        ValueError: nothing can be made of it, said once for each. OSError: it cannot be read now; it is tried again.
+        """
         try:
             found = self._path.stat()
         except FileNotFoundError:
@@ -47,7 +50,11 @@ class Kept:
         if self._read and seen == self._seen:
             return None
         self._seen, self._read = seen, True
-        return kept(self._path) or BalanceConfig(generation=0)
+        try:
+            return kept(self._path) or BalanceConfig(generation=0)
+        except OSError:
+            self._read = False
+            raise
 
     def forget(self) -> None:
         """Read it again, whatever it looks like."""

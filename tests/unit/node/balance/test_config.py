@@ -180,6 +180,12 @@ def test_what_runs_looks_at_the_file_only_when_it_is_another(tmp_path: Path) -> 
     with pytest.raises(ValueError, match=r"."):
         seen.changed()
     assert seen.changed() is None
+    path.unlink()
+    path.mkdir()
+    for _ in range(2):
+        with pytest.raises(OSError, match="directory"):
+            seen.changed()
+    path.rmdir()
     keep(path, BalanceConfig(9))
     assert seen.changed() == BalanceConfig(0)
     assert seen.gone

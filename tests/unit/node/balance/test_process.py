@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,17 @@ import pytest
 
 from mooring_node.balance import pools, results
 from mooring_node.balance.answer import Load
-from mooring_node.balance.config import BalanceConfig, NotificationConfig, ServerConfig, SyncConfig
-from mooring_node.balance.parts import Owners, Parts, Remark
+from mooring_node.balance.config import BackendConfig, BalanceConfig, NotificationConfig, ServerConfig, SyncConfig
+from mooring_node.balance.parts import Checker, Owners, Parts, Remark
 from mooring_node.balance.process import Process
 from mooring_node.balance.store import keep
 from mooring_node.board import Board
 from mooring_node.channel import Channel
-from mooring_node.checks.config import Target
-from mooring_node.checks.verdict import Reason, Verdict
+from mooring_node.checks.attempt import Scope
+from mooring_node.checks.config import CheckConfig, Target, TCPProbe
+from mooring_node.checks.runner import Runner
+from mooring_node.checks.verdict import GOOD as SUCCESS
+from mooring_node.checks.verdict import Outcome, Reason, Verdict
 from mooring_node.files import StateFolder, write_atomically
 from mooring_node.ipvs.table import ServiceKey, Table
 from mooring_node.kernel.process import now_ns
@@ -28,6 +31,7 @@ from mooring_node.kernel.process import now_ns
 Make = Callable[..., ServerConfig]
 WEB = ServiceKey(4, 6, "192.0.2.1", 80)
 PATIENCE_S = 20.0
+QUICK = CheckConfig(TCPProbe(), interval_ns=10**7, interval_down_ns=10**7, warmup_ns=10**7)
 GOOD = Verdict(True, Reason.SUCCESS, "", None)
 REFUSED = Verdict(False, Reason.REFUSED, "connection refused", None)
 
@@ -162,17 +166,17 @@ class Bench:
         self.generation += 1
         keep(self.state.balance, BalanceConfig(self.generation, servers, **more))
 
-    def begin(self) -> None:
-        """A process with new parts; the state stays as it is."""
+    def begin(self, runner: Callable[..., Runner] | None = None) -> None:
+        """A process with new parts, and with a real runner where one is given; the state stays as it is."""
         self.tables, self.packets = FakeTables(), FakePackets()
 
         def checker(
             told: Callable[[Target, Verdict], None],
-            _: Callable[[str], None],
+            _troubled: Callable[[str], None],
             withheld: Callable[[Target, str], None],
-        ) -> FakeChecker:
+        ) -> Checker:
             self.checker = FakeChecker(told, withheld)
-            return self.checker
+            return runner(told, lambda _: None, withheld) if runner else self.checker
 
         async def programs(file: str, arguments: tuple[str, ...], _timeout_s: float) -> str:
             self.programs.append((file, *arguments))
@@ -475,6 +479,40 @@ def test_what_cannot_be_read_changes_nothing_and_is_told_once(story: Story, serv
     story(tell)
 
 
+@pytest.mark.parametrize("mended", [True, False], ids=["mended", "ended, and kept"])
+def test_what_a_predecessor_left_stays_until_a_configuration_can_be_read(
+    story: Story, server_of: Make, mended: bool
+) -> None:
+    async def tell(bench: Bench) -> None:
+        bench.put(server_of(2))
+        bench.begin()
+        await bench.until(lambda: bench.tables.wants)
+        bench.checker.told(bench.checker.wanted[0], REFUSED)
+        await bench.until(lambda: bench.tables.weights() == {"2": 1})
+        await bench.die()
+        known, vouched_ns = bench.state.results.read_text(), bench.board.vouched_ns()
+        settled = len(await bench.until(lambda: bench.said("vrrp", "settled")))
+        write_atomically(bench.state.balance, "{")
+        bench.begin()
+        os.write(bench.packets.write, b".")
+        # Until it has made a few turns: each question is answered after one.
+        for number in range(1, 4):
+            bench.supervisor.send({"do": "snapshot", "id": number})
+            await bench.until(lambda number=number: len(bench.said("supervisor", "checks")) == number)
+        assert len([each for each in bench.said("agent", "log") if "goes on" in each["message"]]) == 1
+        assert (bench.tables.turns, bench.packets.turns, bench.packets.configured) == (0, 0, [])
+        assert len(bench.said("vrrp", "settled")) == settled
+        assert bench.board.vouched_ns() == vouched_ns
+        if mended:
+            bench.put(server_of(2))
+            await bench.until(lambda: bench.tables.weights() == {"2": 1})
+        bench.keeps = True
+        await bench.stop()
+        assert mended or bench.state.results.read_text() == known
+
+    story(tell)
+
+
 def test_the_table_waits_for_its_rules_and_not_for_ever(story: Story, server_of: Make, monkeypatch: Any) -> None:
     async def tell(bench: Bench) -> None:
         bench.put(server_of(2))
@@ -580,6 +618,38 @@ def test_where_only_the_holder_checks_others_rest_also_in_a_successor(story: Sto
         assert bench.checker.resting == frozenset()
         bench.vrrp.send({"holding": []})
         await bench.until(lambda: len(bench.checker.resting) == 2)
+
+    story(tell)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"checks_on_holder": False}, {"addresses": ("192.0.2.1", "192.0.2.7")}], ids=["Always", "a held one"]
+)
+def test_who_need_not_wait_for_the_holder_any_more_is_checked(
+    story: Story, server_of: Make, changed: dict[str, Any]
+) -> None:
+    tried: set[Target] = set()
+
+    async def probe(_scope: Scope, target: Target) -> Outcome:
+        tried.add(target)
+        return SUCCESS
+
+    def runner(*say: Any) -> Runner:
+        return Runner(*say, probes=probe)
+
+    async def tell(bench: Bench) -> None:
+        other = server_of(name="other", port=81, backends=(BackendConfig("10.0.0.9", 80),), checks=(("tcp", QUICK),))
+        web = server_of(2, checks_on_holder=True, checks=(("tcp", QUICK),))
+        bench.put(web, other)
+        bench.begin(runner)
+        await bench.until(lambda: bench.tables.wants)
+        bench.vrrp.send({"holding": ["192.0.2.7"]})
+        await bench.until(lambda: "192.0.2.7" in bench.state.results.read_text())
+        await bench.until(lambda: len(tried) == 1)
+        bench.put(replace(web, **changed), other)
+        bench.agent.send({"do": "configure"})
+        await bench.until(lambda: len(tried) == 3, "those that rested rest for ever")
+        await bench.stop()
 
     story(tell)
 

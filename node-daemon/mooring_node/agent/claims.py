@@ -5,7 +5,6 @@ import contextlib
 import ctypes
 import socket
 import struct
-from pathlib import Path
 
 from mooring_node.agent.conflicts import Conflict, Conflicts
 from mooring_node.kernel.process import now_ns
@@ -83,7 +82,7 @@ class ClaimWatch:
     def __init__(self, rtnetlink: Rtnetlink) -> None:
         self.conflicts = Conflicts()
         self._rtnetlink = rtnetlink
-        self._sockets: dict[tuple[str, int], ClaimSocket] = {}
+        self._sockets: dict[tuple[str, int, int], ClaimSocket] = {}
         self._addresses: dict[str, frozenset[bytes]] = {}
         self._states: dict[str, str] = {}
 
@@ -93,19 +92,21 @@ class ClaimWatch:
             group.name: frozenset(packed(each.address) for each in group.addresses()) for group in runtime.groups
         }
         loop = asyncio.get_running_loop()
+        addresses = [each for group in runtime.groups for each in group.addresses()]
+        indexes = {interface: _index(interface) for interface in {each.interface for each in addresses}}
+        # By index too: a socket that is bound to an interface which was made anew hears nothing.
         needed = {
-            (each.interface, 6 if ":" in each.address else 4)
-            for group in runtime.groups
-            for each in group.addresses()
-            if Path("/sys/class/net", each.interface).exists()
+            (each.interface, index, 6 if ":" in each.address else 4)
+            for each in addresses
+            if (index := indexes[each.interface])
         }
         for key in self._sockets.keys() - needed:
             loop.remove_reader(self._sockets[key].fileno())
             self._sockets.pop(key).close()
-        for interface, family in needed - self._sockets.keys():
+        for interface, index, family in needed - self._sockets.keys():
             with contextlib.suppress(OSError):  # gone again already
                 opened = ClaimSocket(interface, family)
-                self._sockets[interface, family] = opened
+                self._sockets[interface, index, family] = opened
                 loop.add_reader(opened.fileno(), self._hear, opened)
 
     def state_known(self, group: str, state: str) -> None:
@@ -134,3 +135,11 @@ class ClaimWatch:
     def _held(self) -> frozenset[bytes]:
         active = (held for group, held in self._addresses.items() if self._states.get(group) == "Active")
         return frozenset[bytes]().union(*active)
+
+
+def _index(interface: str) -> int:
+    """0: there is no such interface."""
+    try:
+        return socket.if_nametoindex(interface)
+    except OSError:
+        return 0

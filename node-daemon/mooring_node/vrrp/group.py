@@ -148,7 +148,8 @@ class Group:
 
     def on_time(self, now_ns: int) -> None:
         """Do what is due: lease first, because a renewal would bring back what the kernel took away."""
-        if self.holding:
+        # One that leaves may have given its addresses up before it has said goodbye.
+        if self.holdings.held:
             # Read again: between the turn's clock and here the process may have been stopped for long.
             if self._services.clock() >= self.holdings.lease_end_ns:
                 self._feed(LeaseEnded(), now_ns, "its lease had ended when the process came to run again")
@@ -296,7 +297,7 @@ class Group:
     def deadline_ns(self) -> int | None:
         """When `on_time` wants to be called."""
         due = [timing.deadline(self.router), self._recheck_at_ns]
-        if self.holding:
+        if self.holdings.held:
             due.append(self.holdings.renew_at_ns)
         due.extend(member.announce_at_ns for member in self.members)
         return min((at for at in due if at is not None), default=None)

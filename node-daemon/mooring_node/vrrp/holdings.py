@@ -75,10 +75,13 @@ class Holdings:
         _raise(failures, self.addresses)
 
     def renew(self, now_ns: int) -> None:
-        """Let the addresses live another lease; call only while the last one runs.
+        """Let the addresses live another lease, if they are held; call only while the last one runs.
 
         Where the kernel refuses, the lease is not longer for it: tried again soon, until it ends.
         """
+        if not self.held:
+            # The kernel would make anew what has been given up.
+            return
         if self._apply(self._renew):
             self.renew_at_ns = now_ns + self.lease_s * SECOND_NS // RETRIES_IN_LEASE
             return

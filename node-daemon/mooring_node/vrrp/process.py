@@ -247,40 +247,29 @@ class Process:
         }
 
     def configure(self, now: int) -> None:
-        """Run the last good configuration: what it leaves alone is not touched, what it lacks is handed over."""
+        """Run the last good configuration: what it leaves alone is not touched, what it lacks is handed over.
+
+        In this order: what another group may take is let go; the kernel is read again, so that nobody counts on it;
+        groups change or start, and find it free; then adverts go to whom they concern now.
+        """
         self._beginning.over()
-        if self._stopping:
+        runtime = None if self._stopping else self._last_good()
+        if runtime is None:
             return
-        try:
-            runtime = from_json(self._accepted.read_text())
-        except FileNotFoundError:
-            # Nothing was ever accepted here: there is nothing to run, and nothing wrong.
-            return
-        except (OSError, ValueError) as error:
-            self._reports.log("error", f"{self._accepted}: {error}; what runs goes on", "")
-            return
-        self.network.read()
-        wanted = {group.name for group in runtime.groups}
-        # A predecessor may have died with slots of groups that are gone.
-        self._board.forget_all_but(frozenset(wanted).union(group.config.name for group in self._all()))
-        self.network.never_as_source(
-            frozenset(packed(each.address) for group in runtime.groups for each in group.addresses())
-        )
         running = self._all()
+        # A predecessor may have died with slots of groups that are gone.
+        names = {config.name for config in runtime.groups}
+        self._board.forget_all_but(frozenset(names).union(group.config.name for group in running))
         places = continued([group.config for group in running], runtime.groups)
         going_on = {name: running[place] for name, place in places.items()}
         self._withdraw([group for group in running if group not in going_on.values()], runtime.groups, now)
         self._leaving = [group for group in self._leaving if group not in going_on.values()]
-        self.groups = {}
+        self.groups = self._continued_and_new(runtime.groups, going_on, first=not running)
+        self.network.read()
+        self.network.never_as_source(
+            frozenset(packed(each.address) for group in runtime.groups for each in group.addresses())
+        )
         self._want(runtime.groups, now)
-        for config in runtime.groups:
-            group = going_on.get(config.name)
-            slot = self._board.slot(config.name)
-            if group is None:
-                group = Group(config, self._services, slot, maintenance=bool(self.apart))
-            else:
-                group.go_on(config, slot)
-            self.groups[config.name] = group
         for config in runtime.groups:
             group = self.groups[config.name]
             group.tracked(self._bad, now)
@@ -291,6 +280,38 @@ class Process:
         self.runtime = runtime
         self._route()
         self._board.forget_all_but(frozenset(group.config.name for group in self._all()))
+
+    def _last_good(self) -> NodeRuntime | None:
+        """The last good configuration; None: what runs goes on."""
+        try:
+            return from_json(self._accepted.read_text())
+        except FileNotFoundError:
+            # Nothing was ever accepted here: there is nothing to run, and nothing wrong.
+            pass
+        except (OSError, ValueError) as error:
+            self._reports.log("error", f"{self._accepted}: {error}; what runs goes on", "")
+        return None
+
+    def _continued_and_new(
+        self, wanted: Sequence[GroupConfig], going_on: dict[str, Group], *, first: bool
+    ) -> dict[str, Group]:
+        """The wanted groups by name. Only the `first` ones of this process may adopt what their slots tell of.
+
+        Later, a slot that a new group finds under its name tells of another group, which this process has let go.
+        """
+        for config in wanted:
+            if config.name in going_on:
+                going_on[config.name].go_on(config, self._board.slot(config.name))
+        groups = {}
+        for config in wanted:
+            group = going_on.get(config.name)
+            if group is None:
+                slot = self._board.slot(config.name)
+                if not first:
+                    slot.write(0, 0)
+                group = Group(config, self._services, slot, maintenance=bool(self.apart))
+            groups[config.name] = group
+        return groups
 
     def _want(self, groups: Sequence[GroupConfig], now: int) -> None:
         """Track what these groups name, and ask for what nobody has spoken of: it counts as good meanwhile."""

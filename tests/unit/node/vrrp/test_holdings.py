@@ -86,6 +86,15 @@ def test_release_deletes_what_was_held_also_when_something_else_is_prepared(kern
     assert kernel.addresses == {address(200).key: 0xFFFFFFFF}
 
 
+def test_what_was_given_up_is_not_renewed(kernel: Any, holdings: Holdings) -> None:
+    """The kernel would make it anew, and nobody would take it away again."""
+    holdings.take(NOW)
+    holdings.release()
+    kernel.said()
+    holdings.renew(NOW + 2 * S)
+    assert (kernel.said(), kernel.addresses) == ([], {})
+
+
 def test_adopted_addresses_are_held_and_kept_ones_are_not(kernel: Any, holdings: Holdings) -> None:
     holdings.adopt(NOW + 5 * S)
     assert (holdings.held, holdings.lease_end_ns) == (keys(ABC), NOW + 5 * S)

@@ -176,8 +176,9 @@ def _undo_what_is_left(state: StateFolder, board: Board, ledger: Ledger, log: Lo
     entries = ledger.read()
     ledger.write(Entries(entries.addresses | addresses_of(last_groups(state)), entries.settings))
     state.kept.unlink(missing_ok=True)
-    # Results outlive the checks process, not the daemon.
-    state.results.unlink(missing_ok=True)
+    if not board.vouched_ns():
+        # Results outlive the checks process, and the daemon only with the tables that were made of them.
+        state.results.unlink(missing_ok=True)
 
 
 def _tell_of_newer(state: StateFolder, ledger: Ledger, log: Log) -> None:
@@ -302,4 +303,5 @@ def _finish(state: StateFolder, board: Board, ledger: Ledger) -> None:
         undo_settings(rtnetlink, entries.settings)
     ledger.write(Entries(kept, frozenset()))
     if groups:
-        write_kept(state.kept, {group.name: board.slot(group.name).read() for group in groups})
+        standings = {group.name: board.slot(group.name).read() for group in groups}
+        write_kept(state.kept, standings, board.vouched_ns())

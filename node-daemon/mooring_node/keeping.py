@@ -35,7 +35,11 @@ def keeping(state: StateFolder, board: Board) -> tuple[GroupConfig, ...]:
 
 
 def adoptable(state: StateFolder, board: Board) -> tuple[GroupConfig, ...]:
-    """The groups that a planned stop left to us and that are young enough; noted on the board."""
+    """The groups that a planned stop left to us and that are young enough.
+
+    They are noted on the board, and up to when what checks found was looked after: what answers on their addresses was
+    left with them.
+    """
     kept = read_json(state.kept)
     if kept is None or kept.get("boot") != boot_id():
         return ()
@@ -47,6 +51,9 @@ def adoptable(state: StateFolder, board: Board) -> tuple[GroupConfig, ...]:
         if standing.last_advert_ns > now_ns() - 3 * group.interval_ns and standing.lease_end_ns > now_ns():
             board.slot(group.name).write(standing.last_advert_ns, standing.lease_end_ns)
             young.append(group)
+    vouched_ns = kept.get("vouchedNs")
+    if young and isinstance(vouched_ns, int):
+        board.vouch(vouched_ns)
     return tuple(young)
 
 
@@ -59,9 +66,9 @@ def _kept_standing(kept: Mapping[str, Any], group: str) -> Standing | None:
         return None
 
 
-def write_kept(path: Path, standings: dict[str, Standing]) -> None:
-    """For the next start: when each kept group last spoke, and when its lease ends."""
+def write_kept(path: Path, standings: dict[str, Standing], vouched_ns: int) -> None:
+    """For the next start: when each kept group last spoke, and when its lease ends; see Board.vouch."""
     groups = {
         name: {"lastAdvertNs": each.last_advert_ns, "leaseEndNs": each.lease_end_ns} for name, each in standings.items()
     }
-    write_atomically(path, json.dumps({"boot": boot_id(), "groups": groups}, indent=1))
+    write_atomically(path, json.dumps({"boot": boot_id(), "groups": groups, "vouchedNs": vouched_ns}, indent=1))

@@ -280,16 +280,18 @@ class Process:
     async def _end(self) -> None:
         """Programs are told first, then tables go, then rules and addresses; the mark goes when nothing is left.
 
-        Where addresses stay for the next start, so does all that answers on them, and the mark with it.
+        Where addresses stay for the next start, so does all that answers on them, what is known of it, and the mark:
+        that is no end of anything, so nobody is told of one.
         """
-        if not self._kept.gone:
+        stays = not self._kept.gone and self._parts.keeps()
+        if not self._kept.gone and not stays:
             self._balancer.end(now_ns())
         if self._configured:
             self._take_news(now_ns())
         if not await self._notifier.idle(END_PATIENCE_S):
             self._teller.log("error", f"programs were not told of the end: they took longer than {END_PATIENCE_S:g} s")
         self._board.progress(self._child, now_ns())
-        if not self._kept.gone and self._parts.keeps():
+        if stays:
             self._teller.log("info", "addresses are kept for the next start: what is balanced stays with them")
             await self._rules.end()
             return

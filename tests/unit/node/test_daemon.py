@@ -13,13 +13,16 @@ from typing import Any
 
 import pytest
 
-from mooring_node import daemon
+from mooring_node import daemon, keeping
+from mooring_node.board import Board
 from mooring_node.channel import Channel
 from mooring_node.files import StateFolder
-from mooring_node.kernel.process import Scheduling
+from mooring_node.kernel.process import Scheduling, now_ns
+from mooring_node.ledger import Ledger
 from mooring_node.log import Log
 from mooring_node.supervisor.children import ChildNumber, Duty
 from mooring_node.supervisor.process import LONGEST_END_NS
+from mooring_node.vrrp.config import GroupConfig, MemberConfig, NodeRuntime, to_json
 
 ROOT = Path(__file__).parents[3]
 
@@ -93,6 +96,31 @@ def test_a_successor_waits_for_longer_than_a_planned_end_may_take_and_no_probe_e
     startup = schema["properties"]["node"]["properties"]["startupProbe"]["properties"]
     tries = startup["failureThreshold"]["default"] * startup["periodSeconds"]["default"]
     assert tries >= daemon.LOCK_PATIENCE_S + 5
+
+
+@pytest.mark.parametrize("left", ["", "no Keep", "too old", "an older release"])
+def test_what_is_known_of_backends_outlives_a_daemon_whose_tables_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    state, log, now, hour = StateFolder(tmp_path), Log(as_json=True), now_ns(), 3600 * daemon.SECOND_NS
+    member = MemberConfig("web", "eth0", 4, 6, 3, ())
+    group = GroupConfig("web", (member,), interval_ns=hour, keep_on_stop=left != "no Keep")
+    state.accepted.write_text(to_json(NodeRuntime(1, (group,))))
+    state.results.write_text('["quorum web 4",true]\n')
+    with Board() as board:
+        board.slot("web").write(now, now + hour)
+        board.vouch(now - 5)
+        daemon._finish(state, board, Ledger(state.ledger))
+    if left == "too old":
+        monkeypatch.setattr(keeping, "now_ns", lambda: now + hour)
+    elif left == "an older release":
+        raw = json.loads(state.kept.read_text())
+        del raw["vouchedNs"]
+        state.kept.write_text(json.dumps(raw))
+    with Board() as board:
+        daemon._undo_what_is_left(state, board, Ledger(state.ledger), log)
+        assert board.vouched_ns() == (0 if left else now - 5)
+        assert state.results.exists() is (not left)
 
 
 @pytest.fixture

@@ -161,8 +161,9 @@ def test_what_was_kept_by_another_release_is_adopted_where_it_is_said_as_here(tm
     runtime = NodeRuntime(1, (GroupConfig("web", (member,)), GroupConfig("api", (member,))))
     state.accepted.write_text(to_json(runtime))
     now = now_ns()
-    write_kept(state.kept, dict.fromkeys(("web", "api"), Standing(now, now + 60_000_000_000)))
+    write_kept(state.kept, dict.fromkeys(("web", "api"), Standing(now, now + 60_000_000_000)), now)
     assert set(kept(state)) == {"web", "api"}
+    edit(state.kept, lambda raw: raw.pop("vouchedNs"))
     edit(state.kept, lambda raw: raw["groups"]["web"].update(later=1))
     edit(state.kept, lambda raw: raw["groups"]["api"].pop("leaseEndNs"))
     assert kept(state) == ("web",)

@@ -296,6 +296,28 @@ def test_what_answers_on_addresses_stays_with_them(story: Story, server_of: Make
     story(tell)
 
 
+def test_a_restart_that_keeps_what_answers_goes_on_with_what_is_known_and_is_no_end(
+    story: Story, server_of: Make
+) -> None:
+    async def tell(bench: Bench) -> None:
+        told = NotificationConfig(("BackendDown", "QuorumDown", "QuorumUp"), "told.sh")
+        bench.put(server_of(2, starts_down=True, notify_at_end=True, notifications=(told,)))
+        bench.begin()
+        await bench.until(lambda: bench.tables.wants)
+        bench.checker.told(bench.checker.wanted[1], GOOD)
+        await bench.until(lambda: bench.tables.weights() == {"2": 1})
+        bench.keeps = True
+        await bench.stop()
+        bench.packets.close()
+        bench.begin()
+        await bench.until(lambda: bench.tables.wants)
+        assert bench.tables.weights() == {"2": 1}
+        await bench.stop()
+        assert [each[1] for each in bench.programs] == ["QuorumUp"]
+
+    story(tell)
+
+
 def test_a_configuration_runs_and_a_finding_moves_the_table(story: Story, server_of: Make) -> None:
     async def tell(bench: Bench) -> None:
         bench.put(server_of(2), tracked=("shop/web",), sync=SyncConfig("eth0"))

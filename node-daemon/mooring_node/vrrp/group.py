@@ -5,6 +5,7 @@ from dataclasses import astuple
 from mooring_node.board import Slot
 from mooring_node.kernel.addresses import LeasedAddress, delete_batch
 from mooring_node.kernel.rtnetlink import is_ours
+from mooring_node.units import SECOND_NS
 from mooring_node.vrrp import machine, timing
 from mooring_node.vrrp.config import GroupConfig
 from mooring_node.vrrp.faults import FaultReason, Faults
@@ -42,7 +43,6 @@ from mooring_node.vrrp.text import address_text
 from mooring_node.vrrp.tracking import Bad, lost, weighed, weights_text
 from mooring_node.vrrp.translation import LastHeard, settings_of, visible_state, why_heard, why_now
 
-SECOND_NS = 1_000_000_000
 #: An unmet condition that no event announces is looked at again this often.
 RECHECK_NS = SECOND_NS
 #: As the time of the last advert: none yet, but the addresses may be there.
@@ -141,6 +141,7 @@ class Group:
         return timing.is_late(self.router, now_ns)
 
     def late(self, now_ns: int) -> None:
+        """Something was due long ago; what the others said since comes before what it does."""
         self._feed(Late(), now_ns, "woke late")
 
     def drained(self, now_ns: int) -> None:
@@ -159,9 +160,16 @@ class Group:
         if self._recheck_at_ns is not None and now_ns >= self._recheck_at_ns:
             self._services.network.read_again(now_ns)
             self.refresh(now_ns)
+        self._doubt_if_late()
         self._feed(Tick(), now_ns, why_now(self.router, self.last_heard, now_ns))
-        for member in self.members:
+        for member in () if isinstance(self.router.state, Doubting) else self.members:
             member.announce_due(now_ns)
+
+    def _doubt_if_late(self) -> None:
+        """Before it speaks: the turn may have been held up since its beginning, when it last listened."""
+        clock_ns = self._services.clock()
+        if self.is_late(clock_ns):
+            self.late(clock_ns)
 
     def refresh(self, now_ns: int) -> None:
         """The interfaces have changed, or a fault may have passed."""
@@ -225,6 +233,7 @@ class Group:
             self._change_addresses(now_ns)
         else:
             self.holdings.prepare(self._addresses(), config.lease_s)
+        self._doubt_if_late()
         why = "maintenance" if maintenance else "configured"
         self._feed(Reconfigured(settings_of(self._effective, maintenance)), now_ns, why)
         self._tell_priority(told)
@@ -241,6 +250,7 @@ class Group:
             self._look()
             why = f"priority {told} -> {self.priority}: {weights_text(self.config.trackers, bad)}"
             self._services.report.log("info", why, self.config.name)
+            self._doubt_if_late()
             self._feed(Reconfigured(settings_of(self._effective, self._maintenance)), now_ns, why)
             self._tell_priority(told)
         if self.started:
@@ -297,6 +307,9 @@ class Group:
     def deadline_ns(self) -> int | None:
         """When `on_time` wants to be called."""
         due = [timing.deadline(self.router), self._recheck_at_ns]
+        if isinstance(self.router.state, Doubting):
+            # A doubt that began within a turn ends in the next one, which listens first.
+            due.append(self.router.state.active.advert_at)
         if self.holdings.held:
             due.append(self.holdings.renew_at_ns)
         due.extend(member.announce_at_ns for member in self.members)

@@ -8,11 +8,11 @@ addresses until its successor speaks (Leaving).
 from dataclasses import replace
 from typing import TypeAlias, assert_never
 
+from mooring_node.units import SECOND_NS
 from mooring_node.vrrp.states import (
     HOLDING,
     LEARNED_INTERVAL_FACTOR,
     OWNER_PRIORITY,
-    SECOND_NS,
     Active,
     Backup,
     Doubting,
@@ -58,7 +58,7 @@ def step(router: Router, event: Event, now: int) -> Step:
         case Tick():
             return _tick(router, now)
         case Late():
-            return _late(router)
+            return _late(router, now)
         case Drained():
             return _drained(router, now)
         case LeaseEnded():
@@ -241,10 +241,17 @@ def _tick_as_active(router: Router, state: Active, now: int) -> Step:
     return replace(router, state=state), effects
 
 
-def _late(router: Router) -> Step:
-    if not isinstance(router.state, Active):
-        return router, ()
-    return replace(router, state=Doubting(router.state)), ()
+def _late(router: Router, now: int) -> Step:
+    match router.state:
+        case Active() as state:
+            return replace(router, state=Doubting(state)), ()
+        case Backup(put_off=False) as state:
+            # After a suspension no advert waits, though the Active router may never have been silent: it is listened
+            # for as long as to anybody, before its role is taken.
+            active_down_at = now + active_down_ns(router.settings, state.pace)
+            return replace(router, state=replace(state, active_down_at=active_down_at, put_off=True)), ()
+        case _:
+            return router, ()
 
 
 def _drained(router: Router, now: int) -> Step:

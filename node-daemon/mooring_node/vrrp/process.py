@@ -10,6 +10,7 @@ from mooring_node.channel import Channel
 from mooring_node.kernel.addresses import AddressKey
 from mooring_node.kernel.process import now_ns
 from mooring_node.kernel.rtnetlink import Rtnetlink
+from mooring_node.units import SECOND_NS
 from mooring_node.vrrp import snapshot
 from mooring_node.vrrp.apart import Apart
 from mooring_node.vrrp.arrivals import Arrivals
@@ -30,14 +31,13 @@ from mooring_node.vrrp.services import Services
 from mooring_node.vrrp.timers import Timers
 from mooring_node.vrrp.tracking import Bad, Words, tracked_names
 
-SECOND_NS = 1_000_000_000
 #: The supervisor sees progress at least this often, also when there is nothing to do.
 LONGEST_SLEEP_NS = SECOND_NS // 4
 #: A flood must not keep the timers waiting; after a late wake-up everything that waits is read first.
 PACKETS_AT_ONCE = 256
 PACKETS_AFTER_SLEEP = 16_384
-#: Two of the shortest intervals: below that no group can have missed its turn to speak.
-OVERDUE_NS = 20_000_000
+#: The shortest interval: with less no group is late (timing.is_late).
+OVERDUE_NS = 10_000_000
 #: Places among the channels.
 SUPERVISOR, AGENT, CHECKS = 0, 1, 2
 
@@ -122,7 +122,11 @@ class Process:
             self._turn(now, [port for fileno, port in ports.items() if timer_due or fileno in ready], ready)
 
     def _turn(self, now: int, readable: list[Port], ready: set[int]) -> None:
-        """One turn: doubt, listen, kernel, requests, timers, in this order."""
+        """One turn: doubt, listen, kernel, requests, timers, in this order.
+
+        Much of it may wait for the kernel's lock of the network. Who is late by then is left to the next turn, which
+        listens first.
+        """
         doubting = [group for group in self._all() if group.is_late(now)] if self._overdue(now) else []
         for group in doubting:
             self._touch(group, now, group.late)
@@ -132,12 +136,17 @@ class Process:
             self._news.read(self._all(), now)
         for group in doubting:
             self._touch(group, now, group.on_time)
+        if doubting:
+            # Once more: the kernel may have kept us waiting again.
+            for port in self.network.ports():
+                self._arrivals.read(port, now, PACKETS_AFTER_SLEEP)
+        for group in doubting:
             self._touch(group, now, group.drained)
         self._listen(ready, now)
         self._stand_aside(now)
         self._track(now)
-        self._order.keep(self._all, now)
         self._fire(now)
+        self._order.keep(self._all, now)
         for part in self._held.due(self._held_now, now):
             # One that is lost is asked for again.
             self._channels[CHECKS][0].send(part)

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from mooring_node.units import SECOND_NS
+
 OWNER_PRIORITY = 255
-SECOND_NS = 1_000_000_000
 #: How far a learned interval may be from those of our forms: a bad neighbour must not make us flap or sleep.
 LEARNED_INTERVAL_FACTOR = 10
 
@@ -72,6 +73,8 @@ class Backup:
     """The Active router's, by which its silence is measured."""
     preempt_at: int | None = None
     """When the preemption delay ends; None while no Active of lower priority is heard."""
+    put_off: bool = False
+    """A late wake-up has begun the wait anew; once in each silence, or who stalls often would wait for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class Active:
 
 @dataclass(frozen=True, slots=True)
 class Doubting:
-    """Active that woke late and has not yet read what the others said meanwhile; it must not speak."""
+    """Active that was late and has not yet read what the others said meanwhile; it must not speak."""
 
     active: Active
 
@@ -151,7 +154,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """The loop woke 3 intervals or more after it last spoke, and its sockets are not read yet."""
+    """The process did not run when something was due (timing.is_late), and has not heard what was said since."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ class Timers(Generic[TimedT]):
         heapq.heappush(self._heap, (deadline, id(item), item))
 
     def due(self, now_ns: int) -> Iterator[TimedT]:
-        """The items whose deadline has come, each planned again once the caller has dealt with it."""
+        """The items whose deadline has come, each once; those that the caller has dealt with are planned again."""
+        given: list[TimedT] = []
         while self._heap and self._heap[0][0] <= now_ns:
             planned, key, item = heapq.heappop(self._heap)
             if self._planned.get(key) != planned:
@@ -47,7 +48,12 @@ class Timers(Generic[TimedT]):
             del self._planned[key]
             deadline = item.deadline_ns
             if deadline is not None and deadline <= now_ns:
+                given.append(item)
                 yield item
+            else:
+                self.plan(item)
+        # Not before: one that puts off what it is to do has its next turn when this one is over.
+        for item in given:
             self.plan(item)
 
     def forget(self, item: TimedT) -> None:

@@ -2,8 +2,8 @@
 
 from typing import assert_never
 
+from mooring_node.units import SECOND_NS
 from mooring_node.vrrp.states import (
-    SECOND_NS,
     Active,
     Backup,
     Doubting,
@@ -74,9 +74,18 @@ def deadline(router: Router) -> int | None:
 
 
 def is_late(router: Router, now: int) -> bool:
-    """So long since the last advert that others may have taken the role by right."""
-    state, settings = router.state, router.settings
-    # By the shortest interval: a doubt too many costs nothing, since it ends with the packets that wait.
-    return isinstance(state, Active) and now >= state.advert_at + settings.advert_every_ns * (
-        _late_intervals(settings) - 1
-    )
+    """Whether it must listen before it acts.
+
+    An Active router last spoke so long ago that others may have taken the role by right; a Backup's timer ran out an
+    interval ago or more, so its silence may be its own.
+    """
+    match router.state:
+        case Active(advert_at=at):
+            # By the shortest interval: a doubt too many costs nothing, since it ends with the packets that wait.
+            return now >= at + router.settings.advert_every_ns * (_late_intervals(router.settings) - 1)
+        case Backup(active_down_at=at, pace=pace, put_off=put_off):
+            return not put_off and now >= at + pace.interval_ns
+        case Doubting():
+            return True
+        case _:
+            return False

@@ -18,6 +18,7 @@ from mooring_node.vrrp.states import (
     FaultsChanged,
     Heard,
     Initialize,
+    Late,
     Leaving,
     NotTaken,
     Reconfigured,
@@ -27,7 +28,7 @@ from mooring_node.vrrp.states import (
     Stop,
     Tick,
 )
-from mooring_node.vrrp.timing import deadline
+from mooring_node.vrrp.timing import deadline, is_late
 
 MS = 1_000_000
 S = SECOND_NS
@@ -77,6 +78,8 @@ class Node:
     alive: bool = True
     form: Hashable = None
     accepted: frozenset[Hashable] = frozenset()
+    waiting: list[tuple[Hashable, Heard]] | None = None
+    """What has come while its process did not run; None: it runs."""
     missed: Counter[int] = field(default_factory=Counter)
     """Adverts that were lost on their way here since the last one that put the timer off, by the sender's address."""
 
@@ -127,6 +130,9 @@ class Segment:
     def _deliver(self, node: Node, form: Hashable, heard: Heard) -> None:
         if form != node.form and form not in node.accepted:
             return
+        if node.waiting is not None:
+            node.waiting.append((form, heard))
+            return
         before = deadline(node.router)
         self.feed(node, heard)
         if deadline(node.router) != before:
@@ -148,7 +154,8 @@ class Segment:
 
     def run(self, until: int) -> None:
         while True:
-            due = [(at, node) for node in self.nodes if node.alive and (at := deadline(node.router)) is not None]
+            awake = [node for node in self.nodes if node.alive and node.waiting is None]
+            due = [(at, node) for node in awake if (at := deadline(node.router)) is not None]
             times = [at for at, _ in due] + ([self._flying[0][0]] if self._flying else [])
             if not times or min(times) > until:
                 break
@@ -160,6 +167,24 @@ class Segment:
                 if at <= self.now:
                     self.feed(node, Tick())
         self.now = until
+
+    def sleep(self, node: Node, for_ns: int, *, kept: bool) -> None:
+        """Its process does not run; then it does what the VRRP process does in its first turn.
+
+        What the others say meanwhile waits in its sockets where it is `kept`, as when the process alone was stopped;
+        of a machine that was suspended nothing is.
+        """
+        node.waiting = []
+        self.run(self.now + for_ns)
+        waiting, node.waiting = node.waiting, None
+        late = is_late(node.router, self.now)
+        if late:
+            self.feed(node, Late())
+        for form, heard in waiting if kept else ():
+            self._deliver(node, form, heard)
+        if late:
+            self.feed(node, Drained())
+        self.feed(node, Tick())
 
     def start(self) -> None:
         for node in self.nodes:

@@ -64,6 +64,7 @@ STATES: tuple[State, ...] = (
     Initialize(),
     Backup(NOW, EACH_S),
     Backup(NOW + S, EACH_S, preempt_at=NOW + 2 * S),
+    Backup(NOW, EACH_S, put_off=True),
     Observing(),
     ACTIVE,
     replace(ACTIVE, advert_at=NOW + S, answer_allowed_at=NOW + S, reannounce_allowed_at=NOW + S),
@@ -234,7 +235,48 @@ def test_late_is_three_intervals_after_the_last_advert() -> None:
     router = router_as(Active(advert_at=NOW + S, since=NOW))
     assert not is_late(router, NOW + 3 * S - 1)
     assert is_late(router, NOW + 3 * S)
-    assert not is_late(router_as(Backup(NOW, EACH_S)), NOW + 90 * S)
+
+
+def test_a_backup_is_late_an_interval_after_its_timer_ran_out_and_only_once() -> None:
+    router = router_as(Backup(NOW, Pace(3, 500 * MS)))
+    assert not is_late(router, NOW + 500 * MS - 1)
+    assert is_late(router, NOW + 500 * MS)
+    assert not is_late(router_as(Backup(NOW, EACH_S, put_off=True)), NOW + 90 * S)
+    assert not is_late(router_as(Observing()), NOW + 90 * S)
+
+
+def test_who_has_yet_to_listen_is_late() -> None:
+    assert is_late(router_as(Doubting(ACTIVE)), NOW)
+
+
+def test_a_backup_that_woke_late_listens_for_a_whole_active_down() -> None:
+    router = router_as(Backup(NOW, EACH_S))
+    woken = NOW + 600 * S
+    down = active_down_ns(PLAIN, EACH_S)
+    router, effects = run(router, (woken, Late()), (woken, Drained()), (woken + down - 1, Tick()))
+    assert (router.state, effects) == (Backup(woken + down, EACH_S, put_off=True), [])
+    router, effects = step(router, Tick(), woken + down)
+    assert isinstance(router.state, Active)
+
+
+def test_who_stalls_again_and_again_waits_once_more_and_then_takes_over() -> None:
+    router = router_as(Backup(NOW, EACH_S))
+    router, effects = run(router, (NOW + 60 * S, Late()), (NOW + 120 * S, Late()), (NOW + 120 * S, Tick()))
+    assert isinstance(router.state, Active)
+    assert Effect.TAKE_ADDRESSES in effects
+
+
+def test_an_advert_gives_a_new_wait_that_may_be_put_off() -> None:
+    router, _ = run(router_as(Backup(NOW, EACH_S)), (NOW + 60 * S, Late()), (NOW + 61 * S, Heard(200, EACH_S, None)))
+    assert router.state == Backup(NOW + 61 * S + active_down_ns(PLAIN, EACH_S), EACH_S)
+
+
+def test_a_preemption_delay_goes_on_while_a_backup_sleeps() -> None:
+    delayed = replace(PLAIN, preempt_delay_ns=100 * S)
+    router, _ = run(router_as(Backup(NOW, EACH_S, preempt_at=NOW + 100 * S), delayed), (NOW + 60 * S, Late()))
+    later = NOW + 61 * S
+    router, _ = step(router, Heard(100, EACH_S, None), later)
+    assert router.state == Backup(later + active_down_ns(delayed, EACH_S), EACH_S, preempt_at=NOW + 100 * S)
 
 
 def test_a_little_lateness_does_not_add_up() -> None:
@@ -508,6 +550,75 @@ def test_loss_ends_and_then_there_is_one_holder(seed: int, share: float, priorit
     wire.lost = lambda: False
     wire.run(wire.now + S)
     assert len(wire.holders()) == 1
+
+
+naps = st.lists(st.tuples(st.integers(0, 700), st.integers(1, 2000)), max_size=6)
+
+
+#: Awake for long enough to hear an advert; asleep for an interval longer than Active_Down is.
+suspensions = st.lists(st.tuples(st.integers(130, 700), st.integers(500, 2000)), max_size=6)
+
+
+@given(
+    st.one_of(st.tuples(naps, st.just(True)), st.tuples(suspensions, st.just(False))),
+    st.sampled_from([{"preempt": False}, {"preempt_delay_ns": 3600 * S}]),
+    delays,
+)
+@settings(max_examples=60, deadline=None)
+def test_a_backup_that_sleeps_takes_no_role_that_it_may_not_have(
+    slept_and_kept: tuple[list[tuple[int, int]], bool], chosen: dict[str, Any], delay: int
+) -> None:
+    """Stopped (what is said waits in its sockets) or suspended (it is lost): the holder never changes."""
+    slept, kept = slept_and_kept
+    wire = segment(200, 100, delay_ns=delay, **chosen)
+    sleeper, holder = wire.nodes
+    wire.feed(holder, Start())
+    wire.run(NOW + S)
+    wire.feed(sleeper, Start())
+    wire.run(wire.now + S)
+    taken = wire.takings
+    for awake_ms, asleep_ms in slept:
+        wire.run(wire.now + awake_ms * MS)
+        wire.sleep(sleeper, asleep_ms * MS, kept=kept)
+    wire.run(wire.now + 5 * S)
+    assert wire.holders() == [holder]
+    assert wire.takings == taken
+
+
+@given(naps, st.booleans(), st.booleans(), st.integers(1, 254))
+@settings(max_examples=60, deadline=None)
+def test_a_backup_that_sleeps_again_and_again_follows_the_dead_in_the_end(
+    slept: list[tuple[int, int]], kept: bool, preempt: bool, priority: int
+) -> None:
+    wire = segment(priority, 254, preempt=preempt)
+    sleeper, holder = wire.nodes
+    wire.start()
+    wire.run(NOW + 2 * S)
+    holder.alive = False
+    wire.note()
+    wait = active_down_ns(sleeper.router.settings, sleeper.router.settings.pace)
+    died = wire.now
+    for awake_ms, asleep_ms in slept:
+        wire.run(wire.now + awake_ms * MS)
+        wire.sleep(sleeper, asleep_ms * MS, kept=kept)
+    # Of two waits each may end in one of the naps.
+    longest = max((asleep_ms * MS for _, asleep_ms in slept), default=0)
+    wire.run(max(wire.now, died + 2 * (wait + longest)))
+    assert wire.holders() == [sleeper]
+
+
+@given(naps, st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_a_holder_that_sleeps_is_replaced_and_then_there_is_one(slept: list[tuple[int, int]], kept: bool) -> None:
+    wire = segment(200, 100)
+    sleeper, _ = wire.nodes
+    wire.start()
+    wire.run(NOW + 2 * S)
+    for awake_ms, asleep_ms in slept:
+        wire.run(wire.now + awake_ms * MS)
+        wire.sleep(sleeper, asleep_ms * MS, kept=kept)
+    wire.run(wire.now + 2 * S)
+    assert wire.holders() == [sleeper]
 
 
 def test_the_skew_orders_the_backups() -> None:

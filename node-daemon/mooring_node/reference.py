@@ -6,11 +6,10 @@ from pathlib import Path
 
 from mooring_api.metric import HEAD, rows
 from mooring_node.agent.metric_names import NodeMetric
+from mooring_node.units import SECOND_NS
 from mooring_node.vrrp.faults import COOLING_NS, FaultReason
 from mooring_node.vrrp.group import RECHECK_NS
 from mooring_node.vrrp.refusals import LOG_EVERY_NS, Refusal
-
-SECOND_NS = 1_000_000_000
 
 
 def faults() -> str:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from mooring_node.log import Log, Subject, of_configuration, of_server
+from mooring_node.units import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 #: A problem that comes and goes is told of so rarely.
 QUIET_NS = 60 * SECOND_NS
 #: Lines in one turn; the others are counted.

@@ -10,8 +10,8 @@ from mooring_node.agent.server_report import Told, bounded, is_well, worst_first
 from mooring_node.balance.config import BalanceConfig
 from mooring_node.channel import Channel
 from mooring_node.log import Log, of_server
+from mooring_node.units import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 #: What was not taken up is told again.
 AGAIN_NS = 5 * SECOND_NS
 #: So long it is waited for. A process that died is back within this; one that is not must not hold up the others.

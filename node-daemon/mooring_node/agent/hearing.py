@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mooring_kube.errors import ApiError, Forbidden, KubeError, NotFound, Unauthorized, Unreachable
+from mooring_node.units import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 LONGEST_TEXT = 300
 #: What somebody must mend; all else (refused, timed out, 5xx) is a server that is not there at present.
 _KINDS: tuple[type[KubeError], ...] = (Unauthorized, Forbidden, NotFound)

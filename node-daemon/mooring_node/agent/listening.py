@@ -7,10 +7,11 @@ from typing import Any, Protocol
 from mooring_kube.connection import NoConnection
 from mooring_kube.errors import KubeError, Unreachable
 from mooring_node.agent.api import Followed, Posted, Server
-from mooring_node.agent.hearing import SECOND_NS, Hearing, explain
+from mooring_node.agent.hearing import Hearing, explain
 from mooring_node.agent.writer import Document
 from mooring_node.kernel.process import now_ns
 from mooring_node.log import Log
+from mooring_node.units import SECOND_NS
 
 #: While the server is not heard, kubeconfig and service account are looked at again: they may have been renewed.
 RENEW_NS = 15 * SECOND_NS

@@ -14,8 +14,8 @@ from mooring_node.agent.running import Running
 from mooring_node.agent.transitions import TransitionLog
 from mooring_node.judge.source import placed
 from mooring_node.kernel.rtnetlink import Rtnetlink
+from mooring_node.units import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 #: Nobody tells of an address that comes, or of another reason for a Fault: they are looked for this often.
 LOOK_EVERY_NS = 10 * SECOND_NS
 #: Interfaces that change are looked at no more often than this.

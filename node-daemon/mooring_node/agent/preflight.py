@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from mooring_node.agent.tasks import end, kill
 from mooring_node.log import Log
+from mooring_node.units import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 #: Not in the rush of a start.
 FIRST_NS = 30 * SECOND_NS
 EVERY_NS = 600 * SECOND_NS

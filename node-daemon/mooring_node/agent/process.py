@@ -26,6 +26,7 @@ from mooring_node.kernel.process import bound_memory, now_ns
 from mooring_node.kernel.rtnetlink import Monitor, Rtnetlink
 from mooring_node.log import Log, Subject, of_group, timestamp
 from mooring_node.supervisor.handing import PATIENCE_NS
+from mooring_node.units import SECOND_NS
 
 if TYPE_CHECKING:
     from mooring_node.agent.observer import Observer
@@ -280,7 +281,7 @@ class Agent:
                 "file": str(source) if isinstance(source, Path) else None,
                 "generation": runtime.generation if runtime else 0,
                 "judging": self._judge.busy,
-                "ageSeconds": (now_ns() - self._running.accepted_at_ns) // 1_000_000_000,
+                "ageSeconds": (now_ns() - self._running.accepted_at_ns) // SECOND_NS,
                 "problems": [self._called(problem)[:LONGEST_TOLD] for problem in problems[:MOST_TOLD]],
                 "moreProblems": max(0, len(problems) - MOST_TOLD),
             },
@@ -295,7 +296,7 @@ class Agent:
                     "mac": each.mac,
                     "interface": each.interface,
                     "count": each.count,
-                    "secondsAgo": round((now_ns() - each.last_ns) / 1_000_000_000, 1),
+                    "secondsAgo": round((now_ns() - each.last_ns) / SECOND_NS, 1),
                 }
                 for each in self._running.claims.conflicts.all()
             ],

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from mooring_node.agent.versions import is_older
+from mooring_node.units import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 #: At most one write in this time; the first change is written at once.
 EVERY_NS = SECOND_NS
 #: That another generation runs is written sooner: somebody takes the next step of a change upon it, so its own

@@ -8,6 +8,7 @@ from mooring_node.balance.answer import Load, loads_of
 from mooring_node.channel import Channel
 from mooring_node.kernel.process import now_ns
 from mooring_node.supervisor.inquiry import Inquiry
+from mooring_node.units import SECOND_NS
 
 PATIENCE_S = 2.0
 
@@ -46,7 +47,7 @@ class Questions:
     def ask(self, done: Callable[[Answer], None], *asked: str) -> None:
         """`done` gets the answer, after PATIENCE_S at the latest; of a process that did not speak it has {}."""
         self._number += 1
-        until_ns = now_ns() + int(PATIENCE_S * 1_000_000_000)
+        until_ns = now_ns() + int(PATIENCE_S * SECOND_NS)
         question = _Question(Inquiry(self._number, until_ns, done, (*asked, "agent")))
         question.take({"agent": self._about(), "id": self._number})
         self._open[self._number] = question

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 
 from mooring_kube.errors import ApiError, Conflict, KubeError
 from mooring_node.agent.hearing import explain
-from mooring_node.agent.publication import SECOND_NS, Publication
+from mooring_node.agent.publication import Publication
 from mooring_node.agent.writer import Document, OurMistake, Writer
 from mooring_node.kernel.process import now_ns
 from mooring_node.log import Log, of_configuration
+from mooring_node.units import SECOND_NS
 
 #: The last words of a daemon that ends.
 LAST_WORDS_S = 1.5

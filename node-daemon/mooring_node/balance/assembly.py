@@ -32,8 +32,8 @@ from mooring_node.ipvs.sync import both_roles
 from mooring_node.ipvs.table import DestinationKey, Table, spelled
 from mooring_node.keeping import keeping
 from mooring_node.kernel.process import bound_memory
+from mooring_node.units import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 SYNC_NS = 30 * SECOND_NS
 RETRY_NS = 5 * SECOND_NS
 #: Many times what the largest configuration takes.

@@ -8,8 +8,8 @@ Not for ever, since a program of nftables may hang; and what is found of backend
 from mooring_node.balance.desired import following
 from mooring_node.balance.wishes import Wishes
 from mooring_node.ipvs.table import Table
+from mooring_node.units import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 #: A table waits so long for the rules that its packets need.
 RULES_PATIENCE_NS = 2 * SECOND_NS
 

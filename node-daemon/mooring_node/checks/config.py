@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-SECOND_NS = 1_000_000_000
+from mooring_node.units import SECOND_NS
 
 
 @dataclass(frozen=True, slots=True)

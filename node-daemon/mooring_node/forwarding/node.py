@@ -17,8 +17,8 @@ from mooring_node.forwarding.rules import REMOVE, TABLE, ruleset
 from mooring_node.forwarding.sysctls import PROC_SYS_NET
 from mooring_node.forwarding.undo import undo_all
 from mooring_node.kernel.rtnetlink import AddressGone, Change, LinkChanged, LinkGone, Monitor, Overrun, Rtnetlink
+from mooring_node.units import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 LOOK_NS = 10 * SECOND_NS
 """Settings, addresses and interfaces are looked at so often; what goes away is heard of at once."""
 RETRY_NS = 5 * SECOND_NS

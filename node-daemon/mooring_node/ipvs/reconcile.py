@@ -20,11 +20,12 @@ from mooring_node.ipvs.diff import Action, Operation, diff, foreign, performed
 from mooring_node.ipvs.findings import Drift, Problem, Trouble, drifted, foreign_problem, told
 from mooring_node.ipvs.kernel import Failure, IpvsMissingError
 from mooring_node.ipvs.owned import Owned
-from mooring_node.ipvs.retries import SECOND, Retries, pause_ns
+from mooring_node.ipvs.retries import Retries, pause_ns
 from mooring_node.ipvs.table import Balanced, DestinationKey, ServiceKey, Table
 from mooring_node.kernel.netlink import NetlinkFormatError
+from mooring_node.units import SECOND_NS
 
-AUDIT_NS = 30 * SECOND
+AUDIT_NS = 30 * SECOND_NS
 #: Of a turn: operations to write, and services whose destinations are read. Each is some 30 ms of a slow machine.
 WRITES_A_TURN = 800
 READS_A_TURN = 24

@@ -2,9 +2,9 @@
 
 from mooring_node.ipvs.findings import Problem
 from mooring_node.ipvs.table import ServiceKey
+from mooring_node.units import SECOND_NS
 
-SECOND = 1_000_000_000
-FIRST_NS, LAST_NS = 1 * SECOND, 30 * SECOND
+FIRST_NS, LAST_NS = 1 * SECOND_NS, 30 * SECOND_NS
 
 
 def pause_ns(tries: int) -> int:

@@ -10,6 +10,7 @@ from mooring_api.problems import Problem
 from mooring_api.vrrp import Announcements, Checksum, Family, OnStop, PreemptionMode, TransportType
 from mooring_node.judge.facts import NodeFacts
 from mooring_node.judge.messages import KeyPlace
+from mooring_node.units import SECOND_NS
 from mooring_node.vrrp.config import (
     AddressConfig,
     AnnouncementConfig,
@@ -20,7 +21,6 @@ from mooring_node.vrrp.config import (
 )
 
 SHORTEST_LEASE_S = 2
-SECOND_NS = 1_000_000_000
 _SCOPES = {"Global": 0, "Site": 200, "Link": 253, "Host": 254}
 
 

@@ -11,8 +11,8 @@ from enum import IntEnum
 
 from mooring_node.kernel.process import die_with_parent, set_name, waits_in_kernel
 from mooring_node.supervisor.liveness import Life
+from mooring_node.units import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 #: A child that lived this long has its failures forgotten.
 GOOD_LIFE_NS = 60 * SECOND_NS
 LONGEST_WAIT_NS = 5 * SECOND_NS

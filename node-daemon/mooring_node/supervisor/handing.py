@@ -1,8 +1,8 @@
 """Who waits on the local socket until everything is handed over (shell around a list)."""
 
 from mooring_node.supervisor.control import MOST_CLIENTS, Client
+from mooring_node.units import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 #: A hand-over takes no longer: 3.3 of the longest interval that there is (40.95 s), and what a late process adds.
 PATIENCE_NS = 150 * SECOND_NS
 #: So long nothing is taken again. Whoever asked ends this daemon within the time that a hand-over and a stop take;

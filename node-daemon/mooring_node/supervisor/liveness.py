@@ -12,7 +12,8 @@ Neither the API server nor the configuration nor a backend is asked about: a res
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-SECOND_NS = 1_000_000_000
+from mooring_node.units import SECOND_NS
+
 #: The supervisor's own time for a repair: so long after its bound a process may still be without progress.
 REPAIR_NS = 10 * SECOND_NS
 #: So long a VRRP process may die again and again, with the back-off of 5 s at last.

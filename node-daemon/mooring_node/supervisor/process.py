@@ -20,8 +20,8 @@ from mooring_node.supervisor.handing import APART_NS, PATIENCE_NS, Handing
 from mooring_node.supervisor.inquiry import Inquiries, Inquiry
 from mooring_node.supervisor.liveness import described, unmendable
 from mooring_node.supervisor.readiness import Readiness
+from mooring_node.units import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 TURN_S = 0.5
 #: When this loop itself was stopped for so long, it cannot tell who else was.
 OWN_LATENESS_NS = SECOND_NS

@@ -5,7 +5,8 @@ found that it can't: a node that comes back takes its addresses within milliseco
 met it without its tables would be reset. Neither process is waited for without end. Times in nanoseconds.
 """
 
-SECOND_NS = 1_000_000_000
+from mooring_node.units import SECOND_NS
+
 #: So long the tables are waited for.
 TABLES_PATIENCE_NS = 5 * SECOND_NS
 

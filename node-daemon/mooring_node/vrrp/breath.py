@@ -2,7 +2,8 @@
 
 import time
 
-SECOND_NS = 1_000_000_000
+from mooring_node.units import SECOND_NS
+
 BLOCKED_NS = 100_000
 BREATHE_EVERY_NS = SECOND_NS // 4
 

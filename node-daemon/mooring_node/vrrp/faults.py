@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Self
 
+from mooring_node.units import SECOND_NS
+
 
 class FaultReason(StrEnum):
     """A reason for the state Fault; `remedy` is for the person on call."""
@@ -50,7 +52,6 @@ class FaultReason(StrEnum):
     KERNEL_REFUSED = "KernelRefused", "the kernel refused an address; the log has its words"
 
 
-SECOND_NS = 1_000_000_000
 #: What no event ends is tried again after so long.
 COOLING_NS = {
     FaultReason.ADDRESS_LOST: 30 * SECOND_NS,

@@ -8,12 +8,12 @@ not have its messages pile up.
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
+from mooring_node.units import SECOND_NS
 from mooring_node.vrrp.text import address_text
 
 Keys: TypeAlias = frozenset[tuple[int, int, bytes, int]]
 """Of addresses as the kernel has them, see kernel.addresses; the third is the address."""
 
-SECOND_NS = 1_000_000_000
 PATIENCE_NS = 3 * SECOND_NS
 #: So many fit a message of the channel, of either family.
 MOST_IN_MESSAGE = 2000

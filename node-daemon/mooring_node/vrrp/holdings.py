@@ -6,9 +6,9 @@ from collections.abc import Sequence, Set
 from mooring_node.kernel.addresses import AddressKey, LeasedAddress, add_batch, delete_batch, renew_batch
 from mooring_node.kernel.netlink import Batch
 from mooring_node.kernel.rtnetlink import Failure, Rtnetlink
+from mooring_node.units import SECOND_NS
 from mooring_node.vrrp.text import naming
 
-SECOND_NS = 1_000_000_000
 #: Each renewal is seen by every netlink listener of the node, so a third of the lease, not oftener.
 RENEWALS_IN_LEASE = 3
 RETRIES_IN_LEASE = 10

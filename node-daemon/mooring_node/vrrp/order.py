@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 
 from mooring_node.kernel.addresses import AddressKey, KernelAddress
 from mooring_node.kernel.rtnetlink import is_ours
+from mooring_node.units import SECOND_NS
 from mooring_node.vrrp.group import Group
 from mooring_node.vrrp.network import Network
 from mooring_node.vrrp.precedence import in_the_way
 from mooring_node.vrrp.reports import Reports
 
-SECOND_NS = 1_000_000_000
 #: That an address comes is not heard, since each renewal would be heard then: after one of somebody else has gone,
 #: so often and for so long is looked.
 LOOK_EVERY_NS = SECOND_NS

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
 
+from mooring_node.units import SECOND_NS
 from mooring_node.vrrp.refusals import Refusal as Refusal
 from mooring_node.vrrp.refusals import Refused as Refused
 
@@ -20,7 +21,6 @@ AUTHENTICATION_SIZE = 8
 _ADVERTISEMENT = 1
 _MAX_ADDRESSES = 255
 _CENTISECOND_NS = 10_000_000
-_SECOND_NS = 1_000_000_000
 #: Version and type, VRID, priority, count of addresses, 16 bits that the versions use differently, checksum.
 _HEADER = Struct("!BBBBHH")
 _HEADER_SIZE = _HEADER.size
@@ -126,7 +126,7 @@ def decode(message: bytes, *, source: bytes, destination: bytes, pseudo_header: 
         raise Refused(Refusal.TRUNCATED_ADDRESSES)
     _check_sum(message[:end], version, source, destination, pseudo_header)
     if version == 2:
-        authentication_type, interval_ns = middle >> 8, (middle & 0xFF) * _SECOND_NS
+        authentication_type, interval_ns = middle >> 8, (middle & 0xFF) * SECOND_NS
     else:
         authentication_type, interval_ns = AUTHENTICATION_NONE, (middle & 0xFFF) * _CENTISECOND_NS
     if not interval_ns:
@@ -160,7 +160,7 @@ def _pseudo_header(source: bytes, destination: bytes, length: int) -> bytes:
 
 
 def _wire_interval(advert: Advert) -> int:
-    unit, most = (_CENTISECOND_NS, 4095) if advert.version == 3 else (_SECOND_NS, 255)
+    unit, most = (_CENTISECOND_NS, 4095) if advert.version == 3 else (SECOND_NS, 255)
     interval, rest = divmod(advert.interval_ns, unit)
     if rest or not 1 <= interval <= most:
         raise ValueError(f"version {advert.version} cannot say an interval of {advert.interval_ns} ns")

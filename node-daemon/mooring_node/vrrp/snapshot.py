@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from mooring_node.kernel.addresses import AddressKey
+from mooring_node.units import SECOND_NS
 from mooring_node.vrrp.config import TrackerConfig
 from mooring_node.vrrp.foreign import Astray, ForeignRouter
 from mooring_node.vrrp.group import Group
@@ -77,7 +78,7 @@ def _group(group: Group, now_ns: int) -> dict[str, Any]:
         "virtualIP": group.config.virtual_ip,
         "state": visible_state(router),
         "detail": _detail(group, now_ns),
-        "forSeconds": (now_ns - group.since_ns) // 1_000_000_000,
+        "forSeconds": (now_ns - group.since_ns) // SECOND_NS,
         "priority": group.priority,
         "configuredPriority": group.config.priority,
         "transitions": group.transitions,
@@ -118,7 +119,7 @@ def _condition(group: Group, now_ns: int) -> str:
     if group.priority != group.config.priority:
         return f"priority {group.config.priority} by configuration, {group.priority} by what is tracked"
     if now_ns < router.hold_down_until:
-        left = (router.hold_down_until - now_ns) // 1_000_000_000
+        left = (router.hold_down_until - now_ns) // SECOND_NS
         return f"flapped: will not preempt for {left}s"
     return ""
 
@@ -187,7 +188,7 @@ def astray(adverts: Iterable[Astray], now_ns: int) -> list[dict[str, Any]]:
 
 
 def _seconds_ago(at_ns: int, now_ns: int) -> float:
-    return round((now_ns - at_ns) / 1_000_000_000, 1)
+    return round((now_ns - at_ns) / SECOND_NS, 1)
 
 
 def _key_text(key: AddressKey) -> str:

@@ -12,8 +12,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from mooring_node.units import SECOND_NS
 from mooring_node.vrrp.config import GroupConfig, TrackerConfig
-from mooring_node.vrrp.states import OWNER_PRIORITY, SECOND_NS
+from mooring_node.vrrp.states import OWNER_PRIORITY
 
 #: What is said counts for so long, and so long what nobody has spoken of yet counts as good. A checks process that
 #: died is replaced within it.

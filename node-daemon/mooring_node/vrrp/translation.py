@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mooring_node.units import SECOND_NS
 from mooring_node.vrrp.config import FormConfig, GroupConfig, MemberConfig
 from mooring_node.vrrp.states import (
-    SECOND_NS,
     Active,
     Backup,
     Doubting,

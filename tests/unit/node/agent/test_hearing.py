@@ -12,7 +12,8 @@ from mooring_kube.errors import (
     Unauthorized,
     Unreachable,
 )
-from mooring_node.agent.hearing import LONGEST_TEXT, SECOND_NS, Hearing, explain
+from mooring_node.agent.hearing import LONGEST_TEXT, Hearing, explain
+from mooring_node.units import SECOND_NS
 
 FORBIDDEN = Forbidden(403, "Forbidden", 'cannot list resource "secrets" in API group "" in the namespace "m"')
 

@@ -8,8 +8,9 @@ import pytest
 
 from mooring_node.balance.config import BackendConfig, ServerConfig
 from mooring_node.balance.pools import Configured, Finding, Found, Happening, Pool, PoolEvent, step
-from mooring_node.checks.config import SECOND_NS, CheckConfig, TCPProbe
+from mooring_node.checks.config import CheckConfig, TCPProbe
 from mooring_node.ipvs.table import DestinationKey
+from mooring_node.units import SECOND_NS
 
 CHECK = CheckConfig(TCPProbe(), interval_ns=SECOND_NS, interval_down_ns=SECOND_NS, retries=0)
 

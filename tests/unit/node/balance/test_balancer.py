@@ -14,8 +14,9 @@ from mooring_node.balance.balancer import Balancer, News
 from mooring_node.balance.config import BackendConfig, BalanceConfig, ServerConfig
 from mooring_node.balance.pools import MOST_DRAINING, Finding
 from mooring_node.balance.results import Results
-from mooring_node.checks.config import SECOND_NS, CheckConfig, Target, TCPProbe
+from mooring_node.checks.config import CheckConfig, Target, TCPProbe
 from mooring_node.ipvs.table import DestinationKey, ServiceKey
+from mooring_node.units import SECOND_NS
 
 Make = Callable[..., ServerConfig]
 CHECK = CheckConfig(TCPProbe(), interval_ns=SECOND_NS, interval_down_ns=SECOND_NS, retries=0)

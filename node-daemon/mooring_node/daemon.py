@@ -31,9 +31,9 @@ from mooring_node.ledger import Entries, Ledger, addresses_of, undo_addresses, u
 from mooring_node.log import Log
 from mooring_node.supervisor.children import ChildNumber, Duty
 from mooring_node.supervisor.process import LONGEST_END_NS, Supervisor
+from mooring_node.units import SECOND_NS
 from mooring_node.vrrp.process import Process
 
-SECOND_NS = 1_000_000_000
 REAL_TIME_PRIORITY = 50
 #: A predecessor that ends as planned holds the lock for no longer than its processes may take, and what it clears.
 LOCK_PATIENCE_S = sum(LONGEST_END_NS.values()) / SECOND_NS + 10

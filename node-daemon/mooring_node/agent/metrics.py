@@ -7,12 +7,12 @@ from mooring_node.agent import balance_metrics
 from mooring_node.agent.exposition import Family, Histogram, page
 from mooring_node.agent.families import counter, gauge, histogram, info
 from mooring_node.agent.metric_names import NodeMetric
+from mooring_node.units import SECOND_NS
 from mooring_node.vrrp.lateness import BOUNDS_NS
 
 STATES = {"Initialize": 0, "Backup": 1, "Active": 2, "Fault": 3}
 SCHEDULING = {"normal": 0, "nice": 1, "real-time": 2}
 NORMAL_AS_WANTED = 3
-SECOND_NS = 1_000_000_000
 
 State = dict[str, Any]
 """What the processes and the agent say, as `mooring-node status` reads it."""

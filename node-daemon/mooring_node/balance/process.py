@@ -24,8 +24,8 @@ from mooring_node.checks.verdict import Verdict
 from mooring_node.files import StateFolder, write_atomically
 from mooring_node.ipvs.table import ServiceKey
 from mooring_node.kernel.process import now_ns
+from mooring_node.units import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 #: The supervisor sees progress at least this often.
 LONGEST_SLEEP_NS = SECOND_NS // 4
 #: The configuration on disk is looked at so often, should the word that it changed have been lost.

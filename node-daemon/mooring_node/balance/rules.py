@@ -7,8 +7,8 @@ from mooring_node.balance.config import BalanceConfig
 from mooring_node.balance.parts import Packets, Remark
 from mooring_node.balance.wishes import Wishes
 from mooring_node.kernel.process import now_ns
+from mooring_node.units import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 #: It is looked after so often.
 EVERY_NS = SECOND_NS
 

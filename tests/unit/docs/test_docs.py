@@ -251,6 +251,48 @@ def test_each_exit_code_of_the_operator_is_described() -> None:
     assert {int(code) for code in re.findall(r"(\d+) [a-z]", operator.__doc__ or "")} == set(Exit)
 
 
+def _flags(command: argparse.ArgumentParser) -> set[str]:
+    return {flag for flag in command._option_string_actions if flag.startswith("--")} - {"--help"}
+
+
+def test_preflight_and_digest_are_described_with_all_their_options() -> None:
+    daemons, ours = _subcommands(daemon.parser()), _subcommands(mooring_parser())
+    assert daemons is not None
+    assert ours is not None
+    for page, command, known in (
+        ("preflight.md", daemons["preflight"], {"--output"}),
+        ("balancing.md", ours["digest"], {"--timeout"}),
+    ):
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        assert {flag for flag in _flags(command) - known if f"`{flag}" not in text} == set(), page
+
+
+def test_the_lab_is_described_with_all_that_can_be_done_to_it() -> None:
+    text = (ROOT / "docs/lab.md").read_text(encoding="utf-8")
+    for words, command in _leaves(mooring_parser(), "mooring"):
+        if not words.startswith("mooring lab "):
+            continue
+        *above, name = words.split()
+        row = next((line for line in text.splitlines() if f"`{words}" in line), None)
+        row = row or next((line for line in text.splitlines() if f"`{' '.join(above)} ACT" in line), "")
+        assert f"`{words}" in row or f"`{name}`" in row, words
+        assert {flag for flag in _flags(command) - {"--filename", "--output"} if f"`{flag}" not in text} == set(), words
+        for choice in _acts(command):
+            assert f"`{words} {choice}`" in row or f"`{choice}`" in row, f"{words} {choice}"
+
+
+def _acts(command: argparse.ArgumentParser) -> list[str]:
+    return [str(each) for a in command._actions if not a.option_strings for each in a.choices or ()]
+
+
+def _leaves(parser: argparse.ArgumentParser, words: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    below = _subcommands(parser)
+    if below is None:
+        yield words, parser
+    for name, each in (below or {}).items():
+        yield from _leaves(each, f"{words} {name}")
+
+
 def test_the_daemon_is_described_whole(tmp_path: Path) -> None:
     """Its flags, its exit codes and its files."""
     text = (ROOT / "docs/node-daemon.md").read_text(encoding="utf-8")

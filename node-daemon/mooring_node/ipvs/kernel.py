@@ -41,6 +41,9 @@ _WORDS = {
     errno.ERANGE: "the lower limit is above the upper one, or the weight is below 0",
 }
 
+#: How the kernel says that it has no such service: one of a family that it does not know isn't there either.
+_ABSENT = frozenset({errno.ESRCH, errno.EAFNOSUPPORT})
+
 ValueT = TypeVar("ValueT")
 
 
@@ -106,7 +109,7 @@ class Ipvs:
         with self._exchanging():
             answers, failures = exchange.ask_all(batch)
             for failure in failures:
-                if failure.errno != errno.ESRCH:
+                if failure.errno not in _ABSENT:
                     raise OSError(failure.errno, failure.reason or os.strerror(failure.errno))
             entries = (decode.service(answer.body) for answer in answers)
             return {entry.key: entry for entry in entries}

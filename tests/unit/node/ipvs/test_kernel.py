@@ -3,13 +3,17 @@
 import errno
 import sys
 from collections.abc import Iterator
+from ipaddress import IPv6Address
+from pathlib import Path
 
 import pytest
-from tests.unit.node.ipvs.tables import DNS, ONE, WEB
+from tests.unit.node.ipvs.tables import DNS, ONE, WEB, WEB6, balanced
 
 from mooring_node.ipvs import encode, kernel
 from mooring_node.ipvs.diff import Action, Operation
 from mooring_node.ipvs.kernel import Ipvs, IpvsMissingError
+from mooring_node.ipvs.owned import Owned
+from mooring_node.ipvs.reconcile import Reconciler
 from mooring_node.ipvs.sync import Role
 from mooring_node.ipvs.table import Destination, Service
 from mooring_node.ipvs.wire import Command
@@ -48,8 +52,15 @@ class FakeExchange:
 
     def apply(self, batch: Batch) -> tuple[Failure, ...]:
         self._break()
+        self.batches.append([(each.kind, each.body[0]) for each in parse(batch.data)])
+        return self._refused(batch)
+
+    def ask_all(self, batch: Batch) -> tuple[tuple[Message, ...], tuple[Failure, ...]]:
+        self._break()
+        return (), self._refused(batch)
+
+    def _refused(self, batch: Batch) -> tuple[Failure, ...]:
         sent = list(parse(batch.data))
-        self.batches.append([(each.kind, each.body[0]) for each in sent])
         found = []
         for each in sent:
             for (command, name), code in self.refuse.items():
@@ -179,6 +190,28 @@ def test_what_can_not_be_told_is_a_refusal_of_it_alone(ipvs: Ipvs, exchange: typ
     (failure,) = ipvs.apply([OTHER, bad])
     assert (failure.operation, failure.errno) == (bad, errno.EINVAL)
     assert exchange.batches == [[(28, Command.NEW_SERVICE)]]
+
+
+def test_a_family_that_the_kernel_does_not_know_costs_no_other_its_service(
+    ipvs: Ipvs, exchange: type[FakeExchange], tmp_path: Path
+) -> None:
+    ours = IPv6Address(WEB6.address).packed
+    exchange.refuse = {(Command.GET_SERVICE, b""): errno.ESRCH, (Command.GET_SERVICE, ours): errno.EAFNOSUPPORT}
+    exchange.refuse[Command.NEW_SERVICE, ours] = errno.EAFNOSUPPORT
+    reconciler = Reconciler(ipvs, Owned(tmp_path / "owned"))
+    reconciler.want({WEB: balanced(ONE), WEB6: balanced()})
+    for turn in range(3):
+        reconciler.turn(turn)
+    assert exchange.batches[:2] == [[(28, Command.NEW_SERVICE)] * 2, [(28, Command.NEW_DEST)]]
+    ((key, problem),) = reconciler.lacking.items()
+    assert (key, problem.message.endswith("does not know this family of addresses")) == (WEB6, True)
+    assert reconciler.release() == ()
+
+
+def test_an_answer_that_says_nothing_of_a_service_is_no_lack_of_it(ipvs: Ipvs, exchange: type[FakeExchange]) -> None:
+    exchange.refuse = {(Command.GET_SERVICE, b""): errno.EPERM}
+    with pytest.raises(PermissionError):
+        ipvs.find([WEB])
 
 
 @pytest.mark.parametrize("error", [TimeoutError(errno.ETIMEDOUT, "no answer"), OSError(errno.EBADF, "closed")])

@@ -95,8 +95,12 @@ class ServerConfig:
     notify_at_end: bool = False
     drain_ns: int = 0
     notifications: tuple[NotificationConfig, ...] = ()
-    other_directors: tuple[str, ...] = ()
-    """MACs whose packets were balanced already: the services of this entry are of a mark that leaves them out."""
+    other_directors: tuple[str, ...] | None = None
+    """MACs whose packets were balanced already, and are this node's own to answer.
+
+    None: no other node balances the same. Else the services of this entry are of a mark, also where there is no MAC,
+    because this node is no backend at present.
+    """
 
 
 @dataclass(frozen=True, slots=True)

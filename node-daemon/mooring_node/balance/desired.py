@@ -9,7 +9,7 @@ from mooring_node.ipvs.table import Balanced, Destination, DestinationKey, Servi
 
 
 def desired(pools: Iterable[Pool], marks: Mapping[tuple[str, int], int], before: Table | None = None) -> Table:
-    """The whole table. `marks` are those of services that leave out other directors' packets, by name and family."""
+    """The whole table. `marks` are those of services that several directors share, by name and family."""
     whole = changed({}, pools, marks)
     return {key: _same(balanced, (before or {}).get(key)) for key, balanced in whole.items()}
 

@@ -1,4 +1,8 @@
-"""Firewall marks of the services that leave out what another director has balanced already (pure).
+"""Firewall marks of the services that several directors share, each of which may be a backend too (pure).
+
+What another director has balanced already is to be left out where this node is a backend. A service of an address can't
+do that, one of a mark can. Whether a node is a backend changes with each of them that comes and goes, and another
+service would know none of the connections; so all directors have the mark, always, and other rules come and go alone.
 
 The kernel compares the whole mark of a packet with a service's, so a mark of ours stands alone on a packet. Ours have
 the highest bit, which no mark of a user has (his end at 0x7fffffff), and neither bit of kube-proxy's (0x4000 asks
@@ -19,7 +23,7 @@ HIDDEN = {TCP: OURS | TCP, UDP: OURS | UDP, SCTP: OURS | SCTP}
 
 
 def marks(config: BalanceConfig) -> Mapping[tuple[str, int], int]:
-    """The mark of each server with other directors, by its name and family (4 or 6).
+    """The mark of each server that directors share, by its name and family (4 or 6).
 
     It follows from the name alone, so it stays while the server stays, and is the same on every node: connections
     that nodes tell each other of carry it.
@@ -34,8 +38,8 @@ def marks(config: BalanceConfig) -> Mapping[tuple[str, int], int]:
 
 
 def is_marked(server: ServerConfig) -> bool:
-    """Whether the services of a server are of a mark that leaves out other directors' packets."""
-    return bool(server.other_directors) and not server.mark
+    """Whether the services of a server are of a mark of ours."""
+    return server.other_directors is not None and not server.mark
 
 
 def families(server: ServerConfig) -> frozenset[int]:

@@ -37,8 +37,8 @@ from mooring_node.balance.config import (
 from mooring_node.ipvs.table import SCTP, TCP, UDP, Method, ServiceFlag, TunnelFlag, TunnelKind
 from mooring_node.judge.checks import PORTLESS, compile_check
 from mooring_node.judge.facts import NodeFacts
+from mooring_node.units import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 PROTOCOLS = {Protocol.TCP: TCP, Protocol.UDP: UDP, Protocol.SCTP: SCTP}
 _METHODS = {
     Forwarding.NAT: Method.MASQUERADE,
@@ -130,8 +130,19 @@ def _server(server: NodeVirtualServer) -> ServerConfig:
         notify_at_end=server.on_end is OnEnd.NOTIFY,
         drain_ns=int(server.drain_timeout),
         notifications=tuple(_notification(each) for each in server.notifications),
-        other_directors=server.other_directors,
+        other_directors=_directors(server),
     )
+
+
+def _directors(server: NodeVirtualServer) -> tuple[str, ...] | None:
+    """Those whose packets are left out; None: its services are of its addresses and port.
+
+    What a VirtualServer hands on as it is, other nodes hand on too, and any of them may become a backend: an endpoint
+    that is ready for a moment makes it one. So that connections outlive this, it is not asked which are backends now.
+    In a file nobody need balance the same, and who names other directors says that they do.
+    """
+    shared = server.virtual_server is not None and server.forwarding is not Forwarding.NAT
+    return server.other_directors if shared or server.other_directors else None
 
 
 def _families(server: NodeVirtualServer) -> tuple[int, ...]:

@@ -56,7 +56,7 @@ def test_a_thousand_services_are_few_rules() -> None:
             WEB,
             name=f"{kind}{n}",
             addresses=(f"10.{place}.{n // 250}.{n % 250 + 1}", f"fd0{place}::{n + 1:x}"),
-            other_directors=OTHERS if kind == "direct" else (),
+            other_directors=OTHERS if kind == "direct" else None,
             backends=(BackendConfig("10.0.0.2", 80, way=DIRECT if kind == "direct" else NAT),),
         )
         for place, kind in enumerate(("nat", "direct"))
@@ -73,6 +73,63 @@ def test_a_users_mark_is_masqueraded_by_it() -> None:
     text = ruleset(BalanceConfig(1, (his,)))
     assert "meta mark @masquerade_marks4 fib daddr type != local masquerade" in text
     assert "ipv6" not in text
+
+
+def chains(text: str) -> dict[str, list[str]]:
+    """The rules of each chain, by its name."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line.startswith(("\tchain", "\tmap", "\tset")):
+            rest = found.setdefault(line.split()[1], [])
+        elif line.startswith("\t\t"):
+            rest.append(line.strip())
+    return found
+
+
+DIRECTED = replace(WEB, backends=(BackendConfig("10.0.0.2", 80, way=DIRECT),), other_directors=OTHERS)
+
+
+def test_a_director_that_is_no_backend_marks_the_same_and_leaves_out_nobody() -> None:
+    backend, other = (
+        chains(ruleset(BalanceConfig(1, (replace(DIRECTED, other_directors=macs),)), ("tunl0",)))
+        for macs in (OTHERS, ())
+    )
+    left_out, marked = backend["directors0_4"][:2], backend["directors0_4"][2:]
+    assert left_out == [
+        f"ether saddr {{ {OTHERS[0]}, {OTHERS[1]} }} goto hide4",
+        "iifname { tunl0 } goto hide4",
+    ]
+    assert other["directors0_4"] == marked
+    for name in ("ours", "marks4", "ways4", "input", "output"):
+        assert other[name] == backend[name]
+    assert "hide4" not in other
+
+
+def test_a_users_mark_is_hidden_where_another_director_sent_the_packet_and_stays_his() -> None:
+    his = ServerConfig(name="his", mark=7, families=(4,), backends=DIRECTED.backends, other_directors=OTHERS)
+    found = chains(ruleset(BalanceConfig(1, (his,)), ("tunl0",)))
+    assert "goto users0_4" in "".join(found["users4"])
+    assert found["users0_4"] == [
+        f"ether saddr {{ {OTHERS[0]}, {OTHERS[1]} }} goto hide4",
+        "iifname { tunl0 } goto hide4",
+        "accept",
+    ]
+    assert [rule.split()[1] for rule in found["hide4"]] == ["6", "17", "132"]
+    assert found["input"][2:] == ["meta nfproto ipv4 meta mark vmap @users4"]
+    assert not [rule for rules in found.values() for rule in rules if "mark set 0x00000007" in rule]
+    assert "output" not in found
+    assert ruleset(BalanceConfig(1, (replace(his, other_directors=()),))) == ""
+
+
+def test_a_users_mark_comes_before_an_address_and_a_port() -> None:
+    his = ServerConfig(name="his", mark=7, families=(4, 6), other_directors=())
+    found = chains(ruleset(BalanceConfig(1, (DIRECTED, his))))
+    assert found["input"][2:] == [
+        "meta nfproto ipv4 meta mark vmap @users4",
+        "ip daddr . meta l4proto . th dport vmap @ways4",
+        "meta nfproto ipv6 meta mark vmap @users6",
+    ]
+    assert "0x00000007 : accept" in found["users4"]
 
 
 def test_the_same_port_of_two_guards_is_one_element() -> None:

@@ -33,6 +33,7 @@ from mooring_node.checks.config import (
     TLSConfig,
     UDPProbe,
 )
+from mooring_node.forwarding.marks import is_marked
 from mooring_node.ipvs.table import SCTP, TCP, UDP, Method, ServiceFlag, TunnelFlag, TunnelKind
 from mooring_node.judge.balance import compile_balance
 from mooring_node.judge.facts import NodeFacts
@@ -155,6 +156,30 @@ def test_each_backend_has_its_way() -> None:
     assert found.sorry is not None
     assert found.sorry.way == Way()
     assert server(forwarding="Tunnel", backends=[{"address": "10.9.0.1"}]).backends[0].way == Way(Method.TUNNEL)
+
+
+DIRECT = {"forwarding": "DirectRoute", "backends": [{"address": "10.0.0.2"}]}
+
+
+@pytest.mark.parametrize("forwarding", ["DirectRoute", "Tunnel"])
+@pytest.mark.parametrize("backends", [[], [{"address": "10.0.0.2"}]])
+@pytest.mark.parametrize("others", [[], ["02:00:00:00:00:01"]])
+def test_what_a_virtual_server_hands_on_as_it_is_directors_share(
+    forwarding: str, backends: list[dict[str, str]], others: list[str]
+) -> None:
+    """Whoever its backends are now, and whether this node is one: else its service would be another with each."""
+    found = server(virtualServer="shop/web", forwarding=forwarding, backends=backends, otherDirectors=others)
+    assert found.other_directors == tuple(others)
+    assert is_marked(found)
+
+
+@pytest.mark.parametrize(
+    "fields", [DIRECT, DIRECT | {"forwarding": "NAT", "virtualServer": "shop/web"}, {"virtualServer": "shop/web"}]
+)
+def test_a_file_and_nat_have_no_other_directors_unless_they_are_named(fields: dict[str, Any]) -> None:
+    """Release 0.1.0 of the operator writes an empty list for NAT."""
+    assert server(**fields).other_directors is server(**fields, otherDirectors=[]).other_directors is None
+    assert server(**fields, otherDirectors=["02:00:00:00:00:01"]).other_directors == ("02:00:00:00:00:01",)
 
 
 def test_behind_a_firewall_mark_ports_are_the_clients_own() -> None:

@@ -97,12 +97,55 @@ def test_static_servers_that_listen_on_another_port_are_refused_unless_nat_leads
     assert "10.0.9.1: listens on 80" in told(plan)[0][1]
 
 
+def test_with_persistence_the_port_stays_for_backends_by_nat_too(shop):
+    """The kernel rewrites no port where a persistent service is of a mark; see tests/ipvs/forwarding/test_nat.py."""
+    servers = [
+        {"address": "10.0.9.1", "port": 80, "forwarding": "NAT"},
+        {"address": "10.0.9.2", "port": 443, "forwarding": "NAT"},
+    ]
+    sorry = {"address": "10.0.9.9", "port": 8080, "forwarding": "NAT"}
+    kept = {"backends": {"servers": servers}, "sorryServer": sorry, "persistence": {"timeout": "5m"}}
+    plan = shop([], **kept)
+    (server,) = plan.node_configs["n-1"].spec.virtual_servers
+    assert ([b.address for b in server.backends], server.sorry_server) == (["10.0.9.2"], None)
+    ((reason, message),) = told(plan)
+    assert reason == "ForwardingConflict"
+    assert "10.0.9.1: listens on 80, and beside DirectRoute persistence leaves 443 as it is" in message
+    assert "10.0.9.9: the sorry server listens on 8080" in message
+    for other in ({"forwarding": "NAT"}, {"persistence": None}):
+        (server,) = shop([], **{**kept, **other}).node_configs["n-1"].spec.virtual_servers
+        assert (len(server.backends), server.sorry_server is None) == (2, False)
+
+
 def test_nodes_of_backends_have_the_address_on_lo(shop):
     plan = shop([endpoint("10.0.1.3", node="n-3")])
     assert hosted(plan) == {"n-3": [("10.0.5.1", ("eth0",), None)]}
     # It is no candidate, so it runs nothing else.
     assert plan.node_configs["n-3"].spec.virtual_servers == ()
     assert plan.servers["shop/shop"].nodes == ("n-1", "n-2")
+
+
+@pytest.mark.parametrize("forwarding", ["DirectRoute", "Tunnel"])
+@pytest.mark.parametrize("conditions", [{"ready": False}, {"ready": False, "serving": False, "terminating": True}])
+def test_a_node_answers_on_for_an_endpoint_that_is_not_ready(shop, forwarding, conditions):
+    """For what it is serving: its readiness is lost for a moment, and its connections are not."""
+    nodes = {"n-1": "10.0.1.1", "n-3": "10.0.1.3"}
+    before, after = (
+        shop([endpoint(address, node=node, **now) for node, address in nodes.items()], forwarding=forwarding)
+        for now in ({"ready": True}, conditions)
+    )
+    assert hosted(after) == hosted(before)
+    assert directors(after) == directors(before)
+    assert hosted(after).keys() == {"n-1", "n-3"}
+    assert [s.backends for s in after.node_configs["n-1"].spec.virtual_servers] == [()]
+    assert told(after) == told(before) == []
+
+
+def test_what_could_not_be_a_backend_is_answered_for_by_nobody_while_it_is_not_ready(shop):
+    plan = shop([endpoint("10.244.0.1", node="n-1", ready=False), endpoint("10.0.1.3", node="n-2", ready=False)])
+    assert (hosted(plan), told(plan)) == ({}, [])
+    assert hosted(shop([endpoint("10.0.1.3", node="n-3", ready=False)], port=8443)) == {}
+    assert hosted(shop([endpoint("10.0.1.3", node="n-3", ready=False)], forwarding="NAT")) == {}
 
 
 def test_static_servers_and_sorry_servers_that_are_nodes(shop):

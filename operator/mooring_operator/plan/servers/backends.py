@@ -51,6 +51,8 @@ class Found:
 
     candidates: tuple[Candidate, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    not_ready: tuple[Candidate, ...] = ()
+    """Without NAT: endpoints that get nothing now; their nodes answer on for the connections that they have."""
 
 
 def family_of(address: str) -> Family:
@@ -61,6 +63,7 @@ def find(server: VirtualServer, wanted: Wanted, slices: Sequence[EndpointSlice],
     """The backends of a port; `slices` are those of its Service, in any order."""
     candidates: dict[tuple[str, int | None], Candidate] = {}
     left_out: list[LeftOut] = []
+    endpoints = _endpoints(wanted, slices)
     for index, static in enumerate(server.spec.backends.servers):
         made = _static(server, static, index, wanted, reach)
         if isinstance(made, Candidate) and (key := _key(made.backend, wanted)) in candidates:
@@ -69,7 +72,7 @@ def find(server: VirtualServer, wanted: Wanted, slices: Sequence[EndpointSlice],
             left_out.append(made)
         else:
             candidates[_key(made.backend, wanted)] = made
-    for endpoint, port in _endpoints(wanted, slices):
+    for endpoint, port in endpoints:
         made = _endpoint(server, endpoint, port, wanted, reach)
         if isinstance(made, Candidate) and _key(made.backend, wanted) in candidates:
             made = LeftOut(endpoint.address, "is a static server already, which counts", None)
@@ -77,7 +80,20 @@ def find(server: VirtualServer, wanted: Wanted, slices: Sequence[EndpointSlice],
             left_out.append(made)
         else:
             candidates[_key(made.backend, wanted)] = made
-    return Found(tuple(candidates.values()), tuple(left_out))
+    return Found(tuple(candidates.values()), tuple(left_out), tuple(_not_ready(server, endpoints, wanted, reach)))
+
+
+def _not_ready(
+    server: VirtualServer, endpoints: Iterable[tuple[Endpoint, int | None]], wanted: Wanted, reach: Reach
+) -> Iterator[Candidate]:
+    """As they were when they ended: what is refused of a ready one is refused of them."""
+    if server.spec.forwarding is Forwarding.NAT:
+        return
+    for endpoint, port in endpoints:
+        if endpoint.state is EndpointState.NOT_READY:
+            made = _endpoint(server, endpoint._replace(state=EndpointState.DRAINING), port, wanted, reach)
+            if isinstance(made, Candidate) and made.homes:
+                yield made
 
 
 def _key(backend: NodeBackend, wanted: Wanted) -> tuple[str, int | None]:
@@ -139,7 +155,7 @@ def _static(
     if wanted.port is None and static.port is not None:
         why = f"a firewall mark leaves ports as they are; remove spec.backends.servers[{index}].port"
         return LeftOut(static.address, why, ServerReason.BACKENDS_LEFT_OUT)
-    if refusal := _other_port(forwarding, port, wanted):
+    if refusal := _other_port(server, forwarding, port, wanted):
         return LeftOut(static.address, refusal, ServerReason.FORWARDING_CONFLICT)
     backend = _backend(
         static.address,
@@ -178,7 +194,7 @@ def _endpoint(
         return LeftOut(
             address, why, ServerReason.FORWARDING_CONFLICT, f"endpoints are on the pod network ({{}}): {_NEAR}"
         )
-    if refusal := _other_port(forwarding, port, wanted):
+    if refusal := _other_port(server, forwarding, port, wanted):
         return LeftOut(address, refusal, ServerReason.FORWARDING_CONFLICT)
     try:
         backend = _backend(
@@ -198,11 +214,22 @@ def _endpoint(
     return Candidate(backend, endpoint.zone, True, homes)
 
 
-def _other_port(forwarding: Forwarding, port: int | None, wanted: Wanted) -> str | None:
-    if forwarding is Forwarding.NAT or port == wanted.port:
+def _other_port(server: VirtualServer, forwarding: Forwarding, port: int | None, wanted: Wanted) -> str | None:
+    """Why packets can't come to that port. Without NAT the kernel's service is of a mark, which then has no port.
+
+    With persistence the kernel rewrites no port for such a service, by NAT neither (ip_vs_sched_persist).
+    """
+    overall, persistent = server.spec.forwarding, server.spec.persistence is not None
+    marked = wanted.port is None or overall is not Forwarding.NAT
+    if port == wanted.port or (forwarding is Forwarding.NAT and not (marked and persistent)):
         return None
     if wanted.port is None:
         return f"listens on {port}, and a firewall mark leaves ports as they are: remove the port"
+    if forwarding is Forwarding.NAT:
+        return (
+            f"listens on {port}, and beside {overall} persistence leaves {wanted.port} as it is: let it listen on"
+            f" {wanted.port}, or remove spec.persistence"
+        )
     return (
         f"listens on {port}, and {forwarding} leaves {wanted.port} as it is: let it listen on {wanted.port}, or set"
         " forwarding: NAT"
@@ -244,7 +271,7 @@ def sorry_of(server: VirtualServer, wanted: Wanted, reach: Reach) -> SorryServer
             return None
         why = "no virtual address is of the sorry server's family"
         return LeftOut(sorry.address, why, ServerReason.BACKENDS_LEFT_OUT)
-    if refusal := _other_port(forwarding, sorry.port or wanted.port, wanted):
+    if refusal := _other_port(server, forwarding, sorry.port or wanted.port, wanted):
         return LeftOut(sorry.address, f"the sorry server {refusal}", ServerReason.FORWARDING_CONFLICT)
     return sorry
 

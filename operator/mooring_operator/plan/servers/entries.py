@@ -38,6 +38,8 @@ class Entry:
     sorry: SorryServer | None = None
     sorry_homes: tuple[str, ...] = ()
     """Without NAT: the node whose own address it is, or two that both claim it."""
+    not_ready: tuple[Candidate, ...] = ()
+    """Without NAT: endpoints that nodes are not given, and that have connections."""
     _made: dict[_Key, Made] = field(default_factory=dict, compare=False, repr=False, hash=False)
 
     @property
@@ -52,7 +54,7 @@ class Entry:
     @cached_property
     def homes(self) -> frozenset[str]:
         """Nodes whose own servers answer for the virtual addresses."""
-        return frozenset(self.sorry_homes).union(*(c.homes for c in self.candidates))
+        return frozenset(self.sorry_homes).union(*(c.homes for c in (*self.candidates, *self.not_ready)))
 
     @property
     def synced(self) -> bool:

@@ -34,7 +34,9 @@ def homes_of(virtual_ip: VirtualIP, entries: Iterable[Entry], nodes: Mapping[str
 
 
 def _at_home(entry: Entry) -> Iterator[tuple[NodeBackend | SorryServer, str]]:
-    yield from ((candidate.backend, home) for candidate in entry.candidates for home in candidate.homes)
+    """A server that is not ready for a moment has connections, which its node must go on to answer for."""
+    backends = (*entry.candidates, *entry.not_ready)
+    yield from ((candidate.backend, home) for candidate in backends for home in candidate.homes)
     if entry.sorry is not None:
         yield from ((entry.sorry, home) for home in entry.sorry_homes)
 

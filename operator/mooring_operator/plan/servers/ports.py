@@ -153,9 +153,10 @@ def _entry(
         (*left_out, *refused, *found.left_out),
     )
     if isinstance(sorry, LeftOut) or sorry is None:
-        return Entry(plan, server, found.candidates)
+        return Entry(plan, server, found.candidates, not_ready=found.not_ready)
     direct = (sorry.forwarding or server.spec.forwarding) is not Forwarding.NAT
-    return Entry(plan, server, found.candidates, sorry, reach.hosts.homes(sorry.address) if direct else ())
+    homes = reach.hosts.homes(sorry.address) if direct else ()
+    return Entry(plan, server, found.candidates, sorry, homes, found.not_ready)
 
 
 def _told(server: VirtualServer, part: _Part, entry: Entry) -> Iterator[ServerFinding]:

@@ -33,8 +33,14 @@ def taken(config: AnnouncementConfig, now: int) -> Announcing:
 
 
 def once_more(plan: Announcing, config: AnnouncementConfig, now: int) -> Announcing:
-    """One further round at once, before whatever is planned; from here on the refresh runs, if it did not."""
-    plan = replace(plan, rounds=(now, *plan.rounds), cursor=0)
+    """One further round at once, before whatever is planned; from here on the refresh runs, if it did not.
+
+    A paced round that is under way comes first: begun anew each time, it would never reach the last addresses. And one
+    that waits already is as good: more would pile up.
+    """
+    under_way, later = plan.rounds[: bool(plan.cursor)], plan.rounds[bool(plan.cursor) :]
+    if not later or later[0] > now:
+        plan = replace(plan, rounds=(*under_way, now, *later))
     return plan if plan.refresh_at is not None else refreshed_as(plan, config, now)
 
 

@@ -117,6 +117,28 @@ def test_once_more_comes_at_once_and_keeps_what_was_planned() -> None:
     assert sent == [(NOW + 110 * MS, 0), (NOW + 200 * MS, 0)]
 
 
+def test_a_round_under_way_comes_to_its_end_before_the_next_one() -> None:
+    config = AnnouncementConfig(count=1, delay_ns=0, interval_ns=10 * MS)
+    plan, sent = play(announcer.taken(config, NOW), config, 3, NOW + 10 * MS)
+    _, more = play(announcer.once_more(plan, config, NOW + 15 * MS), config, 3, NOW + S)
+    assert [unit for _, unit in sent + more] == [0, 1, 2, 0, 1, 2]
+
+
+@given(st.integers(1, 255), st.integers(1, 40), st.integers(1, 8), st.integers(0, 40 * MS))
+def test_once_more_again_and_again_reaches_every_unit_and_does_not_pile_up(
+    units: int, interval_ms: int, count: int, late: int
+) -> None:
+    config = AnnouncementConfig(count=count, spread_ns=0, delay_ns=0, interval_ns=interval_ms * MS)
+    plan, sent = announcer.taken(config, NOW), list[tuple[int, int]]()
+    for second in range(1, 61):
+        plan, more = play(plan, config, units, NOW + second * S, late)
+        sent += more
+        plan = announcer.once_more(plan, config, NOW + second * S + late)
+        assert len(plan.rounds) <= max(2, count)
+    counts = Counter(unit for _, unit in sent)
+    assert max(counts.values()) - counts[units - 1] <= 1
+
+
 def test_once_more_starts_the_refresh_of_adopted_addresses() -> None:
     config = AnnouncementConfig(refresh_ns=10 * S)
     plan, sent = play(announcer.once_more(SILENT, config, NOW), config, 1, NOW + S)

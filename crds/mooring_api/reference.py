@@ -3,9 +3,10 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any
 
+from mooring_api import pages
 from mooring_api.authentication import FILE_ONLY
 from mooring_api.crd import RESOURCES, Resource
 from mooring_api.schema import Schema, inlined_schema, model_of
@@ -128,10 +129,7 @@ def _limits(field: Mapping[str, Any], least: str, most: str, unit: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write all pages into the folder that is named, by default docs/reference."""
-    folder = Path(arguments[0]) if arguments else Path(__file__).parents[2] / "docs" / "reference"
-    for resource in RESOURCES:
-        (folder / f"{resource.kind.lower()}.md").write_text(text_of(resource), encoding="utf-8")
-    return 0
+    return pages.write({each.kind.lower(): partial(text_of, each) for each in RESOURCES}, arguments)
 
 
 if __name__ == "__main__":

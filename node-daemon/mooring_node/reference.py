@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 
+from mooring_api import pages
 from mooring_api.metric import HEAD, rows
 from mooring_node.agent.metric_names import NodeMetric
 from mooring_node.units import SECOND_NS
@@ -66,15 +66,9 @@ def _page(title: str, source: str, text: str, head: Sequence[str], rows: Iterabl
         "",
         text,
         "",
-        _row(head),
-        _row(["---"] * len(head)),
-        *(_row([cell.replace("|", "\\|") for cell in row]) for row in rows),
+        *pages.table(head, rows),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 PAGES: Mapping[str, Callable[[], str]] = {"faults": faults, "refusals": refusals, "metrics": metrics}
@@ -82,10 +76,7 @@ PAGES: Mapping[str, Callable[[], str]] = {"faults": faults, "refusals": refusals
 
 def main(arguments: Sequence[str]) -> int:
     """Write all pages into the folder that is named, by default docs/reference."""
-    folder = Path(arguments[0]) if arguments else Path(__file__).parents[2] / "docs" / "reference"
-    for name, text in PAGES.items():
-        (folder / f"{name}.md").write_text(text(), encoding="utf-8")
-    return 0
+    return pages.write(PAGES, arguments)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
+from mooring_api import pages
 from mooring_api.metric import HEAD, rows
 from mooring_operator.metric_names import OperatorMetric
 from mooring_operator.settings import Settings, table
@@ -11,7 +11,8 @@ from mooring_operator.tell.event_budget import NAMESPACE, WINDOW_S
 from mooring_operator.tell.held import REPORT_S
 from mooring_operator.tell.past import SILENCE_S
 from mooring_operator.tell.servers.lateness import GRACE_S
-from mooring_operator.words.reasons import EVENTS, ConditionType, EventReason, EventType, Reason
+from mooring_operator.words.kinds import ConditionType, EventType
+from mooring_operator.words.reasons import EVENTS, EventReason, Reason
 from mooring_operator.words.server_reasons import SERVER_EVENTS, ServerEventReason, ServerReason
 
 _ABOUT = {
@@ -53,7 +54,7 @@ def conditions() -> str:
         f" same one within {WINDOW_S / 60:g} minutes is counted and not written anew. What a reason of a condition"
         " means stands above.",
         "",
-        *_table(("reason", "type", "when"), _events(EVENTS)),
+        *pages.table(("reason", "type", "when"), _events(EVENTS)),
         "",
         *_of_kind("VirtualServer", _ABOUT_SERVERS, ServerReason),
         "",
@@ -62,7 +63,7 @@ def conditions() -> str:
         "They are in its own namespace, and are told on changes, never on each check. Who takes over an address is"
         " told of the VirtualIP.",
         "",
-        *_table(("reason", "type", "when"), _events(SERVER_EVENTS)),
+        *pages.table(("reason", "type", "when"), _events(SERVER_EVENTS)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -73,7 +74,7 @@ def _of_kind(kind: str, about: Mapping[ConditionType, str], reasons: Iterable[Re
     for condition, words in about.items():
         rows = ((f"`{r}`", str(r.status), r.meaning, r.remedy) for r in listed if r.condition is condition)
         yield from ("", f"### {condition} of a {kind}", "", words, "")
-        yield from _table(("reason", "status", "what it means", "what to do"), rows)
+        yield from pages.table(("reason", "status", "what it means", "what to do"), rows)
 
 
 def _events(
@@ -89,14 +90,6 @@ def _events(
         yield f"`{reason}`", str(type_), when
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [_row(head), _row(["---"] * len(head)), *(_row([c.replace("|", "\\|") for c in row]) for row in rows)]
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
 def operator() -> str:
     """The page of the operator's settings and metrics, Markdown."""
     lines = [
@@ -109,14 +102,14 @@ def operator() -> str:
         "",
         "Of `mooring-operator run`; a flag goes before its environment variable.",
         "",
-        *_table(("flag", "variable", "default", "what it is"), _settings()),
+        *pages.table(("flag", "variable", "default", "what it is"), _settings()),
         "",
         "## Metrics",
         "",
         f"At `http://POD:{Settings().metrics_address.port}/metrics`, for Prometheus. What `stable` and `beta` promise:"
         " [metrics](../metrics.md).",
         "",
-        *_table(HEAD, rows(each.value for each in OperatorMetric)),
+        *pages.table(HEAD, rows(each.value for each in OperatorMetric)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -131,10 +124,7 @@ PAGES: Mapping[str, Callable[[], str]] = {"conditions": conditions, "operator": 
 
 def main(arguments: Sequence[str]) -> int:
     """Write all pages into the folder that is named, by default docs/reference."""
-    folder = Path(arguments[0]) if arguments else Path(__file__).parents[2] / "docs" / "reference"
-    for name, text in PAGES.items():
-        (folder / f"{name}.md").write_text(text(), encoding="utf-8")
-    return 0
+    return pages.write(PAGES, arguments)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from mooring_operator.tell.past import SILENCE_S, Past
 from mooring_operator.tell.programmed import Judged, programmed
 from mooring_operator.tell.readings import GroupReading, group_readings
 from mooring_operator.tell.scene import Scene
-from mooring_operator.words.reasons import ConditionType, Reason
+from mooring_operator.words.kinds import ConditionType
+from mooring_operator.words.reasons import Reason
 
 _WAITS = (Reason.WAITING_FOR_NODES, Reason.CHANGING_OVER)
 

@@ -8,8 +8,9 @@ from mooring_api.virtualip import ConditionStatus, GroupStatus
 from mooring_operator.tell.holders import Holding, Verdict, verdict_on
 from mooring_operator.tell.programmed import Judged
 from mooring_operator.tell.scene import Scene
+from mooring_operator.words.kinds import ConditionType
 from mooring_operator.words.phrases import called, clipped, listed
-from mooring_operator.words.reasons import ConditionType, Reason
+from mooring_operator.words.reasons import Reason
 
 #: How long a report may take from a node to here. Daemons write at most once a second, and later after an outage.
 REPORT_S = 5.0

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mooring_api.virtualip import VirtualIPStatus
+from mooring_operator.words.kinds import EventType
 from mooring_operator.words.phrases import called, clipped, listed
-from mooring_operator.words.reasons import EVENTS, REASONS, EventReason, EventType, Reason
+from mooring_operator.words.reasons import EVENTS, REASONS, EventReason, Reason
 from mooring_operator.words.server_reasons import ServerEventReason, ServerReason
 
 #: What an event's message may hold (Kubernetes' limit).

@@ -8,8 +8,9 @@ from mooring_api.problems import REMARK
 from mooring_api.secret import SECRET_TYPE
 from mooring_api.virtualip import ConditionStatus, VirtualIPStatus
 from mooring_operator.tell.scene import Scene
+from mooring_operator.words.kinds import ConditionType
 from mooring_operator.words.phrases import FOREIGN_LENGTH, clipped, listed
-from mooring_operator.words.reasons import REASONS, ConditionType, Reason
+from mooring_operator.words.reasons import REASONS, Reason
 
 #: Node to the instances of one VirtualIP there.
 Share = Mapping[str, tuple[Instance, ...]]

@@ -1,46 +1,16 @@
 """The closed list of reasons in a VirtualIP's conditions and events: what each means, and what to do about it."""
 
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
-from typing import Self
 
 from mooring_api.virtualip import ConditionStatus
-
-
-class ConditionType(StrEnum):
-    """What a condition is about. All keep one rule: Unknown is under way and ends by itself, or nobody can tell;
-    False wants a person. A VirtualIP has the first three, a VirtualServer the first two and Ready."""
-
-    ACCEPTED = "Accepted"
-    PROGRAMMED = "Programmed"
-    HELD = "Held"
-    READY = "Ready"
-
-
-class EventType(StrEnum):
-    """Kubernetes' two kinds of events."""
-
-    NORMAL = "Normal"
-    WARNING = "Warning"
-
+from mooring_operator.words.kinds import ConditionReason, ConditionType, EventType, NewsReason
 
 _ACCEPTED, _PROGRAMMED, _HELD, _ = ConditionType
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus
 
 
-class Reason(StrEnum):
-    """Why a condition is as it is; each reason belongs to one status of one condition."""
-
-    condition: ConditionType
-    status: ConditionStatus
-    meaning: str
-    remedy: str
-
-    def __new__(cls, value: str, condition: ConditionType, status: ConditionStatus, meaning: str, remedy: str) -> Self:
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.condition, member.status, member.meaning, member.remedy = condition, status, meaning, remedy
-        return member
+class Reason(ConditionReason):
+    """Why a condition of a VirtualIP is as it is."""
 
     ACCEPTED = "Accepted", _ACCEPTED, _TRUE, "nothing is wrong with the object", "nothing"
     NODES_LEFT_OUT = (
@@ -289,16 +259,8 @@ class Reason(StrEnum):
 REASONS: Mapping[str, Reason] = {str(reason): reason for reason in Reason}
 
 
-class EventReason(StrEnum):
+class EventReason(NewsReason):
     """Reasons of events that tell of no condition."""
-
-    meaning: str
-
-    def __new__(cls, value: str, meaning: str) -> Self:
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
-        return member
 
     HOLDER_CHANGED = "HolderChanged", "a node took groups of addresses, from another one or from nobody"
     RESUMED = "Resumed", "the pause is over; what changed meanwhile is planned now"

@@ -1,29 +1,16 @@
 """The closed list of reasons in a VirtualServer's conditions and events: what each means, and what to do about it."""
 
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
-from typing import Self
 
 from mooring_api.virtualip import ConditionStatus
-from mooring_operator.words.reasons import ConditionType, EventType
+from mooring_operator.words.kinds import ConditionReason, ConditionType, EventType, NewsReason
 
 _ACCEPTED, _PROGRAMMED, _READY = ConditionType.ACCEPTED, ConditionType.PROGRAMMED, ConditionType.READY
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus
 
 
-class ServerReason(StrEnum):
-    """Why a condition is as it is; each reason belongs to one status of one condition."""
-
-    condition: ConditionType
-    status: ConditionStatus
-    meaning: str
-    remedy: str
-
-    def __new__(cls, value: str, condition: ConditionType, status: ConditionStatus, meaning: str, remedy: str) -> Self:
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.condition, member.status, member.meaning, member.remedy = condition, status, meaning, remedy
-        return member
+class ServerReason(ConditionReason):
+    """Why a condition of a VirtualServer is as it is."""
 
     ACCEPTED = "Accepted", _ACCEPTED, _TRUE, "nothing is wrong with the object", "nothing"
     BACKENDS_LEFT_OUT = (
@@ -283,16 +270,8 @@ class ServerReason(StrEnum):
 SERVER_REASONS: Mapping[tuple[str, str], ServerReason] = {(str(r.condition), str(r)): r for r in ServerReason}
 
 
-class ServerEventReason(StrEnum):
-    """Reasons of events that tell of no condition."""
-
-    meaning: str
-
-    def __new__(cls, value: str, meaning: str) -> Self:
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
-        return member
+class ServerEventReason(NewsReason):
+    """Reasons of events that tell of no condition of a VirtualServer."""
 
     BACKEND_DOWN = "BackendDown", "backends went down; the message counts them, and names some with the reason"
     BACKEND_UP = "BackendUp", "backends came up again; the message counts them and names some"

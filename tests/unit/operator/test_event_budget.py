@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from mooring_operator.tell.event_budget import MOST_SERIES, WINDOW_S, EventBudget, Limit, Subject
 from mooring_operator.tell.news import News
-from mooring_operator.words.reasons import EventReason, EventType, Reason
+from mooring_operator.words.kinds import EventType
+from mooring_operator.words.reasons import EventReason, Reason
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 WEB = Subject("web", "uid-web")

@@ -6,7 +6,8 @@ from tests.unit.operator.scenery import Scenery
 from mooring_api.virtualip import Condition
 from mooring_operator.tell.conditions import SILENCE_S
 from mooring_operator.tell.news import EVENT_LENGTH, News, news_of
-from mooring_operator.words.reasons import EVENTS, EventReason, EventType, Reason
+from mooring_operator.words.kinds import EventType
+from mooring_operator.words.reasons import EVENTS, EventReason, Reason
 
 
 @pytest.fixture

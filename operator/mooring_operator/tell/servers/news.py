@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from mooring_api.virtualserver_status import BackendState, BackendStatus, ServerPortStatus, VirtualServerStatus
 from mooring_operator.tell.news import EVENT_LENGTH, News
 from mooring_operator.tell.servers.quorum import called
+from mooring_operator.words.kinds import ConditionType
 from mooring_operator.words.phrases import clipped, listed
-from mooring_operator.words.reasons import ConditionType
 from mooring_operator.words.server_reasons import SERVER_EVENTS, SERVER_REASONS, ServerEventReason, ServerReason
 
 _LOST = (ServerReason.NO_BACKENDS, ServerReason.NO_QUORUM, ServerReason.SORRY_SERVER)

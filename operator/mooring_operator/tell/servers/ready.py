@@ -11,8 +11,9 @@ from mooring_operator.plan.servers.plans import PortPlan
 from mooring_operator.tell.servers.programmed import ServerJudged, cannot_balance
 from mooring_operator.tell.servers.quorum import meaning
 from mooring_operator.tell.servers.scene import ServerScene
+from mooring_operator.words.kinds import ConditionType
 from mooring_operator.words.phrases import clipped, listed
-from mooring_operator.words.reasons import ConditionType, Reason
+from mooring_operator.words.reasons import Reason
 from mooring_operator.words.server_reasons import ServerReason
 
 #: The worst first: what is said of a VirtualServer of which several things are true.

@@ -11,8 +11,8 @@ from mooring_operator.tell.past import SILENCE_S, Past
 from mooring_operator.tell.servers.programmed import ServerJudged, programmed
 from mooring_operator.tell.servers.ready import PortView, backend_summary, ready, views_of
 from mooring_operator.tell.servers.scene import ServerScene
+from mooring_operator.words.kinds import ConditionType
 from mooring_operator.words.phrases import clipped, listed
-from mooring_operator.words.reasons import ConditionType
 from mooring_operator.words.server_reasons import ServerReason
 
 #: So many addresses, ports and nodes stand in a summary, which is a column of a table.

@@ -93,7 +93,9 @@ class Claim:
     explicit: int | None
     allocated: int | None
     stands: bool = False
-    """Whether a node runs it with the VRID in `explicit` now."""
+    """Whether a node runs it with the VRID in `explicit`, or else in `allocated`, now."""
+    unread: bool = False
+    """It is planned, and of no node that runs it is known where: no VRID with which it stands is taken from it."""
 
 
 class _Taken:
@@ -103,9 +105,16 @@ class _Taken:
         self._there: dict[tuple[str, Family, int], Claim] = {}
         self._somewhere: dict[tuple[Family, int], Claim] = {}
         self._everywhere: dict[tuple[Family, int], Claim] = {}
+        self._unread: dict[tuple[Family, int], Claim] = {}
+        """Perhaps everywhere: what stands besides is known to be elsewhere, what is new is not."""
 
     def owner(self, claim: Claim, vrid: int, families: Iterable[Family]) -> Claim | None:
+        stands = claim.stands and vrid == (claim.allocated if claim.explicit is None else claim.explicit)
+        if claim.unread and stands:
+            return None
         for family in families:
+            if not stands and (found := self._unread.get((family, vrid))):
+                return found
             if found := self._everywhere.get((family, vrid)):
                 return found
             if claim.segments is None and (found := self._somewhere.get((family, vrid))):
@@ -118,7 +127,9 @@ class _Taken:
     def take(self, claim: Claim, vrid: int) -> None:
         for family in claim.families:
             self._somewhere.setdefault((family, vrid), claim)
-            if claim.segments is None:
+            if claim.unread and claim.stands:
+                self._unread.setdefault((family, vrid), claim)
+            elif claim.segments is None:
                 self._everywhere.setdefault((family, vrid), claim)
             for segment in claim.segments or ():
                 self._there[segment, family, vrid] = claim

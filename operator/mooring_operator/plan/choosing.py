@@ -4,7 +4,7 @@ Whoever is a member already and still speaks from the same address is not put ou
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from mooring_api.nodeconfig import HeldAddress
@@ -15,10 +15,9 @@ from mooring_operator.plan.ranking import Seat
 from mooring_operator.plan.segments import Attachment, attach, parsed
 from mooring_operator.plan.snapshot import Node
 from mooring_operator.plan.sources import Refused
+from mooring_operator.plan.unread import AS_IT_STANDS, Attachments, waits_for
 
 NOT_REPORTED = "not reported: its daemon has not told its interfaces yet"
-
-Attachments = Mapping[Family, Attachment]
 
 
 class Anchor(NamedTuple):
@@ -30,7 +29,10 @@ class Anchor(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Taking:
-    """One group while its members are sought. `refused` is node to the addresses that it may not speak from."""
+    """One group while its members are sought. `refused` is node to the addresses that it may not speak from.
+
+    `unread`: see unread_members.
+    """
 
     virtual_ip: VirtualIP
     addresses: Mapping[Family, tuple[HeldAddress, ...]]
@@ -38,15 +40,19 @@ class Taking:
     group: str
     present: Present
     refused: Mapping[str, Refused]
+    unread: Mapping[str, Attachments | str] = field(default_factory=dict)
 
     def attachments(self, node: Node, anchor: Anchor | None = None) -> Attachments | str:
         """The node's part in every family of the group, or why it can have none; `anchor` is a neighbour."""
+        if (there := self.unread.get(node.name)) is not None:
+            return there
         parts = self.present.of(node.name, self.virtual_ip.metadata.name, self.group)
         found = self._attached(node, anchor, parts)
         if anchor is None or isinstance(found, str):
             return found
         # Two that are members together stay so while one's network holds both: each has only its own word for it.
-        if anchor.stands and self.stands(node, found) and _share_a_network(found, anchor.attachments):
+        together = anchor.stands and _share_a_network(found, anchor.attachments)
+        if self.stands(node, found) and (together or self.unread):
             return found
         far = _far(found, anchor)
         if far and parts:
@@ -84,6 +90,11 @@ class Taking:
             for family, own in attachments.items()
         )
 
+    def closed_to(self, node: Node) -> bool:
+        """Whether it would be new in a group of which nobody knows where all its members are."""
+        own = self.present.of(node.name, self.virtual_ip.metadata.name, self.group)
+        return bool(self.unread) and not own
+
     def owns(self, node: Node, family: Family, attachment: Attachment) -> bool:
         """Whether its source is its own by another word than its daemon's: the Node object's, or the user's."""
         return attachment.address in node.internal_addresses or self._written(node.name, family) is not None
@@ -117,6 +128,10 @@ class Chosen:
     attachments: Attachments
     cordoned: bool
 
+    @property
+    def unread(self) -> bool:
+        return any(own.unread for own in self.attachments.values())
+
 
 class Sought(NamedTuple):
     """What came of a search: the members, first choice first; by node why one is silent, or can't be a member."""
@@ -145,13 +160,18 @@ def _search(taking: Taking, seats: Iterable[Seat], nodes: Mapping[str, Node], mo
     waiting = iter(_cordoned_last(seats, nodes))
     while len(chosen) < most and (seat := next(waiting, None)):
         node = nodes[seat.node]
-        if node.interfaces is None:
+        if node.interfaces is None and node.name not in taking.unread:
             silent[node.name] = NOT_REPORTED
+            continue
+        if taking.closed_to(node):
+            left_out[node.name] = waits_for(taking.unread)
             continue
         attachments = taking.attachments(node, anchor)
         if isinstance(attachments, str):
             left_out[node.name] = attachments
             continue
+        if node.name in taking.unread:
+            seat = replace(seat, why=f"{seat.why}; {AS_IT_STANDS}")
         chosen.append(Chosen(seat, attachments, node.cordoned))
         if anchor is None and len(chosen) == most:
             anchor, chosen = _neighbours(taking, chosen, nodes, left_out)
@@ -166,7 +186,7 @@ def _contested(taking: Taking, chosen: Sequence[Chosen], nodes: Mapping[str, Nod
     for candidate in chosen:
         for family, own in candidate.attachments.items():
             other = first.setdefault((family, own.address), candidate)
-            if other is not candidate:
+            if other is not candidate and not (other.unread and candidate.unread):
                 pair = sorted((other, candidate), key=lambda each: _claim(taking, each, nodes, family))
                 winner, loser = (nodes[each.seat.node] for each in pair)
                 off = "" if winner.ready else f"; {winner.name} is not Ready: if it is off for good, delete its Node"
@@ -184,6 +204,7 @@ def _claim(taking: Taking, candidate: Chosen, nodes: Mapping[str, Node], family:
     """
     node = nodes[candidate.seat.node]
     return (
+        node.name not in taking.unread,
         not taking.owns(node, family, candidate.attachments[family]),
         not taking.stands(node, candidate.attachments),
         not node.ready,
@@ -203,8 +224,21 @@ def _cordoned_last(seats: Iterable[Seat], nodes: Mapping[str, Node]) -> Iterable
 
 def _neighbours(
     taking: Taking, chosen: list[Chosen], nodes: Mapping[str, Node], left_out: dict[str, str]
+) -> tuple[Anchor | None, list[Chosen]]:
+    """Whose segment it is (None: nobody knows), and those of the chosen that are on it, or may be."""
+    if not taking.unread:
+        return _on_one_segment(taking, chosen, nodes, left_out)
+    known = [candidate for candidate in chosen if not candidate.unread]
+    if not known:
+        return None, chosen
+    anchor, kept = _on_one_segment(taking, known, nodes, left_out)
+    there = {candidate.seat.node: candidate for candidate in (*kept, *(c for c in chosen if c.unread))}
+    return anchor, [there[c.seat.node] for c in chosen if c.seat.node in there]
+
+
+def _on_one_segment(
+    taking: Taking, chosen: list[Chosen], nodes: Mapping[str, Node], left_out: dict[str, str]
 ) -> tuple[Anchor, list[Chosen]]:
-    """Whose segment it is, and those of the chosen that are on it."""
     stands = {c.seat.node: taking.stands(nodes[c.seat.node], c.attachments) for c in chosen}
     if _alike([c.attachments for c in chosen]):
         first = next((c for c in chosen if stands[c.seat.node]), chosen[0])

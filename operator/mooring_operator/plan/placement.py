@@ -17,6 +17,7 @@ from mooring_operator.plan.ranking import Ring, Seat, decreasing, homes, ladder,
 from mooring_operator.plan.segments import Attachment
 from mooring_operator.plan.snapshot import Node, virtual_ip_name
 from mooring_operator.plan.sources import Refused
+from mooring_operator.plan.unread import unread_members
 from mooring_operator.words.phrases import listed
 
 
@@ -48,14 +49,25 @@ class Group:
 
     @property
     def networks(self) -> frozenset[str] | None:
-        """All networks on the members' interfaces; None when a member's interface has none (or nobody is one)."""
+        """All networks on the members' interfaces; None when a member's interface has none (or nobody is one).
+
+        Those of which nothing is known are passed over: they are where the others are.
+        """
         found: set[str] = set()
-        for member in self.members:
-            for attachment in member.attachments.values():
-                if not attachment.networks:
-                    return None
-                found |= attachment.networks
+        for attachment in self._attachments:
+            if not attachment.networks and not attachment.unread:
+                return None
+            found |= attachment.networks
         return frozenset(found) or None
+
+    @property
+    def unread(self) -> bool:
+        """Whether it has members, and of none it is known where it is."""
+        return bool(self.members) and all(attachment.unread for attachment in self._attachments)
+
+    @property
+    def _attachments(self) -> Iterable[Attachment]:
+        return (attachment for member in self.members for attachment in member.attachments.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +113,18 @@ def place(
     overrides = {o.node: o for o in spec.nodes.overrides}
     groups: list[Group] = []
     watched: set[str] = set()
+    contrary: dict[str, str] = {}
     for index, group in enumerate(allocation.groups):
         name = group_name(virtual_ip.metadata.name, index)
         own = _by_family(a for a in addresses if allocation.assignment[bare(a)] == index)
         if not own:
             continue
         seats = partial(order, preferred, index, group.home, ring, ranked, name)
-        taking = Taking(virtual_ip, own, overrides, name, present, refused)
+        members = eligible.intersection(present.members(virtual_ip.metadata.name, name))
+        watched |= members
+        unread = unread_members(virtual_ip, name, own, (nodes[member] for member in members), present)
+        contrary |= {node: why for node, why in unread.items() if isinstance(why, str)}
+        taking = Taking(virtual_ip, own, overrides, name, present, refused, unread)
         (chosen, silent, left_out), kept_out = _sought(taking, seats, eligible, nodes, out, watched)
         lead = len(preferred) + (group.home is not None)
         placed, fits = _with_priorities(chosen, fixed, lead, spec.nodes.max_candidates)
@@ -115,6 +132,7 @@ def place(
             findings.append(_no_room(virtual_ip))
         groups.append(Group(name, index, own, placed, silent, left_out, kept_out))
     findings += _of_members(virtual_ip, groups, len(eligible)) + _not_chosen(virtual_ip, eligible)
+    findings += _kept(virtual_ip, contrary)
     unique = tuple(dict.fromkeys(findings))
     return Placed(virtual_ip, allocation, tuple(groups), unique, frozenset(watched), _remark(groups, out))
 
@@ -223,6 +241,19 @@ def _no_room(virtual_ip: VirtualIP) -> Finding:
     )
     problem = Problem(virtual_ip_name(virtual_ip.metadata.name), "spec.nodes.preferred", message)
     return Finding(Reason.PRIORITY_CONFLICT, problem)
+
+
+def _kept(virtual_ip: VirtualIP, contrary: Mapping[str, str]) -> list[Finding]:
+    """What can't be planned because a member can't stay where it stands, and nobody knows where it could go."""
+    if not contrary:
+        return []
+    who = listed((f"{node} {why}" for node, why in sorted(contrary.items())), "; ")
+    message = (
+        f"{who}, and what its daemon reports of its interfaces is lost or can't be read; until it reports, or its Node"
+        " is deleted, nothing of it changes on any node"
+    )
+    problem = Problem(virtual_ip_name(virtual_ip.metadata.name), "spec", message)
+    return [Finding(Reason.KEPT_AS_IT_STANDS, problem)]
 
 
 def _of_members(virtual_ip: VirtualIP, groups: Sequence[Group], eligible: int) -> list[Finding]:

@@ -68,7 +68,8 @@ class _Memory:
     @property
     def incomplete(self) -> bool:
         """Whether something of it is not made though it is as the user wants it."""
-        return any(finding.reason is Reason.KEPT_AS_IT_STANDS for finding in (*self.findings, *self.failed))
+        findings = (*self.findings, *self.failed, *self.placed.findings)
+        return any(finding.reason is Reason.KEPT_AS_IT_STANDS for finding in findings)
 
 
 def plan(snapshot: Snapshot, allocations: Allocations) -> Plan:
@@ -242,14 +243,16 @@ class Planner:
                 bool(group.members),
                 explicit[group.index] if group.index < len(explicit) else None,
                 placed.allocation.groups[group.index].virtual_router_id,
-                self._stands(placed.virtual_ip, group),
+                self._stands(placed, group),
+                group.unread,
             )
 
-    def _stands(self, virtual_ip: VirtualIP, group: Group) -> bool:
-        """Whether a member runs with the virtual router ID that is written for the group."""
-        written = dict(enumerate(virtual_ip.spec.vrrp.virtual_router_ids)).get(group.index)
-        parts = (self._present.of(m.node, virtual_ip.metadata.name, group.name) for m in group.members)
-        return written is not None and any(p.virtual_router_id == written for own in parts for p in own.values())
+    def _stands(self, placed: Placed, group: Group) -> bool:
+        """Whether a member runs with the virtual router ID that is written for the group, or else allocated to it."""
+        written = dict(enumerate(placed.virtual_ip.spec.vrrp.virtual_router_ids)).get(group.index)
+        wanted = placed.allocation.groups[group.index].virtual_router_id if written is None else written
+        parts = (self._present.of(m.node, placed.virtual_ip.metadata.name, group.name) for m in group.members)
+        return wanted is not None and any(p.virtual_router_id == wanted for own in parts for p in own.values())
 
     def _heard(self) -> dict[str, set[int]]:
         """VRIDs of strangers by segment."""

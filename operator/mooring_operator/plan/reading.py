@@ -7,13 +7,14 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from mooring_api.nodeconfig import ForeignRouter, HostAddress, Instance, InterfaceReport, Metadata
+from mooring_api.nodeconfig import HostAddress, Instance, Metadata
 from mooring_api.problems import InvalidObject, Problem
 from mooring_api.virtualip import VirtualIP, VirtualIPStatus
 from mooring_api.virtualserver import VirtualServer
 from mooring_api.wire import API_VERSION, Wire, parse_object, problems_of
 from mooring_operator.plan.endpoints import EndpointSlice, endpoint_slice, service_of
 from mooring_operator.plan.pods import PodNodes, nodes_with, ready_pod, selection_of
+from mooring_operator.plan.reports import Report, report_of, reported
 from mooring_operator.plan.snapshot import Node, Snapshot, by_name, named_service
 
 Document = Mapping[str, Any]
@@ -55,11 +56,6 @@ class _NodeObject(_Read):
 
 class _InternalAddress(_Read):
     address: HostAddress
-
-
-class _Report(_Read):
-    interfaces: tuple[InterfaceReport, ...] | None = None
-    foreign_routers: tuple[ForeignRouter, ...] = ()
 
 
 def _lenient(model: type[ModelT], document: Any, name: str, prefix: str = "") -> ModelT:
@@ -104,7 +100,8 @@ class Reading:
         configs = sorted_out["NodeConfig"]
         virtual_ips = self._all("VirtualIP", sorted_out["VirtualIP"], _virtual_ip, problems)
         objects = self._all("Node", sorted_out["Node"], _node, problems)
-        reports = self._all("NodeConfig", {n: _reported(d) for n, d in configs.items()}, _report, problems)
+        reports = self._all("NodeConfig", {n: reported(d) for n, d in configs.items()}, report_of, problems)
+        problems += [problem for report in reports.values() for problem in report.problems]
         instances = self._all("instances", {n: _listed(d) for n, d in configs.items()}, _instances, problems)
         pairs = {name: (node, reports.get(name)) for name, node in sorted(objects.items())}
         nodes = self._all("joined", pairs, _joined, problems)
@@ -272,19 +269,6 @@ def _node(document: Document, name: str) -> Node:
     )
 
 
-def _reported(document: Document) -> tuple[Any, ...]:
-    """What of a daemon's report a plan is made from; a status that is none at all stands alone."""
-    status = document.get("status") or {}
-    return (status.get("interfaces"), status.get("foreignRouters")) if isinstance(status, Mapping) else (status,)
-
-
-def _report(part: tuple[Any, ...], name: str) -> _Report:
-    if len(part) == 1:
-        return _lenient(_Report, part[0], name, "status")
-    given = {"interfaces": part[0], "foreignRouters": part[1]}
-    return _lenient(_Report, {key: value for key, value in given.items() if value is not None}, name, "status")
-
-
 def _listed(document: Document) -> list[Any]:
     spec = document.get("spec")
     entries = spec.get("instances") if isinstance(spec, Mapping) else None
@@ -302,8 +286,10 @@ def _instances(entries: list[Any], _name: str) -> tuple[Instance, ...]:
     return tuple(found)
 
 
-def _joined(pair: tuple[Node, _Report | None], _name: str) -> Node:
+def _joined(pair: tuple[Node, Report | None], _name: str) -> Node:
     node, report = pair
-    if report is None or report.interfaces is None:
+    if report is None:
         return node
-    return replace(node, interfaces=report.interfaces, foreign_routers=report.foreign_routers)
+    found = replace(node, interfaces=report.interfaces, unread=report.unread)
+    # Where it hears a stranger follows from its interfaces.
+    return found if report.interfaces is None else replace(found, foreign_routers=report.foreign_routers)

@@ -22,6 +22,8 @@ class Attachment:
     address: str
     """The source's text without prefix and zone."""
     networks: frozenset[str]
+    unread: bool = False
+    """It is where it stands: of its interfaces nothing is known, and of its source not the network."""
 
     @property
     def link_local(self) -> bool:

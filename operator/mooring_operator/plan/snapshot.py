@@ -46,7 +46,7 @@ def link_of(report: InterfaceReport) -> Link:
 class Node:
     """A node as the planner needs it: what Kubernetes says of it, and what its daemon reports.
 
-    `interfaces` is None until its daemon has reported.
+    `interfaces` is None until its daemon has reported; `unread`: something of its interfaces can't be read.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Node:
     internal_addresses: tuple[str, ...] = ()
     interfaces: tuple[InterfaceReport, ...] | None = None
     foreign_routers: tuple[ForeignRouter, ...] = ()
+    unread: bool = False
     created: str = ""
     """When its Node object was made, as the API writes it; empty: nobody knows."""
 

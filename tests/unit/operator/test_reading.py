@@ -36,12 +36,32 @@ def test_a_node_config_without_a_report_is_no_report(cluster):
     assert snapshot_of([cluster.node("a", None), report]).nodes[0].interfaces is None
 
 
-def test_a_bad_report_is_told_and_the_node_counts_as_silent(cluster):
-    report = cluster.report("a", {"eth0": ["10.0.1.1/16"]})
-    report["status"]["interfaces"][0]["addresses"] = ["nonsense"]
+def test_a_bad_entry_of_a_report_is_told_and_costs_itself(cluster):
+    report = cluster.report("a", {"eth0": ["10.0.1.1/16"], "eth1": ["10.1.1.1/16"], "eth2": []}, [("eth0", 7)])
+    interfaces = report["status"]["interfaces"]
+    interfaces[0] |= {"addresses": ["10.0.1.1/16", "nonsense"], "carrier": "Dormant"}
+    interfaces[1]["name"] = 7
+    interfaces[2]["addresses"] = "none"
+    report["status"]["foreignRouters"].append({"interface": "eth0", "virtualRouterID": 300})
+    snapshot = snapshot_of([cluster.node("a", None), report])
+    (node,) = snapshot.nodes
+    assert [(each.name, each.addresses) for each in node.interfaces] == [("eth0", ("10.0.1.1/16",)), ("eth2", ())]
+    assert node.unread
+    assert [each.virtual_router_id for each in node.foreign_routers] == [7]
+    assert {p.object for p in snapshot.problems} == {"NodeConfig/a"}
+    places = ["foreignRouters[1]", "interfaces[0]", "interfaces[1]", "interfaces[2]"]
+    assert [p.path[: len("status.") + len(place)] for p, place in zip(snapshot.problems, places, strict=True)] == [
+        f"status.{place}" for place in places
+    ]
+
+
+@pytest.mark.parametrize("status", ["nonsense", 7, [1], {"interfaces": "none"}, {"interfaces": {"eth0": []}}])
+def test_a_report_that_is_none_is_told_and_the_node_counts_as_silent(cluster, status):
+    report = cluster.report("a", {}) | {"status": status}
     snapshot = snapshot_of([cluster.node("a", None), report])
     assert snapshot.nodes[0].interfaces is None
-    assert [(p.object, p.path) for p in snapshot.problems] == [("NodeConfig/a", "status.interfaces[0].addresses[0]")]
+    assert snapshot.nodes[0].unread
+    assert [p.object for p in snapshot.problems] == ["NodeConfig/a"]
 
 
 @pytest.mark.parametrize("status", [None, {}, "nonsense", {"groups": [{"name": 7}]}])

@@ -12,6 +12,7 @@ from mooring_node.balance.pools import families, listed
 from mooring_node.judge.balance import compile_balance
 from mooring_node.judge.facts import NO_FACTS
 from mooring_node.judge.groups import compile_groups
+from mooring_node.judge.holder import without_vain_waits
 from mooring_node.judge.reading import read_file
 from mooring_node.judge.source import in_file, placed
 from mooring_node.status_servers import out_of_reach
@@ -30,7 +31,8 @@ def check(file: Path) -> bool:
     # What names no interface is for the node to tell, where it runs.
     told = (each for each in unbalanced if not each.path.endswith((".interface", ".interfaces")))
     problems += (*_lonely(config, reading.places), *told)
-    for problem in placed(problems, reading.places):
+    _, vain = without_vain_waits(balance, config.spec.instances, config.metadata.name)
+    for problem in placed((*problems, *vain), reading.places):
         print(in_file(file, problem), file=sys.stderr)
     for warning in _out_of_reach(balance):
         print(f"{file}: warning: {warning}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from mooring_api.problems import Problem, Severity
 from mooring_node.judge.balance import compile_balance
 from mooring_node.judge.groups import compile_groups, keys_of
+from mooring_node.judge.holder import without_vain_waits
 from mooring_node.judge.messages import Judgement, Question
 from mooring_node.judge.reading import read_text
 
@@ -19,8 +20,9 @@ def judge(question: Question) -> Judgement:
         problems = (*problems, Problem(f"NodeConfig {node}", "spec.instances", message, Severity.WARNING))
     groups, refused = compile_groups(spec.instances, question.facts, node)
     balance, unbalanced = compile_balance(spec, question.facts, node)
+    balance, vain = without_vain_waits(balance, spec.instances, node)
     return Judgement(
-        problems=(*problems, *refused, *unbalanced),
+        problems=(*problems, *refused, *unbalanced, *vain),
         usable=True,
         node=node,
         groups=groups,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mooring_api.version import VERSION
 from mooring_node.files import StateFolder
-from mooring_node.preflight.options import PROC_SYS_NET, SYS_NET_VARIABLE, add_options, add_places
+from mooring_node.preflight.options import PROC_SYS_NET, SYS_NET_VARIABLE, add_options, add_shared
 from mooring_node.probe import QUESTIONS, AnotherContainer, answer_of, probe, refuse_another_container, unanswered
 
 if TYPE_CHECKING:
@@ -59,9 +59,6 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--metrics-address", default=DEFAULT_METRICS, metavar="HOST:PORT", help=f"{DEFAULT_METRICS}; port 0: none"
     )
-    run.add_argument(
-        "--real-time-priority", type=_priority, default=50, metavar="N", help="1 to 99; 0: normal scheduling"
-    )
     run.add_argument("--log-format", choices=("text", "json"), default="text")
     run.add_argument(
         "--checks-only",
@@ -82,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     flight = commands.add_parser("preflight", help="say what on this node would keep a daemon from its work")
     add_options(flight)
     for each in (run, flight):
-        add_places(each)
+        add_shared(each)
     for each in (run, status, maintenance, asked, hand_over, flight):
         each.add_argument(
             "--state-dir",
@@ -112,12 +109,6 @@ def _add_sources(run: argparse.ArgumentParser) -> None:
             metavar="PATTERN",
             help=f"{what} interfaces of this name, as in `eth*`; may stand several times",
         )
-
-
-def _priority(text: str) -> int:
-    if not text.isdigit() or int(text) > 99:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 to 99, nor 0 for normal scheduling")
-    return int(text)
 
 
 def run_command(arguments: Sequence[str]) -> int:
@@ -190,7 +181,7 @@ def _agent_of(options: argparse.Namespace, host: str, port: int) -> "AgentRun":
         choice = Choice(tuple(options.show_interface or ()), (*HIDDEN, *(options.hide_interface or ())))
         source = options.config or ApiSource(options.node, options.namespace, options.kubeconfig, choice)
         json_logs, checks_only = options.log_format == "json", options.checks_only
-        preflight = (*_OURSELVES, "mooring_node.main", "preflight", *places_of(options))
+        preflight = (*_OURSELVES, "mooring_node.main", "preflight", *shared_with_preflight(options))
         judge = (*_OURSELVES, "mooring_node.judge.process")
         chosen = AgentOptions(source, host, port, json_logs, judge, checks_only, preflight)
 
@@ -202,10 +193,10 @@ def _agent_of(options: argparse.Namespace, host: str, port: int) -> "AgentRun":
     return agent
 
 
-def places_of(options: argparse.Namespace) -> tuple[str, ...]:
-    """What `preflight` must be told to look where this daemon does."""
-    places = {"--state-dir": options.state_dir, "--sys-net": options.sys_net, "--scripts-dir": options.scripts_dir}
-    return tuple(word for option, place in places.items() for word in (option, str(place)))
+def shared_with_preflight(options: argparse.Namespace) -> tuple[str, ...]:
+    """What `preflight` must be told to look where this daemon does, and to miss nothing that it does not want."""
+    names = ("state_dir", "sys_net", "scripts_dir", "real_time_priority")
+    return tuple(word for name in names for word in (f"--{name.replace('_', '-')}", str(getattr(options, name))))
 
 
 def _settle_source(options: argparse.Namespace) -> None:

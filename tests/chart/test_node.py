@@ -122,6 +122,12 @@ def test_of_the_nodes_files_it_has_its_own_folder_and_the_network_settings(rende
     assert (moved[0]["hostPath"]["path"], moved[1]["mountPath"]) == ("/srv/mooring", "/var/lib/mooring")
 
 
+def test_the_priority_is_told_to_the_container_and_so_to_whoever_looks_there(render: Renderer) -> None:
+    for node, value in (({}, "50"), ({"realTimePriority": 0}, "0")):
+        env = render({"node": node}).container("DaemonSet")["env"]
+        assert {"name": "MOORING_REAL_TIME_PRIORITY", "value": value} in env
+
+
 def test_scripts_are_a_config_map_that_can_be_run_and_not_written(render: Renderer) -> None:
     scripts = {"check": "#!/usr/bin/python3\n"}
     volume, mount = volumes(render, scripts=scripts)["scripts"]
@@ -148,7 +154,7 @@ def test_preflight_looks_at_the_node_before_the_daemon_starts_and_only_warns(sys
     options, runs = (parser().parse_args(each["args"]) for each in (flight, daemon))
     assert (options.command, options.warn_only) == ("preflight", True), "no finding keeps a daemon from starting"
     assert options.sys_net == runs.sys_net, "what it judges is what the daemon has"
-    assert flight["env"] == [each for each in daemon["env"] if each["name"] in ("MOORING_HOST_IP", "MOORING_SYS_NET")]
+    assert flight["env"] == [each for each in daemon["env"] if each["name"] != "MOORING_NODE_NAME"]
     assert ("MOORING_SYS_NET" in {each["name"] for each in flight["env"]}) == sys_net
     assert flight["securityContext"] == daemon["securityContext"]
     assert (flight["image"], flight["resources"]) == (daemon["image"], daemon["resources"])

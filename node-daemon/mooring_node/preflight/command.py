@@ -44,7 +44,8 @@ def _look(options: argparse.Namespace) -> int:
         if config is None:
             return UNUSABLE
         groups, balances = _groups(config), bool(config.spec.virtual_servers)
-    places = Places(options.host_root, options.sys_net, options.listen, options.scripts_dir)
+    wanted = options.real_time_priority > 0
+    places = Places(options.host_root, options.sys_net, options.listen, options.scripts_dir, wanted)
     facts = read(wanted_of(groups), places, balances=balances)
     findings, unseen = judge(facts), not_looked_at(facts)
     if options.output == "json":

@@ -6,14 +6,23 @@ from pathlib import Path
 
 PROC_SYS_NET = Path("/proc/sys/net")
 DEFAULT_SCRIPTS = Path("/etc/mooring/scripts")
+DEFAULT_PRIORITY = 50
 SYS_NET_VARIABLE, SCRIPTS_VARIABLE = "MOORING_SYS_NET", "MOORING_SCRIPTS_DIR"
+PRIORITY_VARIABLE = "MOORING_REAL_TIME_PRIORITY"
 
 
-def add_places(command: argparse.ArgumentParser) -> None:
-    """Where the daemon, and so who judges it, finds what is the node's.
+def add_shared(command: argparse.ArgumentParser) -> None:
+    """What the daemon has of the node and wants of it, and who judges it must be told too.
 
     The environment is a container's, and so the same for who is sent into it (`kubectl exec`) as for the daemon.
     """
+    command.add_argument(
+        "--real-time-priority",
+        type=_priority,
+        default=os.environ.get(PRIORITY_VARIABLE) or str(DEFAULT_PRIORITY),
+        metavar="N",
+        help=f"1 to 99; 0: normal scheduling; default: ${PRIORITY_VARIABLE}, else {DEFAULT_PRIORITY}",
+    )
     for option, variable, place, what in (
         ("--sys-net", SYS_NET_VARIABLE, PROC_SYS_NET, f"where the node's {PROC_SYS_NET} can be written"),
         ("--scripts-dir", SCRIPTS_VARIABLE, DEFAULT_SCRIPTS, "programs of checks and notifications"),
@@ -25,6 +34,12 @@ def add_places(command: argparse.ArgumentParser) -> None:
             metavar="DIR",
             help=f"{what}; default: ${variable}, else {place}",
         )
+
+
+def _priority(text: str) -> int:
+    if not text.isdigit() or int(text) > 99:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 to 99, nor 0 for normal scheduling")
+    return int(text)
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

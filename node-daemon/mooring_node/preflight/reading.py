@@ -40,6 +40,8 @@ class Places:
     sys_net: Path = Path("/proc/sys/net")
     listen_s: float = 0.0
     scripts: Path = Path("/etc/mooring/scripts")
+    real_time: bool = True
+    """Real-time priority is wanted, and so tried."""
 
 
 def wanted_of(groups: Iterable[GroupConfig]) -> tuple[Wanted, ...]:
@@ -104,7 +106,7 @@ def read(wanted: Sequence[Wanted], places: Places, *, balances: bool) -> Facts:
         wanted=wanted,
         balances=balances,
         scripts=_holds_something(places.scripts),
-        rights=_rights(places.sys_net),
+        rights=_rights(places),
         interfaces=interfaces,
         set_by_others=others,
         ways_back={peer: by_address[way] for peer in peers if (way := _answers_from(peer)) in by_address},
@@ -131,14 +133,14 @@ def _holds_something(folder: Path) -> bool:
 # Rights.
 
 
-def _rights(sys_net: Path) -> Rights:
+def _rights(places: Places) -> Rights:
     status = dict(line.split(":", 1) for line in _text(Path("/proc/self/status")).splitlines() if ":" in line)
     return Rights(
         capabilities=int(status.get("CapEff", "0").strip(), 16),
         memlock_unlimited=resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY,
-        real_time=_real_time(),
-        sys_net=str(sys_net),
-        sys_net_writable=_writable(sys_net),
+        real_time=_real_time() if places.real_time else None,
+        sys_net=str(places.sys_net),
+        sys_net_writable=_writable(places.sys_net),
         cpu_limited=_limited("cpu.max"),
         memory_limited=_limited("memory.max"),
     )

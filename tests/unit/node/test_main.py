@@ -225,21 +225,26 @@ def test_the_programs_folder_is_of_choice() -> None:
     assert parser().parse_args(["run", "--config", "x", "--scripts-dir", "/srv"]).scripts_dir == Path("/srv")
 
 
-def test_the_places_on_the_node_are_told_by_the_environment_and_the_command_line_comes_first(
+def test_what_daemon_and_preflight_share_is_told_by_the_environment_and_the_command_line_comes_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def places(*arguments: str) -> set[tuple[str, str]]:
+    def told(*arguments: str) -> set[tuple[str, str, int]]:
         """What `run` and `preflight` make of them."""
         read = [parser().parse_args([*command, *arguments]) for command in (["run", "--config", "x"], ["preflight"])]
-        return {(str(each.sys_net), str(each.scripts_dir)) for each in read}
+        return {(str(each.sys_net), str(each.scripts_dir), each.real_time_priority) for each in read}
 
-    for variable in ("MOORING_SYS_NET", "MOORING_SCRIPTS_DIR"):
+    for variable in ("MOORING_SYS_NET", "MOORING_SCRIPTS_DIR", "MOORING_REAL_TIME_PRIORITY"):
         monkeypatch.setenv(variable, "")
-    assert places() == {("/proc/sys/net", str(DEFAULT_FOLDER))}, "empty is not said"
+    assert told() == {("/proc/sys/net", str(DEFAULT_FOLDER), 50)}, "empty is not said"
     monkeypatch.setenv("MOORING_SYS_NET", "/host/proc/sys/net")
     monkeypatch.setenv("MOORING_SCRIPTS_DIR", "/srv")
-    assert places() == {("/host/proc/sys/net", "/srv")}
-    assert places("--sys-net", "/b", "--scripts-dir", "/c") == {("/b", "/c")}
+    monkeypatch.setenv("MOORING_REAL_TIME_PRIORITY", "0")
+    assert told() == {("/host/proc/sys/net", "/srv", 0)}
+    assert told("--sys-net", "/b", "--scripts-dir", "/c", "--real-time-priority", "7") == {("/b", "/c", 7)}
+    monkeypatch.setenv("MOORING_REAL_TIME_PRIORITY", "banana")
+    with pytest.raises(SystemExit) as ended:
+        told()
+    assert ended.value.code == 2
 
 
 @pytest.mark.parametrize("manifest", ["deploy/workloads/node.yaml", "examples/static-pod/mooring-node.yaml"])
@@ -252,17 +257,32 @@ def test_who_is_sent_into_a_daemon_s_container_to_look_looks_where_the_daemon_do
     (container,) = document["spec"].get("template", document)["spec"]["containers"]
     for each in container["env"]:
         monkeypatch.setenv(each["name"], each.get("value", "of the pod"))
+    assert all(isinstance(each.get("value", ""), str) for each in container["env"])
     runs, looks = parser().parse_args(container["args"]), parser().parse_args(["preflight"])
     assert looks.sys_net == runs.sys_net
     assert str(runs.sys_net) in {each["mountPath"] for each in container["volumeMounts"]}
-    assert (looks.scripts_dir, looks.state_dir) == (runs.scripts_dir, runs.state_dir)
+    assert module.shared_with_preflight(looks) == module.shared_with_preflight(runs)
 
 
 def test_the_daemon_s_own_preflight_looks_where_the_daemon_does() -> None:
     """What it is told is what the real parser reads from it again."""
-    given = ["--state-dir", "/a", "--sys-net", "/b", "--scripts-dir", "/c"]
-    looks = parser().parse_args(["preflight", *module.places_of(parser().parse_args(["run", "--config", "x", *given]))])
-    assert [str(each) for each in (looks.state_dir, looks.sys_net, looks.scripts_dir)] == ["/a", "/b", "/c"]
+    given = ("--state-dir", "/a", "--sys-net", "/b", "--scripts-dir", "/c", "--real-time-priority", "0")
+    looks = parser().parse_args(["preflight", *module.shared_with_preflight(parser().parse_args(["run", *given]))])
+    assert module.shared_with_preflight(looks) == given
+
+
+@pytest.mark.parametrize("priority", [0, 50])
+def test_preflight_tries_the_priority_that_is_wanted_and_no_other(
+    priority: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.sched_setscheduler", refused)
+    monkeypatch.setattr("os.nice", lambda _: 0)
+    arguments = ["--state-dir", str(tmp_path), "--host-root", str(tmp_path), "--warn-only"]
+    assert main(["preflight", *arguments, "--real-time-priority", str(priority)]) == 0
+    assert ("NoRealTime" in capsys.readouterr().out) == (priority > 0)
 
 
 @pytest.mark.parametrize("there", [True, False])

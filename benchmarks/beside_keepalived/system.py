@@ -13,7 +13,7 @@ from benchmarks.beside_keepalived.wire import Capture
 from mooring_lab.lab import Lab, remove
 from mooring_lab.layout import SERVICE_LINK
 from mooring_lab.node import DAEMON, KEEPALIVED, Node
-from mooring_lab.processes import Identity
+from mooring_lab.processes import Identity, pss_mib
 from mooring_lab.rights import LabError
 
 HOLDER, OTHER = "lb-1", "lb-2"
@@ -120,7 +120,7 @@ class System:
     def cost(self, node: Node) -> "Cost":
         """What all processes of the daemon on a node have used so far, and use."""
         pids = [identity.pid for identity in node.processes()]
-        return Cost(time.monotonic(), sum(map(_cpu_seconds, pids)), sum(map(_pss_mib, pids)), len(pids))
+        return Cost(time.monotonic(), sum(map(_cpu_seconds, pids)), sum(map(pss_mib, pids)), len(pids))
 
 
 class Cost:
@@ -140,8 +140,3 @@ def _cpu_seconds(pid: int) -> float:
     """Of all its threads, to the nanosecond (ticks of 10 ms would say nothing here)."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-
-
-def _pss_mib(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024

@@ -11,6 +11,7 @@ from typing import Self
 from prometheus_client.parser import text_string_to_metric_families
 
 from mooring_lab.api.process import free_ports
+from mooring_lab.processes import pss_mib
 from mooring_lab.wait import wait_until
 
 
@@ -74,9 +75,3 @@ class Operator:
         assert self._process
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def pss_mib(pid: int) -> float:
-    """The proportional set size of a process."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024

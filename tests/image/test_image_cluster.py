@@ -18,7 +18,7 @@ import yaml
 from tests.cluster.chart.scenery import Stage
 from tests.cluster.kubelets import BRISK, DAEMON_SETS, DEPLOYMENTS, SERVER, Document, forwarder
 from tests.image.conftest import NODE_NAMES, ROOT
-from tests.image.running import family, pss_mib, workload
+from tests.image.running import family, workload
 
 from mooring_kube.client import Client
 from mooring_kube.connection import from_kubeconfig
@@ -29,6 +29,7 @@ from mooring_lab.api.real import RealApi
 from mooring_lab.kubelet.handle import Kubelet
 from mooring_lab.kubelet.records import read_begun
 from mooring_lab.lab import Lab, remove
+from mooring_lab.processes import pss_mib
 
 pytestmark = pytest.mark.cluster
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from tests.netns.command_line import mooring
 
 from mooring_lab import namespace, store
 from mooring_lab.faults import Direction
@@ -32,14 +33,6 @@ def lab(lab_name: str) -> Iterator[Lab]:
 @pytest.fixture
 def node(lab: Lab) -> Node:
     return lab.node("lb-1")
-
-
-def mooring(lab: Lab, *words: str) -> subprocess.CompletedProcess[str]:
-    """The command line, with --name behind the lab's command."""
-    command = [sys.executable, "-c", "import sys; from mooring_cli.main import main; sys.exit(main())", "lab"]
-    return subprocess.run(
-        [*command, words[0], "--name", lab.name, *words[1:]], capture_output=True, text=True, timeout=60, check=False
-    )
 
 
 def reached(machine: Machine, address: str) -> None:

@@ -1,13 +1,12 @@
 """The lab's HTTP servers: in pods, on nodes, beside them; and what the API server is told of them."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.netns.command_line import mooring
 
 from mooring_lab import status, visits, workloads
 from mooring_lab.apply import apply
@@ -97,13 +96,6 @@ def test_another_process_finds_the_servers(lab: Lab) -> None:
     assert [s.name for s in found.servers] == [s.name for s in lab.servers]
     assert all(server.told() for server in found.servers)
     found.close()
-
-
-def mooring(lab: Lab, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "import sys; from mooring_cli.main import main; sys.exit(main())", "lab"]
-    return subprocess.run(
-        [*command, words[0], "--name", lab.name, *words[1:]], capture_output=True, text=True, timeout=60, check=False
-    )
 
 
 def test_the_commands(lab: Lab) -> None:

@@ -1,11 +1,10 @@
 """The embedded API server as a process of this machine, so that the demo needs no Go."""
 
-import json
 import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from mooring_kube.client import Client
 from mooring_kube.connection import from_kubeconfig
@@ -15,8 +14,8 @@ from mooring_lab.api import NAMESPACE
 from mooring_lab.api.access import encoded, request_token, write_kubeconfig
 from mooring_lab.api.certificates import Certificates
 from mooring_lab.api.process import Program, free_ports
+from mooring_lab.api.record import Record
 from mooring_lab.rights import LabError
-from mooring_lab.store import write_atomically
 from mooring_lab.wait import wait_until
 
 # Thirty times what it takes on two busy cores.
@@ -37,19 +36,19 @@ class EmbeddedApi:
         self._history = history
         self._certificates = Certificates(self.folder / "pki")
         self._data = self.folder / "data"
-        self._record = self.folder / "embedded.json"
+        self._record = Record(self.folder / "embedded.json")
 
     @classmethod
     def open(cls, folder: Path) -> Self:
         """The one that another process started in this folder; LabError when there is none."""
         api = cls(folder)
-        api._recorded()
+        api._record.read()
         return api
 
     @property
     def url(self) -> str:
         """Where it listens; LabError before it was started."""
-        return str(self._recorded()["url"])
+        return str(self._record.read()["url"])
 
     @property
     def ca(self) -> Path:
@@ -66,7 +65,7 @@ class EmbeddedApi:
         command = [sys.executable, "-m", "mooring_lab.api.embedded", f"--folder={self.folder}", f"--port={port}"]
         command.append(f"--history={self._history}")
         url = f"https://127.0.0.1:{port}"
-        self._claim({"url": url, "command": command})
+        self._record.claim({"url": url, "command": command})
         try:
             self._data.mkdir(exist_ok=True, mode=0o700)
             self._certificates.write()
@@ -80,12 +79,12 @@ class EmbeddedApi:
 
     def stop(self) -> None:
         """End it at once and remove everything but its log."""
-        if self._record.exists():
+        if self._record.path.exists():
             self.kill_server()
         shutil.rmtree(self._data, ignore_errors=True)
         shutil.rmtree(self._certificates.folder, ignore_errors=True)
         self.kubeconfig.unlink(missing_ok=True)
-        self._record.unlink(missing_ok=True)
+        self._record.path.unlink(missing_ok=True)
 
     def kill_server(self) -> None:
         """SIGKILL; the journal stays."""
@@ -112,31 +111,13 @@ class EmbeddedApi:
         """With our authority, and `url` unless another server is named."""
         return write_kubeconfig(path, server or self.url, self.ca, {"token": token})
 
-    def _claim(self, record: dict[str, Any]) -> None:
-        """Write the record, whole and before the process; LabError when another start was here before."""
-        beside = self._record.with_name(f"{self._record.name}.{os.getpid()}")
-        write_atomically(beside, json.dumps(record, indent=2) + "\n", 0o600)
-        try:
-            os.link(beside, self._record)
-        except FileExistsError as error:
-            raise LabError(f"an API server of {self.folder} is up, or something is left of one; stop it") from error
-        finally:
-            beside.unlink()
-
-    def _recorded(self) -> dict[str, Any]:
-        try:
-            record: dict[str, Any] = json.loads(self._record.read_text())
-        except FileNotFoundError as error:
-            raise LabError(f"no API server was started in {self.folder}") from error
-        return record
-
     def _program(self) -> Program:
-        python = os.path.basename(self._recorded()["command"][0])
+        python = os.path.basename(self._record.read()["command"][0])
         return Program(python, f"--folder={self.folder}", self.folder / "embedded.log")
 
     def _launch(self) -> None:
         program = self._program()
-        identity = program.start(self._recorded()["command"])
+        identity = program.start(self._record.read()["command"])
         client = Client(from_kubeconfig(self.kubeconfig), timeout_s=_ASK_SECONDS)
 
         def is_ready() -> bool:

@@ -5,7 +5,6 @@ There is no scheduler and no kubelet: pods and nodes are what their writers say 
 
 import http.client
 import json
-import os
 import shutil
 import signal
 import ssl
@@ -20,8 +19,8 @@ from mooring_kube.resources import SERVICE_ACCOUNTS
 from mooring_lab.api import NAMESPACE, commands, tools
 from mooring_lab.api.access import encoded, request_token, write_kubeconfig
 from mooring_lab.api.process import Program, free_ports
+from mooring_lab.api.record import Record
 from mooring_lab.rights import LabError
-from mooring_lab.store import write_atomically
 from mooring_lab.wait import wait_until
 
 _ETCD, _SERVER, _CONTROLLERS = "etcd", "kube-apiserver", "kube-controller-manager"
@@ -43,19 +42,19 @@ class RealApi:
         self._server_flags = tuple(server_flags)
         self._names = tuple(names)
         self._certificates = commands.certificates(self.folder)
-        self._record = self.folder / "real.json"
+        self._record = Record(self.folder / "real.json")
 
     @classmethod
     def open(cls, folder: Path) -> Self:
         """The one that another process started in this folder; LabError when there is none."""
         api = cls(folder)
-        api._recorded()
+        api._record.read()
         return api
 
     @property
     def url(self) -> str:
         """Where it listens; LabError before it was started."""
-        return str(self._recorded()["url"])
+        return str(self._record.read()["url"])
 
     @property
     def ca(self) -> Path:
@@ -72,7 +71,7 @@ class RealApi:
         programs = {name: str(tools.find(name)) for name in tools.SERVERS}
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         setting = commands.Setting(self.folder, *free_ports(2))
-        self._claim(
+        self._record.claim(
             {
                 "url": setting.url,
                 "storage": setting.storage,
@@ -102,7 +101,7 @@ class RealApi:
         shutil.rmtree(commands.data(self.folder), ignore_errors=True)
         shutil.rmtree(self._certificates.folder, ignore_errors=True)
         self.kubeconfig.unlink(missing_ok=True)
-        self._record.unlink(missing_ok=True)
+        self._record.path.unlink(missing_ok=True)
 
     def kill_server(self) -> None:
         """SIGKILL to kube-apiserver alone; etcd and the controllers go on."""
@@ -147,30 +146,12 @@ class RealApi:
 
     # -- how it is done
 
-    def _claim(self, record: dict[str, Any]) -> None:
-        """Write the record, whole and before any process; LabError when another start was here before."""
-        beside = self._record.with_name(f"{self._record.name}.{os.getpid()}")
-        write_atomically(beside, json.dumps(record, indent=2) + "\n", 0o600)
-        try:
-            os.link(beside, self._record)
-        except FileExistsError as error:
-            raise LabError(f"an API server of {self.folder} is up, or something is left of one; stop it") from error
-        finally:
-            beside.unlink()
-
-    def _recorded(self) -> dict[str, Any]:
-        try:
-            record: dict[str, Any] = json.loads(self._record.read_text())
-        except FileNotFoundError as error:
-            raise LabError(f"no API server was started in {self.folder}") from error
-        return record
-
     def _program(self, name: str) -> Program:
         return Program(name, commands.mark(name, self.folder), self.folder / f"{name}.log")
 
     def _launch(self, name: str, ready: Callable[[], bool]) -> None:
         program = self._program(name)
-        identity = program.start(self._recorded()["commands"][name])
+        identity = program.start(self._record.read()["commands"][name])
 
         def is_ready() -> bool:
             if not identity.alive():
@@ -200,7 +181,7 @@ class RealApi:
 
     def _storage(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """A request to etcd's JSON gateway; LabError when it refuses."""
-        status, content = self._ask(self._recorded()["storage"], "POST", path, json.dumps(body))
+        status, content = self._ask(self._record.read()["storage"], "POST", path, json.dumps(body))
         reply: dict[str, Any] = json.loads(content)
         if status != http.client.OK:
             raise LabError(f"etcd refused {path}: {reply}")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from tests.unit.operator.balanced import node
 from tests.unit.operator.fake_api import FakeApi, Killed, lost_reply
 from tests.unit.operator.running import START, Running
 
@@ -16,11 +17,6 @@ from mooring_operator.stage.departed import GRACE_S
 
 Document = dict[str, Any]
 NAMES = ("n1", "n2", "n3")
-
-
-def node(name: str, *, ready: bool = True) -> Document:
-    conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
-    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "status": {"conditions": conditions}}
 
 
 def virtual_ip(name: str, *addresses: str, annotations: dict[str, str] | None = None, **spec: Any) -> Document:

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from tests.unit.operator.balanced import node
 from tests.unit.operator.fake_api import FakeApi
 from tests.unit.operator.running import Running
-from tests.unit.operator.test_reconcile import instances, node, virtual_ip
+from tests.unit.operator.test_reconcile import instances, virtual_ip
 
 NAMES = ("n1", "n2")
 KEYED = {"version": 2, "authentication": {"type": "Password", "secretRef": {"name": "web-key"}}}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from tests.unit.operator.balanced import node
 from tests.unit.operator.fake_api import FakeApi
 from tests.unit.operator.running import Running
 
@@ -20,11 +21,6 @@ LATER: Novelties = (
     Novelty(2, FlapDamping, "transitions", critical=False),
     Novelty(2, Instance, "active_down_factor", critical=True),
 )
-
-
-def node(name: str) -> Document:
-    status = {"conditions": [{"type": "Ready", "status": "True"}]}
-    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "status": status}
 
 
 def virtual_ip(name: str, address: str, **vrrp: Any) -> Document:

@@ -8,7 +8,9 @@ from typing import Any
 from mooring_node.board import Board, Standing
 from mooring_node.files import StateFolder, boot_id, read_json, write_atomically
 from mooring_node.kernel.process import now_ns
+from mooring_node.vrrp import timing
 from mooring_node.vrrp.config import GroupConfig, from_json, unread
+from mooring_node.vrrp.translation import settings_of
 
 
 def last_groups(state: StateFolder) -> tuple[GroupConfig, ...]:
@@ -48,7 +50,8 @@ def adoptable(state: StateFolder, board: Board) -> tuple[GroupConfig, ...]:
         standing = _kept_standing(kept, group.name)
         if standing is None:
             continue
-        if standing.last_advert_ns > now_ns() - 3 * group.interval_ns and standing.lease_end_ns > now_ns():
+        adoptable_ns = timing.adoptable_ns(settings_of(group, maintenance=False))
+        if standing.last_advert_ns > now_ns() - adoptable_ns and standing.lease_end_ns > now_ns():
             board.slot(group.name).write(standing.last_advert_ns, standing.lease_end_ns)
             young.append(group)
     vouched_ns = kept.get("vouchedNs")

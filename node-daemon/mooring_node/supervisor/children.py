@@ -120,7 +120,7 @@ class Child:
             return code
         self._quick_deaths = 0 if now - self.started_ns > GOOD_LIFE_NS else self._quick_deaths + 1
         self._failing_ns = now if self._quick_deaths == 1 else self._failing_ns
-        # The first death is answered at once: a VRRP process that is back within 3 intervals keeps its role.
+        # The first death is answered at once: a VRRP process that is back soon keeps its role.
         wait = 0 if self._quick_deaths <= 1 else min(FIRST_WAIT_NS << (self._quick_deaths - 2), LONGEST_WAIT_NS)
         self.start_at_ns = now + wait
         self.restarts += 1

@@ -11,7 +11,7 @@ from mooring_node.vrrp.config import GroupConfig
 from mooring_node.vrrp.faults import FaultReason, Faults
 from mooring_node.vrrp.holdings import AddressInUse, Holdings, KernelRefused
 from mooring_node.vrrp.losses import Losses
-from mooring_node.vrrp.matching import members_continued
+from mooring_node.vrrp.matching import addresses_kept, members_continued
 from mooring_node.vrrp.member import Member
 from mooring_node.vrrp.receive import Datagram
 from mooring_node.vrrp.services import Services
@@ -101,14 +101,14 @@ class Group:
     # What happens to the group.
 
     def start(self, now_ns: int) -> None:
-        """Begin: adopt a predecessor's addresses if it spoke less than 3 intervals ago, else clear them away."""
+        """Begin: adopt a predecessor's addresses if it spoke lately (timing.adoptable_ns), else clear them away."""
         self.since_ns = now_ns
         standing = self._slot.read()
         faulty = self._look()
         present = [self._services.network.present(each.interface_index, each.address) for each in self._addresses()]
         ours = [each for each in present if each is not None and is_ours(each)]
-        late_ns = timing.late_ns(self.router.settings)
-        fresh = standing.last_advert_ns > now_ns - late_ns and standing.lease_end_ns > now_ns
+        adoptable_ns = timing.adoptable_ns(self.router.settings)
+        fresh = standing.last_advert_ns > now_ns - adoptable_ns and standing.lease_end_ns > now_ns
         adopt = not faulty and fresh and len(ours) == len(present)
         self.holdings.prepare(self._addresses(), self.config.lease_s)
         if adopt:
@@ -125,11 +125,9 @@ class Group:
         found = member.judge(datagram, now_ns)
         if found is None or member.prepared is None:
             return
-        judged, remarks = found
-        for remark in remarks:
-            if member.remarks.record(remark, now_ns):
-                text = f"accepted an advert of {address_text(datagram.source)}, but: {remark}: {remark.meaning}"
-                self._services.report.log("info", text, self.config.name)
+        judged, lines = found
+        for line in lines:
+            self._services.report.log("info", line, self.config.name)
         self.last_heard = LastHeard(address_text(datagram.source), judged.advert.priority, now_ns)
         self.member_heard = self.member_heard if judged.foreign else self.last_heard
         # Only the first member's addresses break a tie: the others cannot be compared across families.
@@ -219,13 +217,11 @@ class Group:
         self._effective = weighed(config, self.bad)
         places = members_continued([member.config for member in self.members], config.members)
         members = []
+        refreshing_from_ns = now_ns if isinstance(self.router.state, Active | Doubting) else None
         for each in config.members:
             place = places.get(each.name)
             member = Member(self._effective, each, self._services.network) if place is None else self.members[place]
-            refresh_differs = member.config.announcements.refresh_ns != each.announcements.refresh_ns
-            member.reconfigure(self._effective, each)
-            if refresh_differs and isinstance(self.router.state, Active | Doubting):
-                member.follow_refresh(now_ns)
+            member.reconfigure(self._effective, each, refreshing_from_ns)
             members.append(member)
         self.members = tuple(members)
         self._look()
@@ -233,10 +229,7 @@ class Group:
             self._change_addresses(now_ns)
         else:
             self.holdings.prepare(self._addresses(), config.lease_s)
-        self._doubt_if_late()
-        why = "maintenance" if maintenance else "configured"
-        self._feed(Reconfigured(settings_of(self._effective, maintenance)), now_ns, why)
-        self._tell_priority(told)
+        self._go_by_settings(told, now_ns, "maintenance" if maintenance else "configured")
         self.refresh(now_ns)
 
     def tracked(self, bad: Bad, now_ns: int) -> None:
@@ -250,9 +243,7 @@ class Group:
             self._look()
             why = f"priority {told} -> {self.priority}: {weights_text(self.config.trackers, bad)}"
             self._services.report.log("info", why, self.config.name)
-            self._doubt_if_late()
-            self._feed(Reconfigured(settings_of(self._effective, self._maintenance)), now_ns, why)
-            self._tell_priority(told)
+            self._go_by_settings(told, now_ns, why)
         if self.started:
             self.refresh(now_ns)
 
@@ -263,14 +254,8 @@ class Group:
         self._slot = slot
         if not self.holding:
             return
-        kept = {(each.address, each.prefix_length, each.interface) for each in config.addresses()}
-        old = self.config.addresses()
-        kept_now = [
-            address
-            for address, each in zip(self.holdings.addresses, old, strict=False)
-            if (each.address, each.prefix_length, each.interface) in kept
-        ]
-        self.holdings.drop_all_but(kept_now)
+        kept = addresses_kept(self.config.addresses(), config.addresses())
+        self.holdings.drop_all_but([each for each, stays in zip(self.holdings.addresses, kept, strict=False) if stays])
 
     def stop(self, now_ns: int, *, keep: bool | None = None) -> None:
         """A planned end: hand over, or leave the addresses to the next start where the configuration says Keep.
@@ -317,7 +302,10 @@ class Group:
 
     # How it is done.
 
-    def _tell_priority(self, told: int) -> None:
+    def _go_by_settings(self, told: int, now_ns: int, why: str) -> None:
+        """They are new; `told`: the priority of before."""
+        self._doubt_if_late()
+        self._feed(Reconfigured(settings_of(self._effective, self._maintenance)), now_ns, why)
         if self.priority != told:
             by_tracking = None if self.priority == self.config.priority else self.priority
             self._services.report.priority(self.config.name, by_tracking)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mooring_node.vrrp.config import GroupConfig, MemberConfig
+from mooring_node.vrrp.config import AddressConfig, GroupConfig, MemberConfig
 
 Router: TypeAlias = tuple[str, int, int]
 
@@ -47,6 +47,12 @@ def continued(running: Sequence[GroupConfig], wanted: Sequence[GroupConfig]) -> 
 def members_continued(running: Sequence[MemberConfig], wanted: Sequence[MemberConfig]) -> dict[str, int]:
     """The same for the members of one group."""
     return _paired([_party(each.name, [each]) for each in running], [_party(each.name, [each]) for each in wanted])
+
+
+def addresses_kept(running: Sequence[AddressConfig], wanted: Sequence[AddressConfig]) -> list[bool]:
+    """Of each running one whether it is wanted at the same place and with the same prefix."""
+    kept = {(each.address, each.prefix_length, each.interface) for each in wanted}
+    return [(each.address, each.prefix_length, each.interface) in kept for each in running]
 
 
 def _party(name: str, members: Iterable[MemberConfig]) -> _Party:

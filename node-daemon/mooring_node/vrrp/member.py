@@ -1,5 +1,6 @@
 """One instance at work: its prepared packets, its announcements and its counters."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -21,6 +22,7 @@ from mooring_node.vrrp.prepared import (
 )
 from mooring_node.vrrp.receive import Datagram, Judged, Remark, judge_any
 from mooring_node.vrrp.refusals import LOG_EVERY_NS, Refusals
+from mooring_node.vrrp.text import address_text
 
 #: What `_prepare` was made from; while it is the same, nothing is built again.
 _Basis: TypeAlias = tuple[GroupConfig, bytes, int, tuple[tuple[int, bytes], ...]]
@@ -46,17 +48,15 @@ class Counters:
 
 
 class Remarks:
-    """Says which remarks to log: each at most once a minute."""
+    """Makes lines for the log of them: of each at most once a minute."""
 
     def __init__(self) -> None:
         self._logged_ns: dict[Remark, int] = {}
 
-    def record(self, remark: Remark, now_ns: int) -> bool:
-        last = self._logged_ns.get(remark)
-        if last is not None and now_ns - last < LOG_EVERY_NS:
-            return False
-        self._logged_ns[remark] = now_ns
-        return True
+    def lines(self, remarks: Iterable[Remark], source: bytes, now_ns: int) -> tuple[str, ...]:
+        new = [each for each in remarks if now_ns >= self._logged_ns.get(each, -LOG_EVERY_NS) + LOG_EVERY_NS]
+        self._logged_ns.update(dict.fromkeys(new, now_ns))
+        return tuple(f"accepted an advert of {address_text(source)}, but: {each}: {each.meaning}" for each in new)
 
 
 class _Segment:
@@ -99,8 +99,12 @@ class Member:
         self._basis: _Basis | None = None
         self._last: tuple[Datagram, Judged] | None = None
 
-    def reconfigure(self, group: GroupConfig, config: MemberConfig) -> None:
+    def reconfigure(self, group: GroupConfig, config: MemberConfig, refreshing_from_ns: int | None = None) -> None:
+        """Another configuration; where the addresses stay held, their refresh follows it from a time on."""
+        refresh_differs = self.config.announcements.refresh_ns != config.announcements.refresh_ns
         self._group, self.config = group, config
+        if refreshing_from_ns is not None and refresh_differs:
+            self._plan = announcer.refreshed_as(self._plan, config.announcements, refreshing_from_ns)
 
     def refresh(self) -> frozenset[FaultReason]:
         """Look at the interfaces again, prepare what is not prepared for them, and say what is in the way."""
@@ -153,8 +157,8 @@ class Member:
         self.addresses = tuple(addresses)
         self._segments = tuple(segment for segment in segments if segment)
 
-    def judge(self, datagram: Datagram, now_ns: int) -> tuple[Judged, tuple[Remark, ...]] | None:
-        """What an advert says and which remarks are new, or Refused is raised; None while this is not prepared."""
+    def judge(self, datagram: Datagram, now_ns: int) -> tuple[Judged, tuple[str, ...]] | None:
+        """What an advert says, and lines for the log, or Refused is raised; None while this is not prepared."""
         if self.prepared is None:
             return None
         if self._last is not None and self._last[0] == datagram:
@@ -169,7 +173,7 @@ class Member:
         peer = self.peers.setdefault(datagram.source, Peer()) if len(self.peers) < 64 else Peer()
         peer.priority, peer.heard_at_ns = judged.advert.priority, now_ns
         peer.adverts += 1
-        return judged, remarks
+        return judged, self.remarks.lines(remarks, datagram.source, now_ns)
 
     def send(self, release: bool = False) -> None:
         """Say that this node is Active, or that it leaves (priority 0)."""
@@ -195,10 +199,6 @@ class Member:
     def announce_once(self, now_ns: int) -> None:
         self._plan = announcer.once_more(self._plan, self.config.announcements, now_ns)
         self.announce_due(now_ns)
-
-    def follow_refresh(self, now_ns: int) -> None:
-        """The addresses stay held under another configuration, whose refresh may differ."""
-        self._plan = announcer.refreshed_as(self._plan, self.config.announcements, now_ns)
 
     def stop_announcing(self) -> None:
         self._plan = announcer.SILENT

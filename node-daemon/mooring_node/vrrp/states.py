@@ -133,7 +133,7 @@ HOLDING = (Active, Doubting, Leaving)
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Begin; `adopt` when a predecessor's addresses are still ours (the last advert is younger than 3 intervals)."""
+    """Begin; `adopt` when a predecessor's addresses are still ours (timing.adoptable_ns)."""
 
     adopt: bool = False
 

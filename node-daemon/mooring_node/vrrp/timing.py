@@ -38,13 +38,14 @@ def release_spacing_ns(settings: Settings) -> int:
     return int(max(_longest_skew_ns(pace) for pace in settings.paces) * RELEASE_SPACING)
 
 
+def adoptable_ns(settings: Settings) -> int:
+    """A predecessor's role goes on if it spoke less than this ago: nobody else can have taken it, whatever the skew."""
+    return min(3, settings.active_down_factor) * settings.interval_ns
+
+
 def _late_intervals(settings: Settings) -> int:
+    """Not 1, even where the others wait no longer: each advert is sent a little after its time."""
     return min(3, max(2, settings.active_down_factor))
-
-
-def late_ns(settings: Settings) -> int:
-    """The silence after which the others may rightly have the role: 3 intervals, or 2 where they wait less."""
-    return _late_intervals(settings) * settings.interval_ns
 
 
 def active_down_ns(settings: Settings, pace: Pace) -> int:

@@ -282,6 +282,20 @@ def test_one_that_spoke_too_long_ago_is_cleared_away(bench: Bench, last_advert_n
     assert bench.board.slot("web-0").read() == Standing()
 
 
+@pytest.mark.parametrize(("factor", "intervals"), [(1, 1), (2, 2), (3, 3), (100, 3)])
+def test_nothing_is_adopted_that_another_may_have_taken_by_now(
+    kernel: Any, board: Board, factor: int, intervals: int
+) -> None:
+    """Who waits for `factor` intervals and no skew at all takes over then."""
+    for younger_ns, shown in ((1, "Active"), (0, "Backup")):
+        held(kernel)
+        made = Bench(kernel, board, replace(CONFIG, active_down_factor=factor))
+        board.slot("web-0").write(NOW - intervals * S + younger_ns, NOW + S)
+        made.start()
+        assert made.shown == shown
+        made.wire.close()
+
+
 def test_half_of_the_addresses_is_nothing_to_adopt(bench: Bench) -> None:
     bench.kernel.addresses = {KEYS[0]: 4}
     bench.board.slot("web-0").write(NOW - 1, NOW + S)

@@ -31,7 +31,7 @@ from mooring_node.vrrp.states import (
     Stop,
     Tick,
 )
-from mooring_node.vrrp.timing import active_down_ns, deadline, is_late, late_ns, release_spacing_ns
+from mooring_node.vrrp.timing import active_down_ns, adoptable_ns, deadline, is_late, release_spacing_ns
 
 FACTOR = 3
 SLOW, FAST = Pace(3, S), Pace(3, 50 * MS)
@@ -234,7 +234,7 @@ def test_adverts_go_out_at_the_shortest_interval_whatever_they_say(chosen: Setti
     assert not is_late(Router(chosen, Active(NOW, NOW)), NOW + 2 * FAST.interval_ns - 1)
     assert is_late(Router(chosen, Active(NOW, NOW)), NOW + 2 * FAST.interval_ns)
     # What another process may adopt is judged by what the others were told.
-    assert late_ns(chosen) == 3 * chosen.interval_ns
+    assert adoptable_ns(chosen) == 3 * chosen.interval_ns
 
 
 def test_a_holder_says_its_new_form_at_once() -> None:

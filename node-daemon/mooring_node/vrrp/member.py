@@ -25,7 +25,9 @@ from mooring_node.vrrp.refusals import LOG_EVERY_NS, Refusals
 from mooring_node.vrrp.text import address_text
 
 #: What `_prepare` was made from; while it is the same, nothing is built again.
-_Basis: TypeAlias = tuple[GroupConfig, bytes, int, tuple[tuple[int, bytes], ...]]
+_Basis: TypeAlias = tuple[GroupConfig, bytes, int, tuple[tuple[int, bytes], ...], frozenset[str]]
+#: So many senders are told apart; by multicast anybody on the link may make up more.
+MOST_PEERS = 64
 
 
 @dataclass(slots=True)
@@ -131,7 +133,8 @@ class Member:
         return frozenset(faults)
 
     def _prepare(self, source: bytes, mtu: int, interfaces: tuple[tuple[int, bytes], ...]) -> None:
-        basis = (self._group, source, mtu, interfaces)
+        routing = self._routing()
+        basis = (self._group, source, mtu, interfaces, routing)
         if self.prepared is not None and basis == self._basis:
             return
         self._basis = basis
@@ -150,12 +153,16 @@ class Member:
                 segments.append(_Segment(number - len(run), run_key[0], run) if run_key else None)
                 run = []
             run_key = key
-            router = address.family != 2 and forwards_ipv6(each.interface)
-            run.append(announcement_frames(address.address, link.mac, router=router))
+            run.append(announcement_frames(address.address, link.mac, router=each.interface in routing))
         if run_key:
             segments.append(_Segment(len(addresses) - len(run), run_key[0], run))
         self.addresses = tuple(addresses)
         self._segments = tuple(segment for segment in segments if segment)
+
+    def _routing(self) -> frozenset[str]:
+        """The interfaces with IPv6 addresses on which this node routes: neighbours are told so."""
+        interfaces = {each.interface for each in self.config.addresses if ":" in each.address}
+        return frozenset(each for each in interfaces if forwards_ipv6(each))
 
     def judge(self, datagram: Datagram, now_ns: int) -> tuple[Judged, tuple[str, ...]] | None:
         """What an advert says, and lines for the log, or Refused is raised; None while this is not prepared."""
@@ -170,7 +177,9 @@ class Member:
             self._last = (datagram, judged)
         self.counters.adverts_received += 1
         self.counters.adverts_foreign += judged.foreign
-        peer = self.peers.setdefault(datagram.source, Peer()) if len(self.peers) < 64 else Peer()
+        peer = self.peers.get(datagram.source) or Peer()
+        if len(self.peers) < MOST_PEERS:
+            self.peers[datagram.source] = peer
         peer.priority, peer.heard_at_ns = judged.advert.priority, now_ns
         peer.adverts += 1
         return judged, self.remarks.lines(remarks, datagram.source, now_ns)
@@ -193,6 +202,9 @@ class Member:
             self.counters.adverts_sent += 1
 
     def announce(self, now_ns: int) -> None:
+        """All rounds, after a taking. Nothing tells whether the node routes by now, so that is looked at again."""
+        if self._basis is not None and self._routing() != self._basis[-1]:
+            self.refresh()
         self._plan = announcer.taken(self.config.announcements, now_ns)
         self.announce_due(now_ns)
 

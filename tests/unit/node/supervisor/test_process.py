@@ -23,7 +23,8 @@ from mooring_node.log import Log
 from mooring_node.supervisor.children import ChildNumber, Duty
 from mooring_node.supervisor.control import CLIENT_NS, MOST_CLIENTS
 from mooring_node.supervisor.handing import APART_NS, PATIENCE_NS
-from mooring_node.supervisor.process import INQUIRY_NS, LONGEST_END_NS, Supervisor
+from mooring_node.supervisor.process import LONGEST_END_NS, Supervisor
+from mooring_node.supervisor.requests import INQUIRY_NS
 
 #: Of Linux' uapi/linux/prctl.h: who is left without a parent falls to this process.
 PR_SET_CHILD_SUBREAPER = 36
@@ -58,19 +59,19 @@ class Bench:
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         client.settimeout(10)
         client.connect(str(self.state.control))
-        self.supervisor._turn([self.supervisor._control], {})
+        self.supervisor._turn([self.supervisor._requests.control], {})
         return client
 
     def serve(self) -> None:
-        self.supervisor._turn(list(self.supervisor._clients), {})
+        self.supervisor._turn(list(self.supervisor._requests.clients), {})
 
     def close(self) -> None:
         for child in self.supervisor._children.values():
             if child.running:
                 child.kill(now_ns())
                 child.reap(now_ns())
-        self.supervisor._control.close()
-        for client in self.supervisor._clients:
+        self.supervisor._requests.control.close()
+        for client in self.supervisor._requests.clients:
             client.close()
         for channel in self._channels:
             channel.close()
@@ -128,9 +129,9 @@ def test_more_clients_than_it_serves_are_turned_away(bench: Bench) -> None:
 
 def test_a_client_that_asks_nothing_is_dropped_in_time(bench: Bench) -> None:
     client = bench.connect()
-    bench.supervisor._expire(now_ns() + CLIENT_NS)
+    bench.supervisor._requests.expire(now_ns() + CLIENT_NS)
     assert client.recv(1) == b""
-    assert bench.supervisor._clients == []
+    assert bench.supervisor._requests.clients == []
     client.close()
 
 
@@ -144,14 +145,14 @@ def test_a_bad_client_harms_nobody(bench: Bench, request_bytes: bytes) -> None:
     bad.close()
     bench.serve()
     good.close()
-    assert bench.supervisor._clients == []
+    assert bench.supervisor._requests.clients == []
 
 
 def test_maintenance_is_on_disk_before_it_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mooring_node.supervisor.process.write_atomically", full)
+    monkeypatch.setattr("mooring_node.supervisor.requests.write_atomically", full)
     client = bench.connect()
     client.send(b'{"do": "maintenance", "on": true}\n')
     bench.serve()
@@ -168,10 +169,10 @@ def test_nothing_is_changed_for_who_did_not_wait(
     client.send(request_line)
     client.close()
     bench.serve()
-    assert not bench.supervisor._state.maintenance.exists()
+    assert not bench.state.maintenance.exists()
     assert bench.supervisor._board.apart_until_ns() == 0
     assert "nothing is done: who asked for " in capfd.readouterr().err
-    assert bench.supervisor._clients == []
+    assert bench.supervisor._requests.clients == []
 
 
 def test_a_question_that_the_children_leave_open_is_answered_in_time(bench: Bench) -> None:
@@ -182,7 +183,7 @@ def test_a_question_that_the_children_leave_open_is_answered_in_time(bench: Benc
     assert asked["do"] == "snapshot"
     bench.vrrp.send({"id": asked["id"], "end": {"generation": 1}})
     bench.supervisor._turn([bench.supervisor._channels[ChildNumber.VRRP]], {})
-    bench.supervisor._expire(now_ns() + INQUIRY_NS)
+    bench.supervisor._requests.expire(now_ns() + INQUIRY_NS)
     reply = client.recv(1 << 16)
     assert b'"silent": ["agent"]' in reply
     client.close()
@@ -195,7 +196,7 @@ def test_who_was_stopped_together_with_the_supervisor_may_still_answer(
     client = bench.connect()
     idle = bench.connect()
     client.send(b'{"do": "status"}\n')
-    bench.supervisor._turn([bench.supervisor._clients[0]], {})
+    bench.supervisor._turn([bench.supervisor._requests.clients[0]], {})
     (asked,) = bench.vrrp.receive()
     woke = now_ns() + 60 * 10**9
     monkeypatch.setattr("mooring_node.supervisor.process.now_ns", lambda: woke)
@@ -204,7 +205,7 @@ def test_who_was_stopped_together_with_the_supervisor_may_still_answer(
     bench.agent.send({"id": asked["id"], "agent": {"generation": 1}})
     bench.supervisor._turn([bench.supervisor._channels[number] for number in (ChildNumber.VRRP, ChildNumber.AGENT)], {})
     assert json.loads(client.recv(1 << 16))["silent"] == []
-    assert len(bench.supervisor._clients) == 1, "who has not asked yet has time for it, too"
+    assert len(bench.supervisor._requests.clients) == 1, "who has not asked yet has time for it, too"
     client.close()
     idle.close()
 
@@ -226,14 +227,14 @@ def test_what_a_silent_process_holds_and_since_when_it_is_silent_is_told(live: B
     now = now_ns()
     live.supervisor._board.slot("web-0").write(now, now + 4_500_000_000)
     live.supervisor._board.slot("web-1").write(0, 0)
-    about = live.supervisor._about(now + 2_300_000_000)
+    about = live.supervisor._requests.about(now + 2_300_000_000)
     assert about["leases"] == [{"group": "web-0", "seconds": 2}]
     vrrp = about["processes"][0]
     assert (vrrp["name"], vrrp["stallSeconds"]) == ("vrrp", 10_000)
     assert 2.3 <= vrrp["idleSeconds"] < 4
     live.supervisor._children[ChildNumber.VRRP].kill(now)
     live.supervisor._died(live.supervisor._children[ChildNumber.VRRP], now)
-    assert live.supervisor._about(now)["processes"][0]["idleSeconds"] is None
+    assert live.supervisor._requests.about(now)["processes"][0]["idleSeconds"] is None
 
 
 def test_who_has_nothing_to_run_says_so_before_it_ends(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
@@ -282,7 +283,7 @@ def test_checks_run_only_while_there_is_something_to_run(live: Bench) -> None:
     wait_for_end(live, ChildNumber.CHECKS)
     start_all(live)
     assert running(live) == ["vrrp", "agent"]
-    assert [each["name"] for each in live.supervisor._about(now_ns())["processes"]] == ["vrrp", "agent"]
+    assert [each["name"] for each in live.supervisor._requests.about(now_ns())["processes"]] == ["vrrp", "agent"]
 
 
 def test_who_asked_while_a_child_was_started_is_told_the_end_of_his_answer(live: Bench) -> None:
@@ -301,7 +302,7 @@ def test_who_asked_while_a_child_was_started_is_told_the_end_of_his_answer(live:
 def test_when_the_supervisor_is_no_more_its_children_let_nobody_wait(live: Bench) -> None:
     start_all(live)
     # As the kernel closes it at a SIGKILL: without a farewell, and the name stays.
-    live.supervisor._control.leave()
+    live.supervisor._requests.control.leave()
     wait_until(lambda: refused(live.state.control), 10, "the children to leave the socket")
 
 
@@ -361,12 +362,12 @@ def test_without_a_vrrp_process_nobody_asks_it(live_without_vrrp: Bench) -> None
     (asked,) = bench.checks.receive()
     bench.checks.send({"id": asked["id"], "checks": {"generation": 3}})
     bench.supervisor._turn([bench.supervisor._channels[ChildNumber.CHECKS]], {})
-    bench.supervisor._expire(now_ns() + INQUIRY_NS)
+    bench.supervisor._requests.expire(now_ns() + INQUIRY_NS)
     reply = json.loads(client.recv(1 << 16))
     assert reply["silent"] == ["agent"]
     assert reply["checks"] == {"generation": 3}
     client.close()
-    assert bench.supervisor._set_maintenance(True) == {
+    assert bench.supervisor._requests._set_maintenance(True) == {
         "maintenance": True,
         "remark": "it has no effect while no VRRP is spoken (--checks-only)",
     }
@@ -430,11 +431,11 @@ def test_a_child_that_was_killed_and_does_not_end_is_told_of(live: Bench) -> Non
     assert client.recv(4096) == b"no the agent process was killed 11 s ago and does not end\n"
     client.close()
     # While it ends, that is its own affair.
-    live.supervisor._stopping = True
+    live.supervisor._family.stopping = True
     client = ask(live, "live")
     assert client.recv(4096).startswith(b"yes ")
     client.close()
-    live.supervisor._stopping = False
+    live.supervisor._family.stopping = False
 
 
 def test_a_vrrp_process_that_dies_again_and_again_is_told_of_in_the_end(live: Bench) -> None:
@@ -445,12 +446,12 @@ def test_a_vrrp_process_that_dies_again_and_again_is_told_of_in_the_end(live: Be
         wait_for_end(live, ChildNumber.VRRP)
         live.supervisor._look_after_children(now_ns() + 10**10)
     assert vrrp.running
-    assert live.supervisor._live(now_ns()).startswith("yes ")
+    assert live.supervisor._family.life(now_ns()).startswith("yes ")
     vrrp._failing_ns -= 200 * 10**9
-    assert "dying again and again for 20" in live.supervisor._live(now_ns())
+    assert "dying again and again for 20" in live.supervisor._family.life(now_ns())
     # It has lived long enough since.
     vrrp.started_ns = now_ns() - 61 * 10**9
-    assert live.supervisor._live(now_ns()).startswith("yes ")
+    assert live.supervisor._family.life(now_ns()).startswith("yes ")
 
 
 def test_both_are_asked_whether_this_node_is_ready(bench: Bench) -> None:
@@ -483,7 +484,7 @@ def test_a_hand_over_is_on_the_board_and_all_who_wait_are_answered(bench: Bench)
 
 def test_one_that_is_not_done_is_told_in_time_and_lasts(bench: Bench) -> None:
     client = ask(bench, "hand-over")
-    bench.supervisor._expire(now_ns() + PATIENCE_NS)
+    bench.supervisor._requests.expire(now_ns() + PATIENCE_NS)
     assert "not everything was let go" in json.loads(client.recv(4096))["error"]
     assert bench.supervisor._board.apart_until_ns() > now_ns()
     client.close()

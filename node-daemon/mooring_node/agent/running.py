@@ -37,7 +37,7 @@ from mooring_node.ledger import Ledger
 from mooring_node.log import Log, Subject, of_configuration
 from mooring_node.vrrp.config import NodeRuntime
 
-#: After a change, what was configured before may still be handed over: the ledger keeps it for so long.
+#: After a change the ledger keeps what was configured before for so long, and while any of it is still handed over.
 NARROW_AFTER_S = 120.0
 #: What could not be done is tried again: an interface that was not there, a full disk, a VRRP process that did not
 #: run what it was told to.
@@ -246,6 +246,9 @@ class Running:
     def _prepare(self, runtime: NodeRuntime) -> None:
         self._ensure_settings(runtime)
         self.claims.configured(runtime)
+        self._narrow_later()
+
+    def _narrow_later(self) -> None:
         if self._narrow is not None:
             self._narrow.cancel()
         self._narrow = asyncio.get_running_loop().call_later(NARROW_AFTER_S, self._narrow_ledger)
@@ -259,7 +262,9 @@ class Running:
             )
 
     def _narrow_ledger(self) -> None:
-        if self.outcome.runtime is not None:
+        if not self._spoken or self._leaving:
+            self._narrow_later()
+        elif self.outcome.runtime is not None:
             with contextlib.suppress(OSError):  # a full disk: the ledger stays as wide as it was
                 settings.restore_unused(self._rtnetlink, self.ledger, self.outcome.runtime.groups)
 

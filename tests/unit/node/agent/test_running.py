@@ -112,6 +112,23 @@ def test_until_the_next_one_runs_the_one_before_is_observed(bench: Bench) -> Non
     assert bench.running.observed == Origin("u1", 8)
 
 
+def test_the_ledger_keeps_what_is_still_handed_over(bench: Bench) -> None:
+    """At the longest interval that takes longer than the ledger waits by itself."""
+
+    async def when_narrowed(number: int, leaving: int) -> int:
+        """How many addresses it lists when its time has come."""
+        bench.running.configured(number, leaving)
+        bench.running._narrow_ledger()
+        return len(bench.running.ledger.read().addresses)
+
+    first = bench.take(1, 2)
+    assert asyncio.run(when_narrowed(first, 0)) == 2
+    second = bench.take(1)
+    assert asyncio.run(when_narrowed(first, 0)) == 2, "nobody has said that it runs"
+    assert asyncio.run(when_narrowed(second, 1)) == 2
+    assert asyncio.run(when_narrowed(second, 0)) == 1
+
+
 def test_a_generation_that_changes_nothing_here_is_observed_by_the_same_number(bench: Bench) -> None:
     number = bench.take(1, generation=7)
     bench.running.configured(number, 0)

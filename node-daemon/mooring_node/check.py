@@ -8,7 +8,7 @@ from mooring_api.nodeconfig import NodeConfig
 from mooring_api.problems import Problem
 from mooring_api.vrrp import TransportType
 from mooring_node.balance.config import BalanceConfig, ServerConfig
-from mooring_node.balance.pools import families, listed
+from mooring_node.balance.listing import families, listed
 from mooring_node.judge.balance import compile_balance
 from mooring_node.judge.facts import NO_FACTS
 from mooring_node.judge.groups import compile_groups

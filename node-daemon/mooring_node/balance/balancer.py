@@ -6,8 +6,10 @@ from typing import Any, TypeAlias
 
 from mooring_node.balance import desired, memory
 from mooring_node.balance.config import BalanceConfig, ServerConfig, sound
+from mooring_node.balance.listing import families, listed, targets
 from mooring_node.balance.memory import Recalled
-from mooring_node.balance.pools import (
+from mooring_node.balance.pools import step
+from mooring_node.balance.states import (
     Backend,
     Configured,
     Crowded,
@@ -18,10 +20,6 @@ from mooring_node.balance.pools import (
     Passed,
     Pool,
     PoolEvent,
-    families,
-    listed,
-    step,
-    targets,
 )
 from mooring_node.checks.config import Target
 from mooring_node.ipvs.table import DestinationKey, Table

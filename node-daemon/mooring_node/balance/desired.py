@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from mooring_node.balance.config import BackendConfig, ServerConfig, SorryConfig
-from mooring_node.balance.pools import Pool
+from mooring_node.balance.states import Pool
 from mooring_node.ipvs.table import Balanced, Destination, DestinationKey, Service, ServiceFlag, ServiceKey, Table
 
 

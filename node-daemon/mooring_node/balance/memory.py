@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from mooring_node.balance.config import BackendConfig, ServerConfig
-from mooring_node.balance.pools import Backend, Finding, Pool
+from mooring_node.balance.states import Backend, Finding, Pool
 from mooring_node.checks.config import CheckConfig, Target
 from mooring_node.ipvs.table import DestinationKey
 from mooring_node.records import from_plain, to_plain

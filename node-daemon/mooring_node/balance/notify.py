@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from mooring_node.balance.config import NotificationConfig, ServerConfig
-from mooring_node.balance.pools import Happening
+from mooring_node.balance.states import Happening
 
 WAITING = 256
 #: Over all queues.

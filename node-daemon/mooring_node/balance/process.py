@@ -11,9 +11,9 @@ from mooring_node.balance.desired import keys
 from mooring_node.balance.holding import Holding
 from mooring_node.balance.notify import Notifier
 from mooring_node.balance.parts import Parts, Remark, without_consequences
-from mooring_node.balance.pools import Finding
 from mooring_node.balance.results import Results
 from mooring_node.balance.rules import RuleKeeper
+from mooring_node.balance.states import Finding
 from mooring_node.balance.store import Kept
 from mooring_node.balance.tables import TableKeeper
 from mooring_node.balance.teller import Teller

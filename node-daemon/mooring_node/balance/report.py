@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from mooring_node.balance.pools import Backend, Pool, State
+from mooring_node.balance.states import Backend, Pool, State
 from mooring_node.ipvs.table import DestinationKey
 
 #: As in the API: the counts tell of all.

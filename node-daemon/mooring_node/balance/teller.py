@@ -8,8 +8,8 @@ from typing import Any
 
 from mooring_node.balance.outbox import Outbox
 from mooring_node.balance.parts import Remark
-from mooring_node.balance.pools import Happening, Pool
 from mooring_node.balance.report import PART_BYTES, parts, server_report
+from mooring_node.balance.states import Happening, Pool
 from mooring_node.channel import Channel
 from mooring_node.ipvs.table import DestinationKey
 from mooring_node.kernel.process import now_ns

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mooring_node.balance.config import BackendConfig, ServerConfig
-from mooring_node.balance.pools import Configured, Finding, Found, Happening, Pool, PoolEvent, step
+from mooring_node.balance.pools import step
+from mooring_node.balance.states import Configured, Finding, Found, Happening, Pool, PoolEvent
 from mooring_node.checks.config import CheckConfig, TCPProbe
 from mooring_node.ipvs.table import DestinationKey
 from mooring_node.units import SECOND_NS

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from mooring_node.balance import balancer as balancer_module
 from mooring_node.balance.balancer import Balancer, News
 from mooring_node.balance.config import BackendConfig, BalanceConfig, ServerConfig
-from mooring_node.balance.pools import MOST_DRAINING, Finding
+from mooring_node.balance.pools import MOST_DRAINING
 from mooring_node.balance.results import Results
+from mooring_node.balance.states import Finding
 from mooring_node.checks.config import CheckConfig, Target, TCPProbe
 from mooring_node.ipvs.table import DestinationKey, ServiceKey
 from mooring_node.units import SECOND_NS

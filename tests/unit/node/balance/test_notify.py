@@ -6,7 +6,7 @@ from typing import Any
 
 from mooring_node.balance.config import NotificationConfig, ServerConfig
 from mooring_node.balance.notify import AT_ONCE, WAITING, Notifier
-from mooring_node.balance.pools import Event, Happening
+from mooring_node.balance.states import Event, Happening
 from mooring_node.ipvs.table import DestinationKey
 
 Make = Callable[..., ServerConfig]

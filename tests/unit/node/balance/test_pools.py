@@ -11,21 +11,9 @@ from hypothesis import strategies as st
 from mooring_api.node_server import MAX_BACKENDS
 from mooring_node.balance import pools
 from mooring_node.balance.config import BackendConfig, ServerConfig, SorryConfig, Way
-from mooring_node.balance.pools import (
-    MOST_DRAINING,
-    Configured,
-    Crowded,
-    Ended,
-    Finding,
-    Found,
-    Passed,
-    Pool,
-    State,
-    families,
-    listed,
-    step,
-    targets,
-)
+from mooring_node.balance.listing import families, listed, targets
+from mooring_node.balance.pools import MOST_DRAINING, step
+from mooring_node.balance.states import Configured, Crowded, Ended, Finding, Found, Passed, Pool, State
 from mooring_node.checks.config import CheckConfig, PingProbe, ScriptProbe, Target, TCPProbe
 from mooring_node.ipvs.table import DestinationKey, Method
 

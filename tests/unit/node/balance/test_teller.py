@@ -12,8 +12,8 @@ from mooring_api.wire import parse_object
 from mooring_node.balance.config import BackendConfig, ServerConfig, SorryConfig
 from mooring_node.balance.outbox import WAITING, Outbox
 from mooring_node.balance.parts import Remark
-from mooring_node.balance.pools import Event, Happening
 from mooring_node.balance.report import MOST_LISTED, PART_BYTES, parts, server_report
+from mooring_node.balance.states import Event, Happening
 from mooring_node.balance.teller import MOST_HAPPENINGS, MOST_REMARKS, REPORT_NS, SHED_NS, Teller
 from mooring_node.channel import MESSAGE_BYTES, Channel
 from mooring_node.ipvs.table import DestinationKey

@@ -174,10 +174,16 @@ class Supervisor:
             return
         self._log.write("error", f"the {child.duty.name} process ended ({child.last_exit}); it is started again")
         if child.duty.number is ChildNumber.VRRP and child.dies_often:
-            self._undo()
+            self._undo_addresses()
         if code == 0 and child.duty.number is ChildNumber.VRRP:
             # It was told to stop by somebody else (a SIGTERM to all processes): so are we.
             self.stop(now)
+
+    def _undo_addresses(self) -> None:
+        try:
+            self._undo()
+        except OSError as error:
+            self._log.write("error", f"what it held is there until its lease ends, the kernel refuses: {error}")
 
     def _hear(self, channel: Channel) -> None:
         for message in channel.receive():

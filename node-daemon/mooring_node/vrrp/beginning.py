@@ -20,6 +20,11 @@ class Beginning:
         self._settled = False
         self._until_ns: int | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Whether a configuration was run, if there was one."""
+        return self._over
+
     def wait(self, until_ns: int) -> None:
         """Until somebody asks, or until then."""
         self._until_ns = until_ns

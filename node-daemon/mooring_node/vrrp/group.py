@@ -3,8 +3,7 @@
 from dataclasses import astuple
 
 from mooring_node.board import Slot
-from mooring_node.kernel.addresses import LeasedAddress, delete_batch
-from mooring_node.kernel.rtnetlink import is_ours
+from mooring_node.kernel.addresses import LeasedAddress
 from mooring_node.units import SECOND_NS
 from mooring_node.vrrp import machine, timing
 from mooring_node.vrrp.config import GroupConfig
@@ -105,16 +104,15 @@ class Group:
         self.since_ns = now_ns
         standing = self._slot.read()
         faulty = self._look()
-        present = [self._services.network.present(each.interface_index, each.address) for each in self._addresses()]
-        ours = [each for each in present if each is not None and is_ours(each)]
+        left = self._services.network.left(self._addresses())
         adoptable_ns = timing.adoptable_ns(self.router.settings)
         fresh = standing.last_advert_ns > now_ns - adoptable_ns and standing.lease_end_ns > now_ns
-        adopt = not faulty and fresh and len(ours) == len(present)
+        adopt = not faulty and fresh and {each.key for each in self._addresses()} <= {each.key for each in left}
         self.holdings.prepare(self._addresses(), self.config.lease_s)
         if adopt:
             self.holdings.adopt(standing.lease_end_ns)
-        elif ours and standing.last_advert_ns:
-            self._services.rtnetlink.apply(delete_batch(ours))
+        if standing.last_advert_ns:
+            self.holdings.clear_away(left)
         if faulty:
             self._recheck_at_ns = now_ns + RECHECK_NS
             self._feed(FaultsChanged(faulty=True), now_ns, self._faults.text())

@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Sequence, Set
 
-from mooring_node.kernel.addresses import AddressKey, LeasedAddress, add_batch, delete_batch, renew_batch
+from mooring_node.kernel.addresses import AddressKey, KernelAddress, LeasedAddress, add_batch, delete_batch, renew_batch
 from mooring_node.kernel.netlink import Batch
 from mooring_node.kernel.rtnetlink import Failure, Rtnetlink
 from mooring_node.units import SECOND_NS
@@ -100,6 +100,12 @@ class Holdings:
         """The addresses are there already, from our predecessor."""
         self.held = frozenset(address.key for address in self.addresses)
         self._lease_runs_until(lease_end_ns)
+
+    def clear_away(self, left: Sequence[KernelAddress]) -> None:
+        """Delete what a predecessor left, but what is held now."""
+        stale = [address for address in left if address.key not in self.held]
+        if stale:
+            self._apply(delete_batch(stale))
 
     def forget(self, addresses: Set[bytes]) -> None:
         """These are somebody else's now: not ours to delete."""

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 
-from mooring_node.kernel.addresses import KernelAddress
+from mooring_node.kernel.addresses import KernelAddress, LeasedAddress
 from mooring_node.kernel.links import Link
 from mooring_node.kernel.rtnetlink import AddressGone, Change, LinkChanged, LinkGone, Overrun, Rtnetlink, is_ours
 from mooring_node.vrrp.ports import FramePort, Port
@@ -28,20 +28,30 @@ class Network:
         self._virtual: frozenset[bytes] = frozenset()
         self._foreign: Mapping[bytes, str] | None = None
         self._read_at_ns = 0
+        self.behind: OSError | None = None
+        """Why the last reading failed; None: it did not."""
         self.read()
 
-    def read_again(self, now_ns: int) -> None:
-        """Read anew, but not for each of many groups that ask at the same time."""
-        if now_ns - self._read_at_ns >= READ_AGAIN_NS:
-            self._read_at_ns = now_ns
-            self.read()
+    def read_again(self, now_ns: int) -> bool:
+        """Read anew, but not for each of many groups that ask at the same time; whether that was done."""
+        if now_ns - self._read_at_ns < READ_AGAIN_NS:
+            return False
+        self._read_at_ns = now_ns
+        return self.read()
 
-    def read(self) -> None:
-        """Read everything anew from the kernel."""
-        self._links = {link.name: link for link in self._rtnetlink.links()}
-        self._addresses = self._rtnetlink.addresses()
+    def read(self) -> bool:
+        """Read everything anew from the kernel. False where it refuses (see Exchange): what was known stays known."""
+        try:
+            links, addresses = self._rtnetlink.links(), self._rtnetlink.addresses()
+        except OSError as error:
+            self.behind = error
+            return False
+        self.behind = None
+        self._links = {link.name: link for link in links}
+        self._addresses = addresses
         self._foreign = None
         self._drop_stale_ports()
+        return True
 
     def apply(self, change: Change) -> None:
         """Take note of what the monitor told."""
@@ -106,12 +116,10 @@ class Network:
         foreign = self.foreign_addresses()
         return naming((each for each in addresses if each in foreign), foreign)
 
-    def present(self, interface_index: int, address: bytes) -> KernelAddress | None:
-        """An address as last read from the kernel."""
-        for each in self._addresses:
-            if each.interface_index == interface_index and each.address == address:
-                return each
-        return None
+    def left(self, addresses: Iterable[LeasedAddress]) -> list[KernelAddress]:
+        """What this daemon, or one before it, has set of these, with whatever prefix; as last read from the kernel."""
+        wanted = {(each.interface_index, each.address) for each in addresses}
+        return [each for each in self._addresses if is_ours(each) and (each.interface_index, each.address) in wanted]
 
     def port(self, interface: str, family: int) -> Port | None:
         """The interface's VRRP socket; None where there is no such interface (any more)."""

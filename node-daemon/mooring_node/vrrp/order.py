@@ -25,6 +25,10 @@ class Order:
         self._look_at_ns: int | None = 0
         self._until_ns = 0
 
+    def look(self, now_ns: int) -> None:
+        """Look once more at the next turn."""
+        self._look_at_ns = now_ns
+
     def gone(self, address: KernelAddress, now_ns: int) -> None:
         """An address has gone; one of the node itself may come back."""
         if not is_ours(address):
@@ -36,10 +40,11 @@ class Order:
             return
         groups = all_groups()
         held = frozenset[AddressKey]().union(*(group.holdings.held for group in groups))
-        self._look_at_ns = now_ns + LOOK_EVERY_NS if now_ns < self._until_ns or not held else None
-        if not held:
+        seen = bool(held) and self._network.read()
+        self._look_at_ns = None if seen and now_ns >= self._until_ns else now_ns + LOOK_EVERY_NS
+        if not seen:
+            # By what was known before, ours would be set again each time.
             return
-        self._network.read()
         keys = in_the_way(self._network.addresses, held)
         for group in groups if keys else ():
             if group.holdings.put_behind(keys, now_ns):

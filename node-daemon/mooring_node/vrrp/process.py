@@ -21,7 +21,7 @@ from mooring_node.vrrp.group import Group
 from mooring_node.vrrp.held import Held
 from mooring_node.vrrp.lateness import Lateness
 from mooring_node.vrrp.matching import continued
-from mooring_node.vrrp.network import Network
+from mooring_node.vrrp.network import READ_AGAIN_NS, Network
 from mooring_node.vrrp.news import News
 from mooring_node.vrrp.order import Order
 from mooring_node.vrrp.ports import Port
@@ -83,7 +83,7 @@ class Process:
         self._words = Words()
         self._held = Held()
         self._order = Order(self.network, self._reports)
-        self._news = News(self.network, self._order, self._touch)
+        self._news = News(self.network, self._order, self._reports, self._touch)
         self._bad: Bad = {}
         self.facts: dict[str, Any] = {}
 
@@ -132,7 +132,7 @@ class Process:
             self._touch(group, now, group.late)
         for port in readable:
             self._arrivals.read(port, now, PACKETS_AFTER_SLEEP if doubting else PACKETS_AT_ONCE)
-        if self._news.fileno() in ready:
+        if self._news.fileno() in ready or self._news.overdue:
             self._news.read(self._all(), now)
         for group in doubting:
             self._touch(group, now, group.on_time)
@@ -261,6 +261,10 @@ class Process:
         In this order: what another group may take is let go; the kernel is read again, so that nobody counts on it;
         groups change or start, and find it free; then adverts go to whom they concern now.
         """
+        if not self._beginning.begun and self.network.behind and not self.network.read():
+            # Nothing would be adopted, and what we held before would be in our way.
+            self._beginning.wait(now + READ_AGAIN_NS)
+            return
         self._beginning.over()
         runtime = None if self._stopping else self._last_good()
         if runtime is None:

@@ -318,6 +318,22 @@ def test_checks_that_die_are_replaced_and_nothing_is_undone(live: Bench) -> None
     assert live.undone == 0
 
 
+def test_the_supervisor_survives_a_kernel_that_undoes_nothing(
+    live: Bench, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EAGAIN, "the kernel's table changed during each of 16 dumps")
+
+    monkeypatch.setattr(live.supervisor, "_undo", refuse)
+    child = live.supervisor._children[ChildNumber.VRRP]
+    for _ in range(2):
+        start_all(live)
+        child.kill(now_ns())
+        wait_for_end(live, ChildNumber.VRRP)
+    assert "until its lease ends" in capfd.readouterr().err
+    assert child.start_at_ns is not None
+
+
 def test_they_end_in_order_each_in_its_time(live: Bench) -> None:
     live.balances = True
     start_all(live)

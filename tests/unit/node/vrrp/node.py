@@ -34,9 +34,9 @@ def key(number: int) -> AddressKey:
     return (2, socket.AF_INET, ip_address(f"10.0.0.{number}").packed, 24)
 
 
-def group(name: str, virtual_router_id: int, *numbers: int, lease_s: int = 3) -> GroupConfig:
+def group(name: str, virtual_router_id: int, *numbers: int, lease_s: int = 3, prefix_length: int = 24) -> GroupConfig:
     """One that holds 10.0.0.NUMBER, at adverts of a second."""
-    addresses = tuple(AddressConfig(f"10.0.0.{number}", 24, "eth0") for number in numbers)
+    addresses = tuple(AddressConfig(f"10.0.0.{number}", prefix_length, "eth0") for number in numbers)
     quiet = AnnouncementConfig(count=1, spread_ns=0, delay_ns=0)
     member = MemberConfig(name, "eth0", 4, virtual_router_id, 3, addresses, peers=("10.0.0.28",), announcements=quiet)
     return GroupConfig(name, (member,), priority=128, interval_ns=S, lease_s=lease_s)
@@ -49,6 +49,7 @@ class KernelOfNode:
         self.apply = kernel.apply
         self.own: list[KernelAddress] = [own()]
         self.own_links = [ETH0]
+        self.dumps = 0
         self.restless = False
         """Its tables change during each dump."""
         self._kernel = kernel
@@ -63,6 +64,7 @@ class KernelOfNode:
         return (*self.own, *ours)
 
     def _dump(self) -> None:
+        self.dumps += 1
         if self.restless:
             raise OSError(errno.EAGAIN, "the kernel's table changed during each of 16 dumps")
 
@@ -134,8 +136,10 @@ class Node:
         supervisor, agent, checks = self._ends[::2]
         return process.Process(self.board, 0, supervisor, agent, checks, self._accepted, self._accepted.parent / "no")
 
-    def restart(self) -> None:
-        """The process is killed; another begins, with what is on the board and on disk."""
+    def restart(self, *groups: GroupConfig) -> None:
+        """The process is killed; another begins, with the board; `groups` are on disk, or what was."""
+        if groups:
+            self._accepted.write_text(to_json(NodeRuntime(1, groups)))
         self._close_ports()
         self.process = self._process()
         self.process.configure(self.now)

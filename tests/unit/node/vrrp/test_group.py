@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mooring_node.board import Board, Standing
-from mooring_node.kernel.addresses import PROTOCOL, KernelAddress
+from mooring_node.kernel.addresses import PROTOCOL, KernelAddress, LeasedAddress
 from mooring_node.kernel.links import Link
 from mooring_node.vrrp.config import (
     AddressConfig,
@@ -111,11 +111,10 @@ class Wire:
     def read(self) -> None:
         """Nothing is remembered."""
 
-    def present(self, index: int, address: bytes) -> KernelAddress | None:
-        for key, lifetime_s in self.kernel.addresses.items():
-            if (key[0], key[2]) == (index, address):
-                return KernelAddress(*key, None, 0, lifetime_s or None, 0, lifetime_s == 0, PROTOCOL)
-        return None
+    def left(self, addresses: Iterable[LeasedAddress]) -> list[KernelAddress]:
+        wanted = {(each.interface_index, each.address) for each in addresses}
+        found = [(key, s) for key, s in self.kernel.addresses.items() if s and (key[0], key[2]) in wanted]
+        return [KernelAddress(*key, None, 0, s, 0, False, PROTOCOL) for key, s in found]
 
     # As Port.
 

@@ -20,6 +20,7 @@ class Bench:
     def __init__(self) -> None:
         self.addresses: tuple[KernelAddress, ...] = (OWN, OURS)
         self.looks = 0
+        self.readable = True
         self.moved: list[frozenset[AddressKey]] = []
         self.lines: list[tuple[str, ...]] = []
         self.holdings = SimpleNamespace(held=frozenset({OURS.key}), put_behind=self._put_behind)
@@ -28,8 +29,9 @@ class Bench:
         report = SimpleNamespace(log=lambda *words: self.lines.append(words))
         self.order = Order(self, report)  # type: ignore[arg-type]
 
-    def read(self) -> None:
+    def read(self) -> bool:
         self.looks += 1
+        return self.readable
 
     def _put_behind(self, keys: frozenset[AddressKey], _now_ns: int) -> bool:
         self.moved.append(keys)
@@ -79,6 +81,18 @@ def test_after_one_of_the_node_has_gone_it_looks_now_and_then_and_ends(bench: Be
     # The next one begins it anew.
     bench.order.gone(OWN, NOW + 3 * LOOK_FOR_NS)
     assert bench.turn(NOW + 3 * LOOK_FOR_NS) == 1
+
+
+def test_where_the_kernel_cannot_be_read_nothing_is_moved_and_it_looks_again(bench: Bench) -> None:
+    bench.order.look(NOW)
+    bench.addresses, bench.readable = (OURS, OWN), False
+    bench.turn(NOW)
+    bench.turn(NOW + LOOK_EVERY_NS)
+    assert (bench.moved, bench.looks) == ([], 3)
+    bench.readable = True
+    bench.turn(NOW + 2 * LOOK_EVERY_NS)
+    bench.turn(NOW + 3 * LOOK_EVERY_NS)
+    assert (bench.moved, bench.looks) == ([frozenset({OURS.key})], 4)
 
 
 def test_what_came_back_behind_ours_is_put_before_them_and_said(bench: Bench) -> None:

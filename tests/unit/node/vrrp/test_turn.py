@@ -84,7 +84,7 @@ class Bench:
     def __init__(self, kernel: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.node = Node(kernel)
         monkeypatch.setattr(the_process, "Rtnetlink", lambda: self.node)
-        monkeypatch.setattr(the_process, "News", lambda *_: SimpleNamespace(fileno=lambda: -1))
+        monkeypatch.setattr(the_process, "News", lambda *_: SimpleNamespace(fileno=lambda: -1, overdue=False))
         monkeypatch.setattr(the_process, "Network", lambda _: self.node)
         monkeypatch.setattr(the_process, "now_ns", lambda: self.node.now)
         self.board = Board()

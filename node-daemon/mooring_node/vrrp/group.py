@@ -1,7 +1,5 @@
 """One group at work: feeds the machine, does what it says, and watches over the addresses."""
 
-from dataclasses import astuple
-
 from mooring_node.board import Slot
 from mooring_node.kernel.addresses import LeasedAddress
 from mooring_node.units import SECOND_NS
@@ -13,6 +11,7 @@ from mooring_node.vrrp.losses import Losses
 from mooring_node.vrrp.matching import addresses_kept, members_continued
 from mooring_node.vrrp.member import Member
 from mooring_node.vrrp.receive import Datagram
+from mooring_node.vrrp.record import Record
 from mooring_node.vrrp.services import Services
 from mooring_node.vrrp.settled import unsettled
 from mooring_node.vrrp.states import (
@@ -44,8 +43,6 @@ from mooring_node.vrrp.translation import LastHeard, settings_of, visible_state,
 
 #: An unmet condition that no event announces is looked at again this often.
 RECHECK_NS = SECOND_NS
-#: As the time of the last advert: none yet, but the addresses may be there.
-_TAKING_NS = 1
 
 
 class Group:
@@ -65,14 +62,13 @@ class Group:
         self.last_heard: LastHeard | None = None
         self.member_heard: LastHeard | None = None  # The same, but for senders that list no address of ours.
         self._services = services
-        self._slot = slot
+        self._record = Record(slot)
         self._maintenance = maintenance
         self._losses = Losses()
         self._faults = Faults()
         self._known_faults: frozenset[FaultReason] = frozenset()
         """Those that the machine was told of last."""
         self._recheck_at_ns: int | None = None
-        self._last_advert_ns = 0
         self.former = ""  # What it was known by, where another group of its name replaces it.
         self._forsaken = False
         """Its process ends while it is handed over: nothing of it is left to the next start."""
@@ -102,21 +98,19 @@ class Group:
     def start(self, now_ns: int) -> None:
         """Begin: adopt a predecessor's addresses if it spoke lately (timing.adoptable_ns), else clear them away."""
         self.since_ns = now_ns
-        standing = self._slot.read()
         faulty = self._look()
         left = self._services.network.left(self._addresses())
-        adoptable_ns = timing.adoptable_ns(self.router.settings)
-        fresh = standing.last_advert_ns > now_ns - adoptable_ns and standing.lease_end_ns > now_ns
-        adopt = not faulty and fresh and {each.key for each in self._addresses()} <= {each.key for each in left}
+        complete = {each.key for each in self._addresses()} <= {each.key for each in left}
+        lease_end_ns = self._record.lease_to_adopt(now_ns, timing.adoptable_ns(self.router.settings))
         self.holdings.prepare(self._addresses(), self.config.lease_s)
-        if adopt:
-            self.holdings.adopt(standing.lease_end_ns)
-        if standing.last_advert_ns:
+        if adopt := lease_end_ns if complete and not faulty else None:
+            self.holdings.adopt(adopt)
+        if self._record.inherited():
             self.holdings.clear_away(left)
         if faulty:
             self._recheck_at_ns = now_ns + RECHECK_NS
             self._feed(FaultsChanged(faulty=True), now_ns, self._faults.text())
-        self._feed(Start(adopt=adopt), now_ns, "adopted from its predecessor" if adopt else "started")
+        self._feed(Start(adopt=bool(adopt)), now_ns, "adopted from its predecessor" if adopt else "started")
 
     def heard(self, member: Member, datagram: Datagram, now_ns: int) -> None:
         """An advert for one of the members; raises Refused when it is not to be accepted."""
@@ -170,7 +164,7 @@ class Group:
     def refresh(self, now_ns: int) -> None:
         """The interfaces have changed, or a fault may have passed."""
         self._faults.cool(now_ns)
-        prepared = [member.prepared for member in self.members]
+        prepared = [(member, member.prepared) for member in self.members]
         faulty = self._look()
         holding = self.holding
         if self._addresses() != self.holdings.addresses:
@@ -179,7 +173,8 @@ class Group:
                 self._change_addresses(now_ns)
             else:
                 self.holdings.prepare(self._addresses(), self.config.lease_s)
-        elif holding and not faulty and prepared != [member.prepared for member in self.members]:
+        elif holding and not faulty and any(member.prepared is not before for member, before in prepared):
+            # Also where they are equal: the announcements may come from another MAC.
             for member in self.members:
                 member.announce_once(now_ns)
         self._recheck_at_ns = now_ns + RECHECK_NS if faulty else None
@@ -247,9 +242,7 @@ class Group:
 
     def go_on(self, config: GroupConfig, slot: Slot) -> None:
         """This group goes on as `config`: let go of addresses that it lacks, so that another group may take them."""
-        if slot.read() != self._slot.read():
-            slot.write(*astuple(self._slot.read()))
-        self._slot = slot
+        self._record.move(slot)
         if not self.holding:
             return
         kept = addresses_kept(self.config.addresses(), config.addresses())
@@ -346,25 +339,14 @@ class Group:
         if effect is Effect.RELEASE_ADDRESSES:
             self.holdings.release()
         for member in self.members:
-            match effect:
-                case Effect.SEND_ADVERT:
-                    member.send()
-                case Effect.SEND_RELEASE:
-                    member.send(release=True)
-                case Effect.ANNOUNCE:
-                    member.announce(now_ns)
-                case Effect.REANNOUNCE:
-                    member.announce_once(now_ns)
-                case Effect.STOP_ANNOUNCING:
-                    member.stop_announcing()
+            member.perform(effect, now_ns)
         if effect is Effect.SEND_ADVERT:
-            self._last_advert_ns = now_ns
+            self._record.speak(now_ns)
             self._write_slot()
         return True
 
     def _take(self, now_ns: int) -> bool:
-        # On the board first: if we die before the first advert, our successor must know that these are ours to clear.
-        self._slot.write(_TAKING_NS, 0)
+        self._record.take()
         try:
             self.holdings.take(now_ns)
         except (AddressInUse, KernelRefused) as error:
@@ -393,6 +375,6 @@ class Group:
 
     def _write_slot(self) -> None:
         if self.holding:
-            self._slot.write(self._last_advert_ns, self.holdings.lease_end_ns)
+            self._record.hold(self.holdings.lease_end_ns)
         elif not self.stopped or self._forsaken:
-            self._slot.write(0, 0)
+            self._record.clear()

@@ -22,6 +22,7 @@ from mooring_node.vrrp.prepared import (
 )
 from mooring_node.vrrp.receive import Datagram, Judged, Remark, judge_any
 from mooring_node.vrrp.refusals import LOG_EVERY_NS, Refusals
+from mooring_node.vrrp.states import Effect
 from mooring_node.vrrp.text import address_text
 
 #: What `_prepare` was made from; while it is the same, nothing is built again.
@@ -184,6 +185,22 @@ class Member:
         peer.adverts += 1
         return judged, self.remarks.lines(remarks, datagram.source, now_ns)
 
+    def perform(self, effect: Effect, now_ns: int) -> None:
+        """Its part of what the machine wants done."""
+        match effect:
+            case Effect.SEND_ADVERT:
+                self.send()
+            case Effect.SEND_RELEASE:
+                self.send(release=True)
+            case Effect.ANNOUNCE:
+                self.announce(now_ns)
+            case Effect.REANNOUNCE:
+                self.announce_once(now_ns)
+            case Effect.STOP_ANNOUNCING:
+                self._plan = announcer.SILENT
+            case Effect.TAKE_ADDRESSES | Effect.RELEASE_ADDRESSES:
+                pass  # The group does it once for all of them.
+
     def send(self, release: bool = False) -> None:
         """Say that this node is Active, or that it leaves (priority 0)."""
         prepared = self.prepared
@@ -211,9 +228,6 @@ class Member:
     def announce_once(self, now_ns: int) -> None:
         self._plan = announcer.once_more(self._plan, self.config.announcements, now_ns)
         self.announce_due(now_ns)
-
-    def stop_announcing(self) -> None:
-        self._plan = announcer.SILENT
 
     @property
     def announce_at_ns(self) -> int | None:

@@ -75,15 +75,18 @@ class Wire:
         self._frames.close()
         self._other.close()
 
-    def frames(self) -> int:
-        """How many frames went out since the last call."""
-        count = 0
+    def caught(self) -> list[bytes]:
+        """The frames that went out since the last call."""
+        frames = []
         while True:
             try:
-                self._other.recv(2048)
+                frames.append(self._other.recv(2048))
             except BlockingIOError:
-                return count
-            count += 1
+                return frames
+
+    def frames(self) -> int:
+        """How many that were."""
+        return len(self.caught())
 
     # As Network.
 
@@ -465,6 +468,16 @@ def test_a_deleted_address_is_back_and_announced(active: Bench) -> None:
     assert active.wire.frames() == 4
     assert [level for level, _ in active.reports.logs] == ["warning"]
     active.group.address_gone(active.now)
+    assert active.wire.frames() == 0
+
+
+def test_another_mac_of_the_interface_is_announced_at_once(active: Bench) -> None:
+    """Nothing in the adverts changes by it, but everybody has the former one in his caches."""
+    active.wire.link_now = replace(UP, mac=b"\2\0\0\0\0\2")
+    active.group.refresh(active.now)
+    assert [frame[6:12] for frame in active.wire.caught()] == [b"\2\0\0\0\0\2"] * 4
+    assert (active.shown, active.kernel.addresses) == ("Active", dict.fromkeys(KEYS, 6))
+    active.group.refresh(active.now)
     assert active.wire.frames() == 0
 
 

@@ -72,6 +72,23 @@ def test_a_checks_process_that_dies_takes_nothing_with_it(bench: Any, instance_o
     assert [each["after"] for each in bench.status(bench.a)["transitions"]] == ["Backup", "Active"]
 
 
+def test_a_restart_with_keep_goes_on_with_what_is_known(bench: Any, instance_of: Any) -> None:
+    one, two = bench.lab.servers
+    # An interval by which a restart may take long on a busy machine.
+    slow = {"onStop": "Keep", "priority": 255, "advertisementInterval": "10s"}
+    start(bench, instance_of, site((one, two), initialState="Down"), **slow)
+    bench.wait_log(bench.a, f"BackendUp {one.address}")
+    bench.wait_log(bench.a, f"BackendUp {two.address}")
+    bench.wait_state(bench.a, "Active")
+    bench.a.stop_daemon()
+    bench.a.start_daemon()
+    bench.wait_log(bench.a, "Initialize -> Active: adopted from its predecessor")
+    bench.wait(lambda: report(bench).get("generation"), "its configuration to be balanced")
+    one.kill()
+    bench.wait_log(bench.a, f"BackendDown {one.address}")
+    assert [bench.a.log.count(each) for each in ("BackendUp", "QuorumUp", "QuorumDown")] == [2, 1, 0]
+
+
 def test_without_the_supervisor_it_ends_when_the_vrrp_process_has_handed_over(bench: Any, instance_of: Any) -> None:
     """It is asked to end at once, with the others; were it not told of the hand-over's end it would wait for long."""
     start(bench, instance_of, site(bench.lab.servers))

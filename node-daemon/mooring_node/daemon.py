@@ -33,6 +33,7 @@ from mooring_node.supervisor.children import ChildNumber, Duty
 from mooring_node.supervisor.process import LONGEST_END_NS, Supervisor
 from mooring_node.units import SECOND_NS
 from mooring_node.vrrp.process import Process
+from mooring_node.vrrp.waiting import allow_descriptors
 
 REAL_TIME_PRIORITY = 50
 #: A predecessor that ends as planned holds the lock for no longer than its processes may take, and what it clears.
@@ -247,6 +248,7 @@ def run_vrrp(
     priority: int,
 ) -> None:
     """The VRRP process, from its rights to its end."""
+    allow_descriptors()
     process = Process(board, int(ChildNumber.VRRP), supervisor, agent, checks, state.accepted, state.balance)
     signal.signal(signal.SIGTERM, lambda *_: process.ask_to_stop())
     process.apart.maintenance = state.maintenance.exists()

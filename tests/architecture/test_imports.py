@@ -85,6 +85,7 @@ SHELLS = {
     "mooring_node.vrrp.reports",
     "mooring_node.vrrp.services",
     "mooring_node.vrrp.snapshot",
+    "mooring_node.vrrp.waiting",
 }
 
 LOADED = """

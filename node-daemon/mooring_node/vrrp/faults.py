@@ -44,6 +44,11 @@ class FaultReason(StrEnum):
         "GroupRefused",
         "the kernel refused the multicast group; raise net.ipv4.igmp_max_memberships, or share one group",
     )
+    SOCKET_REFUSED = (
+        "SocketRefused",
+        "the kernel refused a socket on the interface; grant CAP_NET_RAW, and allow more open files (RLIMIT_NOFILE):"
+        " each interface takes up to three",
+    )
     TRACKED = (
         "Tracked",
         "a virtual server that it depends on is below its quorum, or nothing is heard of it; bring its backends back,"

@@ -128,7 +128,7 @@ class Member:
         self._prepare(source, link.mtu, tuple((each.index, each.mac) for each in used if each))
         port = network.port(config.interface, config.family)
         if port is None:
-            return frozenset(faults | {FaultReason.INTERFACE_MISSING})
+            return frozenset(faults | {FaultReason.SOCKET_REFUSED})
         if not all([port.join(target) for target in joined_groups(config)]):
             faults.add(FaultReason.GROUP_REFUSED)
         return frozenset(faults)

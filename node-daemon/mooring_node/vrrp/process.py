@@ -1,6 +1,5 @@
 """The VRRP process: one loop over sockets and timers. Standard library only, and nothing in it may block."""
 
-import select
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from mooring_node.vrrp.reports import Outbox, Reports
 from mooring_node.vrrp.services import Services
 from mooring_node.vrrp.timers import Timers
 from mooring_node.vrrp.tracking import Bad, Words, tracked_names
+from mooring_node.vrrp.waiting import Waiting
 
 #: The supervisor sees progress at least this often, also when there is nothing to do.
 LONGEST_SLEEP_NS = SECOND_NS // 4
@@ -60,6 +60,7 @@ class Process:
         accepted: Path,
         balance: Path,
     ) -> None:
+        self._waiting = Waiting()
         self._board = board
         self._child = child
         self._channels = tuple((each, Outbox(each)) for each in (supervisor, agent, checks))
@@ -110,14 +111,14 @@ class Process:
             before = now_ns()
             sleep_ns = LONGEST_SLEEP_NS if deadline is None else max(0, min(deadline - before, LONGEST_SLEEP_NS))
             ports = {port.fileno(): port for port in self.network.ports()}
-            watched = [*ports, self._news.fileno(), *(channel.fileno() for channel, _ in self._channels)]
-            ready = set(select.select(watched, [], [], sleep_ns / SECOND_NS)[0])
+            others: list[News | Channel] = [self._news, *(channel for channel, _ in self._channels)]
+            ready = self._waiting.wait({**ports, **{each.fileno(): each for each in others}}, sleep_ns)
             now = now_ns()
             self._breath.take(before, now)
             if deadline is not None and now > deadline:
                 self.lateness.record(now - deadline)
             self._board.progress(self._child, now)
-            # Where a timer is due every port is read, whatever select saw: we may have been stopped since.
+            # Where a timer is due every port is read, whatever was seen: we may have been stopped since.
             timer_due = deadline is not None and now >= deadline
             self._turn(now, [port for fileno, port in ports.items() if timer_due or fileno in ready], ready)
 

@@ -23,6 +23,7 @@ OF_OURS = frozenset(
     {
         FaultReason.KERNEL_REFUSED,
         FaultReason.GROUP_REFUSED,
+        FaultReason.SOCKET_REFUSED,
         FaultReason.ADDRESS_IN_USE,
         FaultReason.ADDRESS_LOST,
     }

@@ -21,9 +21,11 @@ SLOW = {"advertisementInterval": "1s"}
 PAUSED = """
 import os, select, sys, time
 from mooring_node import main
-from mooring_node.vrrp import process
+from mooring_node.vrrp import waiting
 
 class Paused:
+    epoll, EPOLLIN = select.epoll, select.EPOLLIN
+
     @staticmethod
     def select(*arguments):
         found = select.select(*arguments)
@@ -33,7 +35,7 @@ class Paused:
             time.sleep(1.2)
         return found
 
-process.select = Paused
+waiting.select = Paused
 sys.exit(main.main())
 """
 

@@ -9,6 +9,7 @@ from tests.unit.node.vrrp.test_group import CONFIG, HERE, LISTED, MEMBER, NOW, W
 
 from mooring_node.vrrp import member as the_member
 from mooring_node.vrrp.config import AddressConfig
+from mooring_node.vrrp.faults import FaultReason
 from mooring_node.vrrp.member import MOST_PEERS, Member
 from mooring_node.vrrp.packet import Advert, encode, ipv4_packet
 from mooring_node.vrrp.receive import parse_ipv4
@@ -83,3 +84,13 @@ def test_a_node_that_has_begun_to_route_says_so_after_the_next_look(
     six.refresh()
     six.announce_once(NOW)
     assert flags(wire) == {ROUTER}
+
+
+def test_a_socket_that_the_kernel_refuses_is_not_a_missing_interface(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = member(wire, MEMBER)
+    monkeypatch.setattr(wire, "port", lambda *_: None)
+    assert made.refresh() == {FaultReason.SOCKET_REFUSED}
+    wire.link_now = None
+    assert made.refresh() == {FaultReason.INTERFACE_MISSING}

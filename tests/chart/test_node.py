@@ -4,7 +4,7 @@ import pytest
 from tests.chart.matrix import SETS
 from tests.chart.rendering import Document, Renderer
 
-from mooring_node.commands import parser
+from mooring_node.options import parser
 
 CAPABILITIES = {"NET_ADMIN", "NET_RAW", "SYS_NICE", "IPC_LOCK"}
 OF_SCRIPTS = {"SETUID", "SETGID", "KILL"}

@@ -22,6 +22,7 @@ from mooring_lab.charts.values import read as read_schema
 from mooring_lab.charts.values import values as chart_values
 from mooring_node import commands as daemon
 from mooring_node.files import StateFolder
+from mooring_node.options import parser as daemon_parser
 from mooring_node.reference import metrics
 from mooring_operator import main as operator
 from mooring_operator.process import Exit
@@ -31,7 +32,7 @@ ROOT = Path(__file__).parents[3]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"    mooring(?:-node)? ")
-PARSERS = {"mooring": mooring_parser, "mooring-node": daemon.parser, "mooring-operator": operator.parser}
+PARSERS = {"mooring": mooring_parser, "mooring-node": daemon_parser, "mooring-operator": operator.parser}
 #: What stands for a value in running text: FILE, NODE, DIR.
 PLACEHOLDER = re.compile(r"[A-Z][A-Z:]*")
 
@@ -256,7 +257,7 @@ def _flags(command: argparse.ArgumentParser) -> set[str]:
 
 
 def test_preflight_and_digest_are_described_with_all_their_options() -> None:
-    daemons, ours = _subcommands(daemon.parser()), _subcommands(mooring_parser())
+    daemons, ours = _subcommands(daemon_parser()), _subcommands(mooring_parser())
     assert daemons is not None
     assert ours is not None
     for page, command, known in (
@@ -296,7 +297,7 @@ def _leaves(parser: argparse.ArgumentParser, words: str) -> Iterator[tuple[str, 
 def test_the_daemon_is_described_whole(tmp_path: Path) -> None:
     """Its flags, its exit codes and its files."""
     text = (ROOT / "docs/node-daemon.md").read_text(encoding="utf-8")
-    commands = _subcommands(daemon.parser())
+    commands = _subcommands(daemon_parser())
     assert commands is not None
     for name, command in commands.items():
         assert f"`{name}" in text

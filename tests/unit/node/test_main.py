@@ -15,8 +15,8 @@ import yaml
 
 from mooring_node import commands as module
 from mooring_node.checks.scripts import DEFAULT_FOLDER
-from mooring_node.commands import parser
 from mooring_node.main import main
+from mooring_node.options import parser, shared_with_preflight
 from mooring_node.preflight.facts import Facts, Rights
 from mooring_node.probe import unanswered
 
@@ -62,7 +62,7 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
 def test_a_daemon_reads_its_flags_without_what_packs_files() -> None:
     """They would stay in all its processes."""
     program = (
-        "import sys; from mooring_node.commands import parser; parser().parse_args(['run', '--node', 'lb-1']);"
+        "import sys; from mooring_node.options import parser; parser().parse_args(['run', '--node', 'lb-1']);"
         "print(sorted({'bz2', 'lzma', 'shutil', 'zlib'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -261,14 +261,14 @@ def test_who_is_sent_into_a_daemon_s_container_to_look_looks_where_the_daemon_do
     runs, looks = parser().parse_args(container["args"]), parser().parse_args(["preflight"])
     assert looks.sys_net == runs.sys_net
     assert str(runs.sys_net) in {each["mountPath"] for each in container["volumeMounts"]}
-    assert module.shared_with_preflight(looks) == module.shared_with_preflight(runs)
+    assert shared_with_preflight(looks) == shared_with_preflight(runs)
 
 
 def test_the_daemon_s_own_preflight_looks_where_the_daemon_does() -> None:
     """What it is told is what the real parser reads from it again."""
     given = ("--state-dir", "/a", "--sys-net", "/b", "--scripts-dir", "/c", "--real-time-priority", "0")
-    looks = parser().parse_args(["preflight", *module.shared_with_preflight(parser().parse_args(["run", *given]))])
-    assert module.shared_with_preflight(looks) == given
+    looks = parser().parse_args(["preflight", *shared_with_preflight(parser().parse_args(["run", *given]))])
+    assert shared_with_preflight(looks) == given
 
 
 @pytest.mark.parametrize("priority", [0, 50])

@@ -84,7 +84,7 @@ class Child:
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
 
-    def went_on_ns(self, said_ns: int, now: int) -> int:
+    def note_progress_ns(self, said_ns: int, now: int) -> int:
         """When it last went on, as far as that is its own affair; `said_ns` is when it last said so.
 
         The time that it waits in the kernel is not: a signal would end it only when the wait is over, just when it
@@ -94,7 +94,7 @@ class Child:
             self._in_kernel_ns = now
         return max(said_ns, self._in_kernel_ns)
 
-    def begins_long_wait(self, said_ns: int, now: int) -> bool:
+    def note_long_wait(self, said_ns: int, now: int) -> bool:
         """Whether it has just been silent for longer than it may, though it is left alone; once for each silence."""
         before, self._waits_long = self._waits_long, now - said_ns > self.duty.stall_ns
         return self._waits_long and not before

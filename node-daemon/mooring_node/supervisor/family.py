@@ -43,7 +43,7 @@ class Family:
 
     def life(self, now: int) -> str:
         """For `mooring-node probe live`: yes, or no and why only a restart of all would mend it."""
-        lives = [child.life(now, child.went_on_ns(self.said_ns(child), now)) for child in self.concerned]
+        lives = [child.life(now, child.note_progress_ns(self.said_ns(child), now)) for child in self.concerned]
         # While it ends, each has its time, and is killed after it.
         why = "" if self.stopping else unmendable(lives)
         return f"no {why}" if why else f"yes {described(lives)}"

@@ -152,11 +152,11 @@ class Supervisor:
 
     def _watch(self, child: Child, now: int) -> None:
         said_ns, stalled_s = self._family.said_ns(child), child.duty.stall_ns // SECOND_NS
-        if now - child.went_on_ns(said_ns, now) > child.duty.stall_ns:
+        if now - child.note_progress_ns(said_ns, now) > child.duty.stall_ns:
             self._log.write("error", f"the {child.duty.name} process has made no progress for {stalled_s}s; killing it")
             child.kill(now)
             self._board.progress(child.duty.number, now)
-        elif child.begins_long_wait(said_ns, now):
+        elif child.note_long_wait(said_ns, now):
             self._log.write(
                 "warning",
                 f"the {child.duty.name} process has waited in the kernel for {stalled_s}s, for its lock of the network"

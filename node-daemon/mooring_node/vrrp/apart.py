@@ -28,7 +28,7 @@ class Apart:
         self.handing = now_ns < until_ns
         return bool(self) != before
 
-    def to_tell(self, holding: Callable[[], bool]) -> bool:
+    def take_word(self, holding: Callable[[], bool]) -> bool:
         """Whether it is to be said now that everything is handed over; asked at each turn, so `holding` seldom is."""
         if not self.handing or not self._untold or holding():
             return False

@@ -231,7 +231,7 @@ class Process:
 
     def _track(self, now: int) -> None:
         """What is tracked may have changed, or have been silent for too long."""
-        bad = self._words.bad(now)
+        bad = self._words.turn(now)
         if bad != self._bad:
             self._bad = bad
             for group in self.groups.values():
@@ -330,7 +330,7 @@ class Process:
     def _want(self, groups: Sequence[GroupConfig], now: int) -> None:
         """Track what these groups name, and ask for what nobody has spoken of: it counts as good meanwhile."""
         unheard = self._words.want(tracked_names(groups), now)
-        self._bad = self._words.bad(now)
+        self._bad = self._words.turn(now)
         if unheard:
             self._channels[CHECKS][1].put({"do": "tracked"})
 
@@ -356,7 +356,7 @@ class Process:
         """What the board says of that; the supervisor is told when all is handed over."""
         if self.apart.until(self._board.apart_until_ns(), now):
             self._take_part_or_not(now)
-        if self.apart.to_tell(self._holds_something):
+        if self.apart.take_word(self._holds_something):
             self._channels[SUPERVISOR][1].put({"handedOver": True})
 
     def _take_part_or_not(self, now: int) -> None:

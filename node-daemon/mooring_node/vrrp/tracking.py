@@ -63,7 +63,7 @@ class Words:
                 why = good if isinstance(good, str) else ""
                 self._words[name] = Word(good is True, now_ns + SILENCE_NS, why=why)
 
-    def bad(self, now_ns: int) -> Bad:
+    def turn(self, now_ns: int) -> Bad:
         """Those that are bad now, with the reason.
 
         To be called at each turn: a turn that comes late excuses everybody's silence.

@@ -226,28 +226,28 @@ def test_the_time_that_it_waits_in_the_kernel_is_not_its_own(waiting: Child) -> 
     said = NOW
     for seconds in range(2, LONGEST_KERNEL_WAIT_NS // SECOND_NS):
         now = NOW + seconds * SECOND_NS
-        assert waiting.went_on_ns(said, now) == now
+        assert waiting.note_progress_ns(said, now) == now
     assert now == NOW + LONGEST_KERNEL_WAIT_NS - SECOND_NS
 
 
 def test_it_has_its_whole_time_again_when_that_is_over(waiting: Child, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert waiting.went_on_ns(NOW, NOW + 20 * SECOND_NS) == NOW + 20 * SECOND_NS
+    assert waiting.note_progress_ns(NOW, NOW + 20 * SECOND_NS) == NOW + 20 * SECOND_NS
     monkeypatch.setattr("mooring_node.supervisor.children.waits_in_kernel", lambda _: False)
-    assert waiting.went_on_ns(NOW, NOW + 22 * SECOND_NS) == NOW + 20 * SECOND_NS
-    assert waiting.went_on_ns(NOW + 25 * SECOND_NS, NOW + 26 * SECOND_NS) == NOW + 25 * SECOND_NS
+    assert waiting.note_progress_ns(NOW, NOW + 22 * SECOND_NS) == NOW + 20 * SECOND_NS
+    assert waiting.note_progress_ns(NOW + 25 * SECOND_NS, NOW + 26 * SECOND_NS) == NOW + 25 * SECOND_NS
 
 
 def test_nothing_may_wait_there_for_ever(waiting: Child) -> None:
     now = NOW + LONGEST_KERNEL_WAIT_NS
-    assert waiting.went_on_ns(NOW, now) == NOW
+    assert waiting.note_progress_ns(NOW, now) == NOW
 
 
 def test_who_hangs_by_itself_is_not_excused(hanging: Child) -> None:
-    assert hanging.went_on_ns(NOW, NOW + 10 * SECOND_NS) == NOW
+    assert hanging.note_progress_ns(NOW, NOW + 10 * SECOND_NS) == NOW
 
 
 def test_a_long_wait_is_told_once_each_time(waiting: Child) -> None:
-    told = [waiting.begins_long_wait(NOW, NOW + seconds * SECOND_NS) for seconds in (2, 3, 4, 5)]
+    told = [waiting.note_long_wait(NOW, NOW + seconds * SECOND_NS) for seconds in (2, 3, 4, 5)]
     assert told == [False, False, True, False]
     later = NOW + 10 * SECOND_NS
-    assert [waiting.begins_long_wait(later, later + seconds * SECOND_NS) for seconds in (0, 4)] == [False, True]
+    assert [waiting.note_long_wait(later, later + seconds * SECOND_NS) for seconds in (0, 4)] == [False, True]

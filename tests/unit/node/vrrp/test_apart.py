@@ -25,19 +25,19 @@ def test_the_end_comes_by_itself() -> None:
 
 def test_it_is_told_once_when_nothing_is_held_and_again_when_asked() -> None:
     apart = Apart()
-    assert not apart.to_tell(lambda: False)
+    assert not apart.take_word(lambda: False)
     apart.until(100, now_ns=50)
-    assert not apart.to_tell(lambda: True)
-    assert apart.to_tell(lambda: False)
-    assert not apart.to_tell(lambda: False)
+    assert not apart.take_word(lambda: True)
+    assert apart.take_word(lambda: False)
+    assert not apart.take_word(lambda: False)
     apart.asked()
-    assert apart.to_tell(lambda: False)
+    assert apart.take_word(lambda: False)
 
 
 def test_a_successor_tells_what_its_predecessor_may_have_told() -> None:
     apart = Apart()
     apart.until(100, now_ns=50)
-    assert apart.to_tell(lambda: False)
+    assert apart.take_word(lambda: False)
 
 
 def test_the_groups_are_looked_through_only_while_somebody_waits() -> None:
@@ -49,9 +49,9 @@ def test_the_groups_are_looked_through_only_while_somebody_waits() -> None:
         return False
 
     apart = Apart()
-    apart.to_tell(holding)
+    apart.take_word(holding)
     apart.until(100, now_ns=50)
     assert asked == []
-    apart.to_tell(holding)
-    apart.to_tell(holding)
+    apart.take_word(holding)
+    apart.take_word(holding)
     assert len(asked) == 1

@@ -28,47 +28,47 @@ MINUS = TrackerConfig("m", "shop/db", -50)
 
 def turns(words: Words, since: int, until: int) -> Set[str]:
     """Turns as the process has them, each quarter of a second; what is bad in the last."""
-    bad = words.bad(since)
+    bad = words.turn(since)
     for now in range(since, until, S // 4):
-        bad = words.bad(now)
-    return (words.bad(until) if until >= since else bad).keys()
+        bad = words.turn(now)
+    return (words.turn(until) if until >= since else bad).keys()
 
 
 def test_what_nobody_has_spoken_of_is_good_for_a_while() -> None:
     words = Words()
     assert words.want({"a"}, NOW)
     assert turns(words, NOW, NOW + SILENCE_NS - 1) == frozenset()
-    assert set(words.bad(NOW + SILENCE_NS)) == {"a"}
+    assert set(words.turn(NOW + SILENCE_NS)) == {"a"}
 
 
 def test_a_last_word_holds_for_a_while() -> None:
     words = Words()
     words.want({"a", "b"}, NOW)
     words.hear({"a": True, "b": False, "stranger": False}, NOW + S)
-    assert set(words.bad(NOW + S)) == {"b"}, "who is not tracked is nobody's business"
+    assert set(words.turn(NOW + S)) == {"b"}, "who is not tracked is nobody's business"
     assert not words.want({"a", "b"}, NOW + S), "all were spoken of"
     assert turns(words, NOW + S, NOW + S + SILENCE_NS - 1) == {"b"}
-    assert set(words.bad(NOW + S + SILENCE_NS)) == {"a", "b"}
+    assert set(words.turn(NOW + S + SILENCE_NS)) == {"a", "b"}
     words.hear({"a": True}, NOW + 10 * S)
-    assert set(words.bad(NOW + 10 * S)) == {"b"}
+    assert set(words.turn(NOW + 10 * S)) == {"b"}
 
 
 def test_only_true_is_good() -> None:
     words = Words()
     words.want({"a", "b"}, NOW)
     words.hear({"a": 1, "b": "yes"}, NOW)
-    assert set(words.bad(NOW)) == {"a", "b"}
+    assert set(words.turn(NOW)) == {"a", "b"}
 
 
 def test_words_say_why() -> None:
     words = Words()
     words.want({"a", "b", "c"}, NOW)
     words.hear({"a": "the kernel cannot balance it (ip_vs is missing)", "b": False, "c": True}, NOW)
-    assert words.bad(NOW) == {"a": "the kernel cannot balance it (ip_vs is missing)", "b": QUORUM_LOST}
+    assert words.turn(NOW) == {"a": "the kernel cannot balance it (ip_vs is missing)", "b": QUORUM_LOST}
     tracker = TrackerConfig("a", "a", -20)
-    assert weights_text((tracker,), words.bad(NOW)) == "-20 (a: the kernel cannot balance it (ip_vs is missing))"
+    assert weights_text((tracker,), words.turn(NOW)) == "-20 (a: the kernel cannot balance it (ip_vs is missing))"
     turns(words, NOW, NOW + SILENCE_NS)
-    assert words.bad(NOW + SILENCE_NS)["c"] == UNHEARD
+    assert words.turn(NOW + SILENCE_NS)["c"] == UNHEARD
 
 
 def test_a_new_tracker_gets_its_while_and_an_old_one_no_other() -> None:
@@ -76,23 +76,23 @@ def test_a_new_tracker_gets_its_while_and_an_old_one_no_other() -> None:
     words.want({"a"}, NOW)
     words.hear({"a": False}, NOW)
     assert words.want({"a", "b"}, NOW + S)
-    assert set(words.bad(NOW + S)) == {"a"}
+    assert set(words.turn(NOW + S)) == {"a"}
     assert turns(words, NOW + S, NOW + SILENCE_NS) == {"a"}
     assert turns(words, NOW + SILENCE_NS, NOW + S + SILENCE_NS) == {"a", "b"}
     words.want({"b"}, NOW + 2 * S)
-    assert set(words.bad(NOW + 20 * S)) == {"b"}, "what is tracked no more is forgotten"
+    assert set(words.turn(NOW + 20 * S)) == {"b"}, "what is tracked no more is forgotten"
 
 
 def test_a_process_that_did_not_run_blames_nobody_for_silence() -> None:
     words = Words()
     words.want({"a", "b", "c"}, NOW)
     words.hear({"a": True, "b": False}, NOW)
-    words.bad(NOW)
+    words.turn(NOW)
     woke = NOW + OWN_LATENESS_NS + 10 * S
-    assert set(words.bad(woke)) == {"b"}
+    assert set(words.turn(woke)) == {"b"}
     assert turns(words, woke, woke + SILENCE_NS - 1) == {"b"}
-    assert set(words.bad(woke + SILENCE_NS)) == {"a", "b", "c"}
-    assert set(words.bad(woke + SILENCE_NS + 2 * OWN_LATENESS_NS)) == {"a", "b", "c"}, "what was bad already stays bad"
+    assert set(words.turn(woke + SILENCE_NS)) == {"a", "b", "c"}
+    assert set(words.turn(woke + SILENCE_NS + 2 * OWN_LATENESS_NS)) == {"a", "b", "c"}, "what was bad already stays bad"
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,24 @@
 """plan(): what every node runs, what every VirtualIP is told, and why: a pure function of its arguments."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from mooring_api.nodeconfig import MAX_INSTANCES, HeldAddress, Instance, Metadata, NodeConfig
 from mooring_api.problems import Problem
 from mooring_api.virtualip import VirtualIP, VirtualIPStatus
 from mooring_operator.plan.allocate import Claim, own_addresses, virtual_router_ids, without_room
-from mooring_operator.plan.allocations import Allocation, Allocations, GroupAllocation, bare
+from mooring_operator.plan.allocations import Allocation, Allocations, bare
 from mooring_operator.plan.exclusion import LABELLED, labelled
-from mooring_operator.plan.findings import Finding, Reason
+from mooring_operator.plan.findings import Finding
 from mooring_operator.plan.machines import Owner, machines_of
+from mooring_operator.plan.memory import Grounds, Memory
 from mooring_operator.plan.participation import with_pods
 from mooring_operator.plan.placement import Group, Placed, place
 from mooring_operator.plan.pods import selection_of
 from mooring_operator.plan.present import Present
 from mooring_operator.plan.ranking import Ring
-from mooring_operator.plan.rendering import Made, instances_of, status_of, status_of_unreadable
+from mooring_operator.plan.rendering import status_of_unreadable
 from mooring_operator.plan.segments import segments_of
 from mooring_operator.plan.selection import Selection
 from mooring_operator.plan.servers.planning import ServerPlanner
@@ -48,30 +49,6 @@ class Plan:
     kept: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
-class _Memory:
-    """What was worked out for one VirtualIP, with what it was worked out from."""
-
-    ring: Ring
-    placed: Placed
-    addresses: Sequence[HeldAddress]
-    eligible: frozenset[str]
-    carrying: frozenset[str] | None
-    prior: Allocation | None
-    vrids: Mapping[str, int] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
-    made: Made = field(default_factory=dict)
-    status: VirtualIPStatus | None = None
-    failed: tuple[Finding, ...] = ()
-    allocation: Allocation = field(default_factory=Allocation)
-
-    @property
-    def incomplete(self) -> bool:
-        """Whether something of it is not made though it is as the user wants it."""
-        findings = (*self.findings, *self.failed, *self.placed.findings)
-        return any(finding.reason is Reason.KEPT_AS_IT_STANDS for finding in findings)
-
-
 def plan(snapshot: Snapshot, allocations: Allocations) -> Plan:
     """Plan everything from nothing but the arguments. Allocations of VirtualIPs that are gone are dropped."""
     return Planner().plan(snapshot, allocations)
@@ -81,7 +58,7 @@ class Planner:
     """plan() with a memory: the result is equal, and what did not change costs little and stays identical."""
 
     def __init__(self) -> None:
-        self._memories: dict[str, _Memory] = {}
+        self._memories: dict[str, Memory] = {}
         self._nodes: dict[str, Node] = {}
         self._selection = Selection()
         self._labelled: frozenset[str] = frozenset()
@@ -102,20 +79,21 @@ class Planner:
         addresses, findings = own_addresses(oldest_first, self._machines, allocations)
         changed |= self._refuse(addresses, snapshot, allocations)
         moved = self._present.see(snapshot.standing)
-        memories: dict[str, _Memory] = {}
+        memories: dict[str, Memory] = {}
         for virtual_ip in oldest_first:
             name = virtual_ip.metadata.name
             prior = allocations.virtual_ips.get(name)
-            pods = virtual_ip.spec.nodes.pods
-            carrying = snapshot.pod_nodes.get(selection_of(pods)) if pods else None
-            memories[name] = self._place(virtual_ip, addresses[name], prior, changed, carrying, name in moved)
+            nodes = virtual_ip.spec.nodes
+            carrying = snapshot.pod_nodes.get(selection_of(nodes.pods)) if nodes.pods else None
+            grounds = Grounds(virtual_ip, addresses[name], self._selection.of(nodes.selector), carrying, prior)
+            memories[name] = self._place(grounds, changed, name in moved)
         vrids, told = self._virtual_router_ids(oldest_first, memories, allocations, snapshot)
-        full = without_room({name: _needs(memory.placed, vrids) for name, memory in memories.items()}, MAX_INSTANCES)
+        full = without_room({name: memory.needs(vrids) for name, memory in memories.items()}, MAX_INSTANCES)
         for name, finding in (*told, *full):
             findings.setdefault(name, []).append(finding)
         for group in (group for name, _ in full for group in memories[name].placed.groups):
             vrids.pop(group.name, None)
-        bearers = self._servers.bearers({name: (m.placed, m.addresses) for name, m in memories.items()}, vrids)
+        bearers = self._servers.bearers({name: (m.placed, m.grounds.addresses) for name, m in memories.items()}, vrids)
         servers, dirty = self._servers.plan(snapshot, bearers, self._nodes, changed, allocations.ports)
         for name, finding in not_tracked(bearers, servers):
             findings.setdefault(name, []).append(finding)
@@ -124,7 +102,7 @@ class Planner:
             dirty.update(self._memories[name].made)
         for name, memory in memories.items():
             own = {g.name: vrids[g.name] for g in memory.placed.groups if g.name in vrids}
-            dirty.update(_render(memory, own, tuple(findings.get(name, ()))))
+            dirty.update(memory.render(own, tuple(findings.get(name, ()))))
         self._memories = memories
         self._write(dirty & self._nodes.keys())
         return self._result(snapshot, allocations, with_shortages(servers, self._shortages))
@@ -161,63 +139,31 @@ class Planner:
         names = before.keys() | self._refused.keys()
         return {name for name in names if before.get(name) != self._refused.get(name)}
 
-    def _place(
-        self,
-        virtual_ip: VirtualIP,
-        addresses: Sequence[HeldAddress],
-        prior: Allocation | None,
-        changed: set[str],
-        carrying: frozenset[str] | None,
-        moved: bool,
-    ) -> _Memory:
-        name = virtual_ip.metadata.name
-        eligible = self._selection.of(virtual_ip.spec.nodes.selector)
+    def _place(self, grounds: Grounds, changed: set[str], moved: bool) -> Memory:
+        name = grounds.virtual_ip.metadata.name
         known = self._memories.get(name)
-        if (
-            known
-            and not moved
-            and _same(known.placed.virtual_ip, virtual_ip)
-            and known.addresses == addresses
-            and known.carrying == carrying
-            and prior in (known.prior, known.allocation)
-            and known.placed.watched.isdisjoint(changed)
-            and not self._widened(known, eligible, prior, changed)
-        ):
-            if prior is not None and prior == known.allocation:
-                # Planning with what came out changes nothing, and from now on that is what was planned with.
-                known.prior, known.placed = prior, replace(known.placed, allocation=prior)
-            known.eligible = eligible
+        if known and not moved and known.holds(grounds, changed):
+            known.keep(grounds)
             return known
         ring = known.ring if known else Ring(name)
-        nodes, present = self._nodes, self._present
-        placed = place(virtual_ip, addresses, eligible, nodes, prior, ring, self._labelled, present, self._refused)
-        placed = with_pods(placed, carrying)
-        if known and _renders_alike(known.placed, placed):
-            return replace(known, placed=placed, addresses=addresses, eligible=eligible, carrying=carrying, prior=prior)
-        return _Memory(ring, placed, addresses, eligible, carrying, prior, made=known.made if known else {})
-
-    def _widened(
-        self,
-        known: _Memory,
-        eligible: frozenset[str],
-        prior: Allocation | None,
-        changed: set[str],
-    ) -> bool:
-        """Whether a node that was not looked at may now come before one that was, or decides in another way.
-
-        What is cordoned and was not looked at comes behind also when it is uncordoned. Until groups and homes are
-        allocated, they follow from how many nodes there are and from each of them.
-        """
-        if prior != known.allocation:
-            return known.eligible is not eligible or not eligible.isdisjoint(changed)
-        if known.eligible is eligible:
-            return False
-        return bool(eligible) != bool(known.eligible) or any(n in eligible and n not in known.eligible for n in changed)
+        placed = place(
+            grounds.virtual_ip,
+            grounds.addresses,
+            grounds.eligible,
+            self._nodes,
+            grounds.prior,
+            ring,
+            self._labelled,
+            self._present,
+            self._refused,
+        )
+        placed = with_pods(placed, grounds.carrying)
+        return known.after(placed, grounds) if known else Memory(ring, placed, grounds)
 
     def _virtual_router_ids(
         self,
         virtual_ips: Iterable[VirtualIP],
-        memories: Mapping[str, _Memory],
+        memories: Mapping[str, Memory],
         allocations: Allocations,
         snapshot: Snapshot,
     ) -> tuple[dict[str, int], list[tuple[str, Finding]]]:
@@ -290,7 +236,7 @@ class Planner:
         reasons: dict[str, Mapping[str, str]] = {}
         problems = list(snapshot.problems)
         for name, memory in sorted(self._memories.items()):
-            assert memory.status is not None, "_render has run"
+            assert memory.status is not None, "render() has run"
             statuses[name] = memory.status
             kept[name] = memory.allocation
             problems += [f.problem for f in (*memory.placed.findings, *memory.findings, *memory.failed)]
@@ -319,55 +265,9 @@ class Planner:
         )
 
 
-def _same(one: VirtualIP, other: VirtualIP) -> bool:
-    """Equal but for the status, of which a plan takes nothing."""
-    return one is other or (one.spec == other.spec and one.metadata == other.metadata)
-
-
-def _renders_alike(one: Placed, other: Placed) -> bool:
-    return (
-        _same(one.virtual_ip, other.virtual_ip)
-        and one.allocation == other.allocation
-        and one.groups == other.groups
-        and one.findings == other.findings
-        and one.remark == other.remark
-    )
-
-
 def _reported(node: Node | None) -> object:
     return node.interfaces if node else None
 
 
 def _own(node: Node | None) -> object:
     return (node.internal_addresses, node.interfaces) if node else None
-
-
-def _render(memory: _Memory, vrids: Mapping[str, int], findings: tuple[Finding, ...]) -> Iterable[str]:
-    """Bring the memory's instances and status up to date; the nodes whose instances may have changed."""
-    if memory.status is not None and memory.vrids == vrids and memory.findings == findings:
-        return ()
-    before = memory.made
-    made, failed = instances_of(memory.placed, vrids, before)
-    memory.made = made
-    memory.vrids, memory.findings, memory.failed = vrids, findings, tuple(failed)
-    memory.status = status_of(memory.placed, vrids, [*failed, *findings, *memory.placed.findings])
-    memory.allocation = _with_vrids(memory.placed, vrids)
-    return {*before, *made}
-
-
-def _needs(placed: Placed, vrids: Mapping[str, int]) -> dict[str, int]:
-    """How many instances it takes on each node."""
-    found: dict[str, int] = {}
-    for group in placed.groups:
-        for member in group.members if group.name in vrids else ():
-            found[member.node] = found.get(member.node, 0) + len(group.addresses)
-    return found
-
-
-def _with_vrids(placed: Placed, vrids: Mapping[str, int]) -> Allocation:
-    """The allocation as it is to be remembered."""
-    groups: list[GroupAllocation] = list(placed.allocation.groups)
-    for group in placed.groups:
-        if (vrid := vrids.get(group.name)) is not None:
-            groups[group.index] = replace(groups[group.index], virtual_router_id=vrid)
-    return replace(placed.allocation, groups=tuple(groups))

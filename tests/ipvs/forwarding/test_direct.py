@@ -75,8 +75,8 @@ def both(
     """Both nodes are directors and backends."""
     common = server(family, kind, one, two)
     addresses = (BackendAddressConfig(VIP[family], ("eth0",)),)
-    first = replace(common, other_directors=(two.mac,) if leave_out else ())
-    second = replace(common, other_directors=(one.mac,) if leave_out else ())
+    first = replace(common, other_directors=(two.mac,) if leave_out else None)
+    second = replace(common, other_directors=(one.mac,) if leave_out else None)
     return BalanceConfig(1, (first,), addresses), BalanceConfig(1, (second,), addresses)
 
 
@@ -110,6 +110,59 @@ def test_without_the_marks_packets_would_go_round(wire: Wire) -> None:
     pair[0].hold(VIP[4])
     answers = [client.ask(VIP[4], 80) for _ in range(4)]
     assert {"", "OSError"} & set(answers)
+
+
+def mark(node: Member, family: int, number: int) -> None:
+    """The rule of a user's own, as docs/balancing.md has it."""
+    word = "ip6" if family == 6 else "ip"
+    match = f"{word} daddr {VIP[family]} meta l4proto {{ tcp, udp }} th dport {{ 80, 81 }}"
+    hook = "type filter hook prerouting priority mangle; policy accept;"
+    rules = f"chain prerouting {{ {hook} {match} meta mark set {number}; }}"
+    node.tool("nft", "-f", "-", text=f"table inet his {{ {rules}\n}}")
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("kind", [TCP, UDP])
+def test_two_directors_of_a_users_mark_that_are_backends_do_not_loop(wire: Wire, family: int, kind: int) -> None:
+    nodes = wire(client=9, one=1, two=2)
+    client, pair = nodes["client"], (nodes["one"], nodes["two"])
+    backends = tuple(BackendConfig(each.address(family), 0, way=DIRECT) for each in pair)
+    his = ServerConfig("his", mark=7, families=(family,), scheduler="rr", backends=backends)
+    for node, other in (pair, pair[::-1]):
+        for port in (80, 81):
+            node.serve(port, VIP[family])
+        mark(node, family, 7)
+        mine = replace(his, other_directors=(other.mac,))
+        assert node.balance(BalanceConfig(1, (mine,), (BackendAddressConfig(VIP[family], ("eth0",)),))) == ()
+    expected = [f"one {client.address(family)}", f"two {client.address(family)}"]
+    for holder, other in (pair, pair[::-1]):
+        holder.hold(VIP[family])
+        client.ip("neigh flush all")
+        before = other.received()
+        # The same ports again: what the former holder remembers does not matter.
+        for port in (80, 81):
+            answers = [client.ask(VIP[family], port, kind, (client.address(family), 4000 + n)) for n in range(6)]
+            assert sorted(set(answers)) == expected
+        assert other.received() - before < 80
+        holder.release(VIP[family])
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_director_that_is_no_backend_at_present_has_the_same_service(wire: Wire, family: int) -> None:
+    nodes = wire(client=9, one=1, two=2)
+    client, (one, two) = nodes["client"], (nodes["one"], nodes["two"])
+    for node in (one, two):
+        node.serve(80, VIP[family])
+    one.hold(VIP[family])
+    two.balance(backend(family))
+    both_are, _ = both(family, TCP, one, two)
+    alone = replace(server(family, TCP, two), other_directors=())
+    one.balance(both_are)
+    services = one.tool("ipvsadm", "-Sn").split(" -s")[0]
+    for config, names in ((BalanceConfig(2, (alone,)), ["two"]), (both_are, ["one", "two"])):
+        assert one.balance(config) == ()
+        assert one.tool("ipvsadm", "-Sn").split(" -s")[0] == services
+        assert sorted({client.ask(VIP[family], 80).split()[0] for _ in range(4)}) == names
 
 
 @pytest.mark.parametrize("family", [4, 6])

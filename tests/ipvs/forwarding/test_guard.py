@@ -151,9 +151,9 @@ def test_a_connection_that_ipvs_does_not_know_is_reset(nodes: dict[str, Member])
 
 
 @pytest.mark.parametrize("family", [4, 6])
-@pytest.mark.parametrize("others", [(), ("02:00:00:00:00:77",)])
+@pytest.mark.parametrize("others", [None, (), ("02:00:00:00:00:77",)])
 def test_a_director_that_is_a_backend_itself_answers(
-    nodes: dict[str, Member], family: int, others: tuple[str, ...]
+    nodes: dict[str, Member], family: int, others: tuple[str, ...] | None
 ) -> None:
     client, director = nodes["client"], nodes["director"]
     director.serve(80)

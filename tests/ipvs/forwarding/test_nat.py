@@ -51,6 +51,19 @@ def test_a_client_on_the_backends_segment_is_answered(nodes: dict[str, Member], 
 
 
 @pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("persistence", [0, 60])
+def test_with_persistence_a_service_of_a_mark_leaves_the_port_as_it_is(
+    nodes: dict[str, Member], family: int, persistence: int
+) -> None:
+    """The kernel's way (ip_vs_sched_persist), for which the operator refuses another port there."""
+    director, client, one = nodes["director"], nodes["client"], nodes["one"]
+    config = replace(server(family, one), other_directors=(), persistence_timeout_s=persistence)
+    assert director.balance(BalanceConfig(1, (config,))) == ()
+    answered = client.ask(VIP[family], 80) == f"one {director.address(family)}"
+    assert answered is not bool(persistence)
+
+
+@pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("masquerade", [True, False])
 def test_sctp_flows_through_nat(nodes: dict[str, Member], family: int, masquerade: bool) -> None:
     """One-to-one, and so much that the checksum is of the card's, or of IPVS', making."""

@@ -121,6 +121,8 @@ class Bench:
         is_v6 = ":" in address
         port = 8080 if plan.forwarding == "NAT" else PORT
         others = [each.member.mac for each in self.lab.nodes if each is not node]
+        listed = [server for server in self.backends(plan.place) if server.name not in plan.left_out]
+        home = plan.place is Place.NODE and any(server.node == node.name for server in listed)
         backends = [
             {
                 "address": server.machine.own_addresses[is_v6],
@@ -128,8 +130,7 @@ class Bench:
                 "host": server.name,
                 "onFailure": plan.on_failure,
             }
-            for server in self.backends(plan.place)
-            if server.name not in plan.left_out
+            for server in listed
         ]
         sorry = {"address": self.sorry.machine.own_addresses[is_v6], "port": 8080, "forwarding": "NAT"}
         return {
@@ -140,7 +141,7 @@ class Bench:
             "scheduler": "rr",
             "forwarding": plan.forwarding,
             **({"tunnel": {"type": "IPIP"}} if plan.forwarding == "Tunnel" else {}),
-            **({"otherDirectors": others} if plan.place is Place.NODE and plan.forwarding != "NAT" else {}),
+            "otherDirectors": others if home and plan.forwarding != "NAT" else [],
             "backends": backends,
             "sorryServer": sorry,
             "healthChecks": [CHECK],

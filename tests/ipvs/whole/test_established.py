@@ -72,6 +72,23 @@ def test_none_is_lost_at_a_graceful_move(
         print(f"\n{forwarding}: {DOWNLOADS} of {DOWNLOADS} whole, silent for {silence:.3f} s at most")
 
 
+@pytest.mark.parametrize("forwarding", WAYS)
+def test_none_is_lost_when_the_holders_own_server_goes_and_comes_back(bench: Any, plan: Any, forwarding: str) -> None:
+    """The holder is no backend meanwhile, and is told of no other directors; its service stays the same."""
+    given = plan(forwarding, Place.NODE, (ADDRESS,), server={"drainTimeout": "30s"})
+    bench.start(given)
+    downloads = _downloads(bench, 20)
+    holder = bench.holder()
+    (own,) = (each for each in bench.backends(Place.NODE) if each.node == holder.name)
+    others = {each.name for each in bench.backends(Place.NODE)} - {own.name}
+    assert {each.server for each in downloads} == others | {own.name}
+    for now, answering in ((given.without(own.name), others), (given, others | {own.name})):
+        holder.reload_daemon(bench.config(holder, now))
+        bench.wait_answered_by(answering)
+    assert all(each.running for each in downloads), [each.error for each in downloads]
+    assert [each.wait(60) for each in downloads] == [True] * DOWNLOADS, [each.error for each in downloads]
+
+
 def test_spares_that_have_sent_nothing_outlive_a_graceful_move(bench: Any, plan: Any) -> None:
     bench.start(plan("DirectRoute", Place.NODE, (ADDRESS,), sync=True))
     spares = [_idle(bench) for _ in range(DOWNLOADS)]

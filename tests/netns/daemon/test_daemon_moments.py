@@ -145,6 +145,43 @@ def test_a_source_that_comes_late_is_found_without_any_other_event(bench, instan
     bench.wait_held(bench.a, ADDRESS)
 
 
+def test_a_source_that_gets_another_prefix_costs_nothing(bench, instance_of):
+    bench.start(bench.a, instance_of(transport=ALONE, lease="600s"))
+    bench.wait_held(bench.a, ADDRESS)
+    before = bench.group(bench.a)["transitions"]
+    own = bench.a.address
+    at_once(bench.a, f"address add {own}/20 dev eth0", f"address del {own}/16 dev eth0")
+    # It hears of this one after the other.
+    at_once(bench.a, f"address del {ADDRESS}/24 dev eth0")
+    bench.wait_held(bench.a, ADDRESS)
+    bench.wait_state(bench.a, "Active")
+    assert bench.group(bench.a)["transitions"] == before
+
+
+def test_another_mac_is_announced(bench, instance_of, capture):
+    bench.start(bench.a, instance_of(transport=ALONE, announcements={"count": 1, "delay": "0s"}))
+    bench.wait_held(bench.a, ADDRESS)
+    other = "02:00:00:00:77:77"
+    with capture(bench.client, 0x0806) as arp:
+        at_once(bench.a, f"link set dev eth0 address {other}")
+        bench.wait(lambda: arp.announced(other, ADDRESS), "the other MAC to be announced")
+    assert bench.state(bench.a) == "Active"
+
+
+def test_another_group_of_the_same_name_begins_as_backup_and_takes_the_address(bench, instance_of):
+    """By another VRID it is another router, though its name and its address are the same."""
+    bench.start(bench.a, instance_of(transport=ALONE))
+    bench.wait_held(bench.a, ADDRESS)
+    bench.reload(bench.a, instance_of(transport=ALONE, virtualRouterID=52))
+    bench.wait_state(bench.a, "Active")
+    bench.wait_held(bench.a, ADDRESS)
+
+    def told():
+        return [each["after"] for each in bench.status(bench.a)["transitions"]]
+
+    bench.wait(lambda: told()[-2:] == ["Backup", "Active"] and len(told()) > 2, "an election of its own to be told")
+
+
 def test_a_flood_neither_ends_the_process_nor_moves_the_role(bench):
     bench.pair(**SLOW)
     source = socket.inet_aton(bench.b.address)

@@ -210,6 +210,8 @@ def test_what_cannot_be_read_changes_nothing(director: Any, web_of: Web) -> None
     director.state.balance.write_text('{"format": 1, "generation"')
     director.wait(lambda: "what runs goes on" in str(director.told()), "a complaint")
     director.stays({"1": 1, "2": 1}, 2)
+    director.kill_checks()
+    director.stays({"1": 1, "2": 1}, 4)
     director.put(web_of(1))
     director.wait_weights({"1": 1})
 

@@ -30,8 +30,8 @@ FENCE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child=KILL")
 IMPATIENT = """
 import sys
 from mooring_node import main
-from mooring_node.supervisor import process
-process.APART_NS = 3 * 10**9
+from mooring_node.supervisor import requests
+requests.APART_NS = 3 * 10**9
 sys.exit(main.main())
 """
 

@@ -1,6 +1,6 @@
 """From what is known of the cluster to what is to be written: pure but for its memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from mooring_operator.stage.departed import Departed
 from mooring_operator.stage.skew import as_they_stand, skew_of
 from mooring_operator.stage.staging import Staged, Stager
 from mooring_operator.stage.standing import Standing, standing_of
+from mooring_operator.stage.unplanned import unplanned_of
 from mooring_operator.statuses import Statuses
 from mooring_operator.tell.judging import Judge
 from mooring_operator.tell.log_words import differences, overruled
@@ -101,8 +102,8 @@ class Reconciler:
             self._allocations = adopt(snapshot.virtual_ips, snapshot.configured, self._documents(view))
         standings = self._departed.standings(self._standings)
         standing = {name: found.instances for name, found in standings.items()}
-        plan = self._planner.plan(replace(snapshot, standing=standing), self._allocations)
-        self._allocations = plan.allocations
+        before = self._allocations
+        plan = self._planner.plan(replace(snapshot, standing=standing), before)
         paused = frozenset(v.metadata.name for v in snapshot.virtual_ips if v.paused)
         nodes = frozenset(view.objects["Node"])
         # A VirtualIP that can't be read is still there: what its nodes run stays as it was when it could.
@@ -111,17 +112,23 @@ class Reconciler:
         skew = skew_of(plan.node_configs, standings, self._novelties)
         kept = paused | snapshot.unreadable | plan.kept | unheard | skew.held.keys()
         ready = frozenset(node.name for node in snapshot.nodes if node.ready)
+        reported = frozenset(node.name for node in snapshot.nodes if node.interfaces is not None)
+        written = self._virtual_ips.stand(view, plan.statuses)
+        unplanned = unplanned_of(nodes, standings, reported, written, plan.statuses, kept)
+        kept |= unplanned.waiting.keys()
+        self._allocations = plan.allocations.keeping(before, unplanned.waiting.keys())
         leaving = self._departed.leaving(standings, now_s)
-        target = {**plan.node_configs, **leaving} if leaving else plan.node_configs
+        target = _written(plan.node_configs, unplanned.nodes, leaving)
         staged = self._stager.stage(target, standings, kept, nodes | leaving.keys(), ready, plan.services)
         self._configs = staged.node_configs
-        scene = Scene(plan, staged, self._reports, ready, paused, skew)
-        stands = self._virtual_ips.stand(view, plan.statuses.keys() - unheard)
+        scene = Scene(plan, staged, self._reports, ready, paused, skew, unplanned.waiting)
+        stands = {name: status for name, status in written.items() if name not in unheard}
         told = self._judge.judge(scene, self._standings, stands, touched, now)
         statuses = {name: each.status for name, each in told.items()}
         of_servers, servers, times = self._tell_servers(view, scene, statuses, endpoints, now)
         writes = (
             *self._specs(view, staged, kept, plan.services.kept.servers),
+            *_anew(view, plan.node_configs.keys() & unplanned.nodes),
             *_leftovers(view, nodes | leaving.keys()),
             *self._virtual_ips.writes(view, stands, statuses),
             *of_servers,
@@ -231,6 +238,22 @@ def _server_essence(status: VirtualServerStatus) -> object:
     """The same of a VirtualServer: the conditions, who balances, and whether there is a quorum."""
     conditions = [(c.type, c.status, c.reason, c.observed_generation) for c in status.conditions]
     return conditions, status.holder_summary, [(port.name, port.quorum, port.sorry) for port in status.ports]
+
+
+def _written(
+    planned: Mapping[str, NodeConfig], unplanned: frozenset[str], leaving: Mapping[str, NodeConfig]
+) -> Mapping[str, NodeConfig]:
+    """What is aimed at, without the nodes that can't be written yet and with those that are to end."""
+    if not unplanned and not leaving:
+        return planned
+    return {**{name: config for name, config in planned.items() if name not in unplanned}, **leaving}
+
+
+def _anew(view: View, nodes: Iterable[str]) -> Iterator[Write]:
+    """NodeConfigs for daemons to report in. They list nothing, not even that there is nothing: see unplanned_of."""
+    for node in sorted(nodes):
+        if view.get("NodeConfig", node) is None:
+            yield Write(Verb.CREATE, "NodeConfig", node, "not planned yet", {"metadata": {"name": node}, "spec": {}})
 
 
 def _first_change(standing: Standing | None, config: NodeConfig) -> str:

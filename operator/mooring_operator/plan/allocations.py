@@ -1,6 +1,6 @@
 """What was decided once and is kept: groups, which address is in which, their VRIDs and homes, and whose ports are."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,6 +40,11 @@ class Allocations:
 
     virtual_ips: Mapping[str, Allocation] = field(default_factory=dict)
     ports: Mapping[PortKey, str] = field(default_factory=dict)
+
+    def keeping(self, before: "Allocations", names: Collection[str]) -> "Allocations":
+        """The same, with the VirtualIPs of these names as they were before."""
+        kept = {name: before.virtual_ips[name] for name in names if name in before.virtual_ips}
+        return replace(self, virtual_ips={**self.virtual_ips, **kept}) if kept else self
 
     @property
     def virtual_router_ids(self) -> dict[str, int]:

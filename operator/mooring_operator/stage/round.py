@@ -250,7 +250,7 @@ class Round:
         wanted = aimed is not None and aimed.eligible
         if seat.may_become_active:
             return wanted or not self.may_let_go(seat)
-        return wanted and self.may_take_part(seat)
+        return wanted and (seat.holds or self.may_take_part(seat))
 
     # The result.
 

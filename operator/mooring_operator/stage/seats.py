@@ -30,6 +30,7 @@ class Seat:
 
     `wanted` is empty where it is to leave, `stands` where nothing has been written yet. `held` marks a node that
     keeps what stands, whatever is wanted. `lacking` marks one that can't run what stands and runs nothing in its place.
+    `holds` marks one of which nothing stands any more, and whose daemon says that it has the role all the same.
     """
 
     node: str
@@ -41,6 +42,7 @@ class Seat:
     keys: Mapping[str, CredentialReport] = field(default_factory=dict)
     held: bool = False
     lacking: bool = False
+    holds: bool = False
 
     @property
     def may_become_active(self) -> bool:
@@ -71,7 +73,15 @@ def seat_of(node: str, wanted: Share, standing: Standing | None, stands: Share, 
         {each.name: each for each in standing.status.credentials},
         held,
         standing.lacks(names),
+        not standing.planned and _holds(standing, wanted),
     )
+
+
+def _holds(standing: Standing, wanted: Share) -> bool:
+    names = {instance.name for instance in wanted.values()}
+    told = standing.status.instances if standing.status else ()
+    active = any(each.name in names and each.state is InstanceState.ACTIVE for each in told)
+    return active or not standing.unsaid.isdisjoint({*names, ""})
 
 
 def any_of(share: Share) -> Instance | None:

@@ -57,9 +57,10 @@ def stage(
 
     `target` is the plan's. `standings` must be as new as the last write of whoever wrote last. `kept` names
     VirtualIPs whose nodes keep exactly what they run. `nodes` are the Node objects that exist: what stands for
-    another one binds nobody, and a node that the plan does not name keeps what it runs. Only a node of `ready` (None:
-    of all) counts as one that can take over from another that is to let go. `services` is the plan's: no election
-    depends on it, so each node gets what follows from the instances that it is to run now.
+    another one binds nobody, and a node that the plan does not name keeps what it runs, also where that stands
+    nowhere. Only a node of `ready` (None: of all) counts as one that can take over from another that is to let go.
+    `services` is the plan's: no election depends on it, so each node gets what follows from the instances that it is
+    to run now.
     """
     return Stager().stage(target, standings, kept, nodes, ready, services)
 
@@ -233,7 +234,7 @@ class Stager:
         parts = self._parts.get(node)
         self._changed.discard(node)
         self._late.pop(node, None)
-        if parts is None or (parts.target is None and parts.standing is None):
+        if parts is None or (parts.target is None and (parts.standing is None or not parts.standing.planned)):
             self._configs.pop(node, None)
             return
         shares = {key: self._outcomes[key].shares.get(node, {}) for key in parts.groups}

@@ -39,6 +39,8 @@ class Standing:
     beside: Beside = ALONE
     unreadable_of: frozenset[str] = frozenset()
     unsaid: frozenset[str] = frozenset()
+    planned: bool = True
+    """Whether the spec says what the node is to run; without it its daemon keeps what it has."""
 
     @property
     def services(self) -> NodeServices:
@@ -50,7 +52,7 @@ class Standing:
     ) -> bool:
         """Whether exactly that stands here; what can't be read of these VirtualIPs and VirtualServers is to stay."""
         read = self.unreadable_of <= kept and self.beside.garbled_of <= servers
-        return read and self.instances == spec.instances and self.services == services_in(spec)
+        return self.planned and read and self.instances == spec.instances and self.services == services_in(spec)
 
     def sharing(self, spec: NodeConfigSpec) -> "Standing":
         """The same, with the spec's own objects where they are equal: kept once, they are compared in no time."""
@@ -100,11 +102,11 @@ def standing_of(document: Mapping[str, Any], before: Standing | None = None) -> 
     metadata = _mapping(document.get("metadata"))
     name, uid, generation = str(metadata.get("name", "")), str(metadata.get("uid", "")), metadata.get("generation")
     number = generation if isinstance(generation, int) else 0
+    spec = _mapping(document.get("spec"))
     if before is not None and uid and number and (before.node, before.uid, before.generation) == (name, uid, number):
         instances, unreadable, others = before.instances, before.unreadable, before.beside
         owners = before.unreadable_of
     else:
-        spec = _mapping(document.get("spec"))
         instances, unreadable, owners = _instances(spec.get("instances"))
         others = beside(spec, before.beside if before else None)
     note = _mapping(metadata.get("annotations")).get(DROPPED)
@@ -120,6 +122,7 @@ def standing_of(document: Mapping[str, Any], before: Standing | None = None) -> 
         others,
         owners,
         unsaid,
+        isinstance(spec.get("instances"), list | tuple),
     )
 
 

@@ -40,7 +40,7 @@ def status_of(scene: Scene, name: str, before: VirtualIPStatus | None, now: date
     """
     planned = scene.plan.statuses[name]
     known = {group.name: group for group in before.groups} if before else {}
-    kept = name in scene.paused
+    kept = name in scene.paused or name in scene.unplanned
     standing = tuple(known.values()) if kept else planned.groups
     verdicts = verdicts_on(scene, standing, known)
     groups = tuple(with_holder(group, verdicts[group.name], known.get(group.name)) for group in standing)

@@ -12,6 +12,8 @@ from mooring_operator.words.kinds import ConditionType
 from mooring_operator.words.phrases import FOREIGN_LENGTH, clipped, listed
 from mooring_operator.words.reasons import REASONS, Reason
 
+#: What a daemon of an older release misses in a NodeConfig that says nothing yet.
+_UNPLANNED = "spec.instances"
 #: Node to the instances of one VirtualIP there.
 Share = Mapping[str, tuple[Instance, ...]]
 
@@ -28,6 +30,8 @@ def programmed(scene: Scene, name: str, planned: VirtualIPStatus) -> Judged:
         return Judged(Reason.PAUSED, "its nodes keep what they have until the annotation mooring.dev/paused is removed")
     if told is None:
         return Judged(Reason.NOT_ACCEPTED, "nothing of it can be planned; see the condition Accepted")
+    if lost := scene.unplanned.get(name):
+        return Judged(Reason.CHANGING_OVER, clipped(lost.why))
     if told.status is ConditionStatus.FALSE:
         return Judged(REASONS[told.reason], clipped(told.message))
     if too_old := scene.skew.held.get(name):
@@ -125,7 +129,9 @@ def _refusals(scene: Scene, share: Share, running: Share) -> Judged | None:
         confirmed = running.get(node) == share[node]
         own = {instance.name for instance in share[node]}
         for problem in status.problems:
-            of_all = not problem.instance and problem.path != REMARK and not problem.of_balancing
+            # Of a NodeConfig that says nothing yet a daemon may say just that, which is no news here.
+            remark = problem.path in (REMARK, _UNPLANNED)
+            of_all = not problem.instance and not remark and not problem.of_balancing
             if problem.instance in own if confirmed else of_all:
                 found.append(f"{node}: {_words(problem)}")
     return Judged(Reason.REFUSED_BY_NODE, clipped(listed(found, "; "))) if found else None

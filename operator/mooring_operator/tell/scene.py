@@ -18,7 +18,7 @@ class Scene:
     """What is wanted, what may be written of it now, and what the nodes say.
 
     `ready` names the Nodes that are Ready, `paused` the VirtualIPs whose plan is kept as it stands. `skew` is what
-    daemons of another release can't be given.
+    daemons of another release can't be given. `unplanned`: see there.
     """
 
     plan: Plan
@@ -27,6 +27,7 @@ class Scene:
     ready: frozenset[str]
     paused: frozenset[str] = field(default_factory=frozenset)
     skew: Skew = ALIKE
+    unplanned: Mapping[str, Waiting] = field(default_factory=dict)
 
     @cached_property
     def shares(self) -> Mapping[str, Mapping[str, tuple[Instance, ...]]]:

@@ -197,6 +197,11 @@ class Cluster:
     def versions(self, resource: Resource = NODE_CONFIGS) -> dict[str, str]:
         return {d["metadata"]["name"]: d["metadata"]["resourceVersion"] for d in self.client.list(resource).items}
 
+    def confirmed(self) -> bool:
+        """Whether every daemon has said that it runs what stands."""
+        found = self.client.list(NODE_CONFIGS).items
+        return all(d.get("status", {}).get("observedGeneration") == d["metadata"]["generation"] for d in found)
+
     def condition(self, virtual_ip: str, kind: str) -> Document:
         """One condition of a VirtualIP; empty where it has none."""
         conditions = self.client.get(VIRTUAL_IPS, virtual_ip).get("status", {}).get("conditions", [])

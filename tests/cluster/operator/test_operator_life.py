@@ -95,7 +95,7 @@ def test_a_leader_that_was_frozen_in_the_middle_of_its_writes_writes_nothing_whe
         cluster.apply("web", "10.0.0.100/8")
         wait_until(second.settled, SOON_S, "the second to lead")
         cluster.wait_for("web")
-        wait_until(second.settled, SOON_S, "the second to settle")
+        wait_until(lambda: second.settled() and cluster.confirmed(), SOON_S, "the second and all nodes to settle")
         before = cluster.versions()
         assert set(before) == set(names)
         first.send(signal.SIGCONT)

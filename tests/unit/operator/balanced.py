@@ -65,7 +65,7 @@ class Balanced:
         spec = self.api.get("NodeConfig", name)["spec"]
         states = [
             {"name": i["name"], "state": self.states[name], "sinceTime": "t", "priority": 1, "transitions": 1}
-            for i in spec["instances"]
+            for i in spec.get("instances", ())
         ]
         reports = [
             self.server_report(entry, family=family)

@@ -56,9 +56,9 @@ def instances(api: FakeApi, name: str) -> list[str]:
     return [instance["name"] for instance in api.get("NodeConfig", name)["spec"]["instances"]]
 
 
-def test_a_node_gets_an_empty_config_before_it_has_reported_and_its_share_after(api: FakeApi) -> None:
+def test_a_node_gets_a_config_that_says_nothing_before_it_has_reported_and_its_share_after(api: FakeApi) -> None:
     Running(api).settle()
-    assert {name: instances(api, name) for name in NAMES} == {name: [] for name in NAMES}
+    assert {name: api.get("NodeConfig", name)["spec"] for name in NAMES} == {name: {} for name in NAMES}
     confirm(api)
     bring_up(api)
     assert {name: instances(api, name) for name in NAMES} == {name: ["web-0"] for name in NAMES}

@@ -24,7 +24,7 @@ def refusing(api: FakeApi, *, states: tuple[str, ...] = (), blamed: str = "web-0
             {"name": "web-0", "state": s, "sinceTime": "2026-01-01T00:00:00Z", "priority": 100, "transitions": 1}
             for s in states
         ]
-        given = bool(document["spec"]["instances"])
+        given = bool(document["spec"].get("instances"))
         more: dict[str, Any] = {"problems": [problem], "credentials": LACKING, "instances": told} if given else {}
         api.report(name, {"eth0": [f"10.0.0.{name[1:]}/24"]}, **more)
         news = True

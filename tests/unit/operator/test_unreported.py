@@ -44,7 +44,7 @@ def spoil(cluster: Cluster, name: str, how: str) -> None:
     elif how == "interfaces that are none":
         status["interfaces"] = {"eth0": ["10.0.0.1/24"]}
     elif own is not None and how == "its own addresses":
-        own["addresses"] = [f"{each} dev eth0" for each in own["addresses"]]
+        own["addresses"] = [f"{each} dev eth0" for each in own.get("addresses", ())]
     elif own is not None and how == "its own carrier":
         own["carrier"] = "Dormant"
     elif own is not None and how == "its own interface":

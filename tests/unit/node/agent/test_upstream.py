@@ -347,12 +347,39 @@ def test_an_empty_list_withdraws_and_half_an_object_does_not(tmp_path: Path) -> 
                 bench.server.change()
                 await bench.settle()
                 assert bench.groups == ["a", "b"], half
-                assert bench.running.outcome.errors
+                assert bool(bench.running.outcome.errors) == (half != {"spec": {}})
             await bench.wait(lambda: bench.server.writes and bench.server.writes[-1]["problems"])
             bench.server.store(generation=20)
             bench.server.change()
             await bench.settle()
             assert bench.groups == []
+
+    run(test())
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_config_that_says_nothing_yet_is_reported_in_and_nothing_is_wrong_with_it(
+    tmp_path: Path, known: bool
+) -> None:
+    async def test() -> None:
+        async with started(tmp_path) as bench:
+            if known:
+                bench.server.store(A, B)
+                bench.server.list()
+                await bench.wait(lambda: bench.groups)
+                bench.configured()
+            bench.server.store(uid="u2", **{"spec": {}})
+            bench.server.list()
+            await bench.wait(lambda: bench.server.writes and bench.server.writes[-1]["problems"])
+            assert bench.groups == (["a", "b"] if known else [])
+            status = bench.server.writes[-1]
+            assert "interfaces" in status
+            assert "observedGeneration" not in status
+            assert [each["path"] for each in status["problems"]] == ["status"]
+            assert bench.log.count("error") == 0
+            bench.server.store(A, generation=2, uid="u2")
+            bench.server.change()
+            await bench.wait(lambda: bench.groups == ["a"])
 
     run(test())
 

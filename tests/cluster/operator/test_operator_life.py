@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.cluster.operator.scenery import SOON_S, Cluster, Daemons, addresses_of
+from tests.cluster.operator.scenery import SOON_S, Cluster, Daemons, Document, addresses_of
 
 from mooring_kube.client import Client
 from mooring_kube.connection import from_kubeconfig
-from mooring_kube.errors import KubeError
+from mooring_kube.errors import KubeError, NotFound
 from mooring_kube.resources import LEASES, NODE_CONFIGS, SERVICE_ACCOUNTS, VIRTUAL_IPS
 from mooring_lab.api import NAMESPACE
 from mooring_lab.api.real import RealApi
@@ -80,6 +80,29 @@ def test_the_second_takes_over_from_one_that_was_killed_when_the_lease_has_run_o
     wait_until(second.settled, SOON_S, "the second to lead")
     transitions = cluster.client.get(LEASES, "mooring-operator", NAMESPACE)["spec"]["leaseTransitions"]
     assert transitions == 2
+
+
+def test_a_lease_that_is_deleted_is_made_anew_by_who_leads(cluster: Cluster) -> None:
+    cluster.add_nodes(["n1"])
+    first = cluster.leader()
+    second = cluster.operator()
+    wait_until(lambda: "standing by" in second.log.read_text(), SOON_S, "the second to stand by")
+    before = cluster.client.get(LEASES, "mooring-operator", NAMESPACE)
+    cluster.client.delete(LEASES, "mooring-operator", NAMESPACE)
+    wait_until(lambda: _lease(cluster), SOON_S, "the lease to be made anew", every=0.05)
+    after = _lease(cluster)
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    assert after["spec"]["holderIdentity"] == before["spec"]["holderIdentity"]
+    assert first.leads()
+    assert not second.leads()
+
+
+def _lease(cluster: Cluster) -> Document:
+    """Empty while there is none."""
+    try:
+        return cluster.client.get(LEASES, "mooring-operator", NAMESPACE)
+    except NotFound:
+        return {}
 
 
 def test_a_leader_that_was_frozen_in_the_middle_of_its_writes_writes_nothing_when_it_wakes(cluster: Cluster) -> None:

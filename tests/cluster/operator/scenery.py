@@ -259,6 +259,7 @@ class Daemons:
         self._servers: dict[str, list[Document]] = {}
         self._lock = threading.Lock()
         self._given: dict[str, tuple[int, dict[str, Document]]] = {}
+        self._unplanned: set[str] = set()
         self._said: dict[str, Document] = {}
         self._since: dict[tuple[str, str], tuple[str, str, int]] = {}
         self._asked: set[str] = set()
@@ -292,6 +293,8 @@ class Daemons:
             if before[0] == item["metadata"]["generation"] and "interfaces" in item.get("status", {}):
                 return
             self._given[name] = (item["metadata"]["generation"], given)
+            # What lists nothing yet is reported in, and not observed.
+            (self._unplanned.discard if "instances" in item["spec"] else self._unplanned.add)(name)
             self._servers[name] = item["spec"].get("virtualServers", [])
             groups = {each["name"] for each in (*before[1].values(), *given.values())}
             touched = {name} | {node for node, (_, own) in self._given.items() if groups & own.keys()}
@@ -338,8 +341,9 @@ class Daemons:
             if node in self.silent or node not in self._given:
                 return
             generation, own = self._given[node]
+            observed = {} if node in self._unplanned else {"observedGeneration": generation}
             status = {
-                "observedGeneration": generation,
+                **observed,
                 "daemonVersion": "test",
                 "instances": [self._state(node, instance) for instance in own.values()],
                 "virtualServers": [self._health(server) for server in self._servers[node]],

@@ -74,4 +74,4 @@ def _mentioned(scene: Scene, node: str, standing: Standing | None) -> Iterator[s
 def _way(scene: Scene, name: str) -> tuple[object, ...]:
     """How far the change is that is under way."""
     skew = scene.skew.held.get(name), scene.skew.without.get(name)
-    return name in scene.staged.moving, scene.waiting.get(name, ()), skew
+    return name in scene.staged.moving, scene.waiting.get(name, ()), scene.unplanned.get(name), skew

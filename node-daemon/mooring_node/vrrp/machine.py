@@ -37,7 +37,14 @@ from mooring_node.vrrp.states import (
     Stopped,
     Tick,
 )
-from mooring_node.vrrp.timing import active_down_ns, deadline, release_spacing_ns, skew_ns, unheard_pace
+from mooring_node.vrrp.timing import (
+    active_down_ns,
+    advert_after_ns,
+    deadline,
+    release_spacing_ns,
+    skew_ns,
+    unheard_pace,
+)
 
 Step: TypeAlias = tuple[Router, tuple[Effect, ...]]
 
@@ -177,7 +184,9 @@ def _heard_as_backup(router: Router, state: Backup, heard: Heard, now: int) -> S
 def _heard_as_active(router: Router, state: Active, heard: Heard, now: int) -> Step:
     settings = router.settings
     if heard.priority == 0:
-        return replace(router, state=replace(state, advert_at=now + settings.advert_every_ns)), (Effect.SEND_ADVERT,)
+        return replace(router, state=replace(state, advert_at=now + advert_after_ns(state, settings))), (
+            Effect.SEND_ADVERT,
+        )
     tie = heard.priority == settings.priority
     if heard.priority > settings.priority or (tie and heard.wins_tie):
         # The last advert comes after the release: the winner answers it by announcing once more, and then
@@ -194,7 +203,8 @@ def _heard_as_active(router: Router, state: Active, heard: Heard, now: int) -> S
         return router, ()
     effects: tuple[Effect, ...] = ()
     if now >= state.answer_allowed_at:
-        state = replace(state, answer_allowed_at=now + ANSWER_SPACING_NS, advert_at=now + settings.advert_every_ns)
+        following = now + advert_after_ns(state, settings)
+        state = replace(state, answer_allowed_at=now + ANSWER_SPACING_NS, advert_at=following)
         effects = (Effect.SEND_ADVERT,)
     if now >= state.reannounce_allowed_at:
         state = replace(state, reannounce_allowed_at=now + REANNOUNCE_SPACING_NS, reannounce_at=None)
@@ -230,10 +240,11 @@ def _tick_as_active(router: Router, state: Active, now: int) -> Step:
     effects: tuple[Effect, ...] = ()
     if now >= state.advert_at:
         # From the last deadline, not from now: a little lateness must not add up to a longer interval.
-        following = state.advert_at + router.settings.advert_every_ns
+        every = advert_after_ns(state, router.settings)
+        following = state.advert_at + every
         if following <= now:
-            following = now + router.settings.advert_every_ns
-        state = replace(state, advert_at=following)
+            following = now + every
+        state = replace(state, advert_at=following, hurried=max(0, state.hurried - 1))
         effects = (Effect.SEND_ADVERT,)
     if state.reannounce_at is not None and now >= state.reannounce_at:
         state = replace(state, reannounce_allowed_at=now + REANNOUNCE_SPACING_NS, reannounce_at=None)
@@ -258,7 +269,8 @@ def _drained(router: Router, now: int) -> Step:
     """Nobody else spoke while we slept: still Active, and heard at once."""
     if not isinstance(router.state, Doubting):
         return router, ()
-    state = replace(router.state.active, advert_at=now + router.settings.advert_every_ns)
+    active = router.state.active
+    state = replace(active, advert_at=now + advert_after_ns(active, router.settings))
     return replace(router, state=state), (Effect.SEND_ADVERT,)
 
 
@@ -311,6 +323,7 @@ def _reconfigured(router: Router, settings: Settings, now: int) -> Step:
             return _leave(router, now, stopping=False)
         case Active() as state:
             # At once, in whatever form it now has: a member may already count by what that form says.
+            state = _hurried(state, former, settings)
             state = replace(state, advert_at=min(state.advert_at, now + settings.advert_every_ns))
             return replace(router, state=state), (Effect.SEND_ADVERT,)
         case Backup() if not settings.eligible:
@@ -330,6 +343,14 @@ def _reconfigured(router: Router, settings: Settings, now: int) -> Step:
             return back, (Effect.SEND_ADVERT, Effect.REANNOUNCE)
         case _:
             return router, ()
+
+
+def _hurried(state: Active, former: Settings, settings: Settings) -> Active:
+    """Where the interval grows, as many adverts follow at the former one as a Backup may miss of it."""
+    before = advert_after_ns(state, former)
+    if settings.advert_every_ns <= before:
+        return state
+    return replace(state, hurried=former.active_down_factor, hurry_ns=before)
 
 
 def _leave(router: Router, now: int, *, stopping: bool, keep: bool = False) -> Step:

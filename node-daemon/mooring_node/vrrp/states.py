@@ -92,6 +92,10 @@ class Active:
     reannounce_allowed_at: int = 0
     reannounce_at: int | None = None
     """When to announce once more because of a losing advert that came before that was allowed again."""
+    hurried: int = 0
+    """So many adverts still follow each other by `hurry_ns`: the interval grew, and a Backup that has not heard of it
+    counts by what it was."""
+    hurry_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,11 @@ def _late_intervals(settings: Settings) -> int:
     return min(3, max(2, settings.active_down_factor))
 
 
+def advert_after_ns(state: Active, settings: Settings) -> int:
+    """The time from one advert of an Active router to its next."""
+    return min(state.hurry_ns, settings.advert_every_ns) if state.hurried else settings.advert_every_ns
+
+
 def active_down_ns(settings: Settings, pace: Pace) -> int:
     """The silence after which an Active router of that pace counts as gone."""
     return settings.active_down_factor * pace.interval_ns + skew_ns(settings, pace)
@@ -81,9 +86,9 @@ def is_late(router: Router, now: int) -> bool:
     interval ago or more, so its silence may be its own.
     """
     match router.state:
-        case Active(advert_at=at):
+        case Active(advert_at=at) as state:
             # By the shortest interval: a doubt too many costs nothing, since it ends with the packets that wait.
-            return now >= at + router.settings.advert_every_ns * (_late_intervals(router.settings) - 1)
+            return now >= at + advert_after_ns(state, router.settings) * (_late_intervals(router.settings) - 1)
         case Backup(active_down_at=at, pace=pace, put_off=put_off):
             return not put_off and now >= at + pace.interval_ns
         case Doubting():

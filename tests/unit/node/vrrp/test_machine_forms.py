@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.node.vrrp.simulation import MS, NOW, Node, S, Segment, segment
 
@@ -135,7 +135,12 @@ def test_where_nothing_is_lost_the_role_stays_where_it_is(
     assert {node.router.settings.pace for node in wire.nodes} == {change[1].pace}
 
 
+#: The generations follow each other within a millisecond, to a longer interval.
+AT_ONCE = [(0, False), (700 * MS, False), *[(0, False)] * 2, (MS, False), *[(0, False)] * 4]
+
+
 @given(priorities, delays, changes, landings, st.integers(0, 1 << 30), st.sampled_from([0.1, 0.3, 0.5]))
+@example([1, 2], MS, (Form(FAST, "VRID 66"), Form(Pace(2, S), "VRID 66")), AT_ONCE, 29138, 0.5)
 @settings(max_examples=150, deadline=None)
 def test_only_three_lost_adverts_in_a_row_make_a_second_holder(
     ranks: list[int], delay: int, change: tuple[Form, Form], late: list[tuple[int, bool]], seed: int, share: float
@@ -242,9 +247,27 @@ def test_a_holder_says_its_new_form_at_once() -> None:
         router, effects = step(Router(PLAIN, Active(NOW + S, NOW - S, NOW, NOW)), Reconfigured(chosen), NOW)
         assert effects == (Effect.SEND_ADVERT,)
         assert router.state == Active(NOW + FAST.interval_ns, NOW - S, NOW, NOW)
-    # And an interval that grew begins after the one that was promised.
-    router, _ = step(Router(SPEAKS, Active(NOW + MS, NOW)), Reconfigured(PLAIN), NOW)
-    assert deadline(router) == NOW + MS
+
+
+def test_an_interval_that_grew_begins_after_as_many_adverts_as_a_backup_may_miss() -> None:
+    router, effects = step(Router(SPEAKS, Active(NOW + MS, NOW)), Reconfigured(PLAIN), NOW)
+    assert effects == (Effect.SEND_ADVERT,)
+    sent = []
+    for _ in range(5):
+        due = deadline(router)
+        assert due is not None
+        sent.append(due)
+        router, effects = step(router, Tick(), due)
+        assert effects == (Effect.SEND_ADVERT,)
+    assert sent[0] == NOW + MS
+    fast, slow = FAST.interval_ns, PLAIN.interval_ns
+    assert [later - earlier for earlier, later in itertools.pairwise(sent)] == [fast, fast, fast, slow]
+    # Who is asked for something shorter meanwhile does not wait for the hurry to end.
+    hurried = Active(NOW + MS, NOW, hurried=3, hurry_ns=fast)
+    shorter = replace(PLAIN, interval_ns=20 * MS)
+    router, _ = step(Router(PLAIN, hurried), Reconfigured(shorter), NOW)
+    router, _ = step(router, Tick(), NOW + MS)
+    assert deadline(router) == NOW + MS + shorter.interval_ns
 
 
 @pytest.mark.parametrize("chosen", [LISTENS, SPEAKS])

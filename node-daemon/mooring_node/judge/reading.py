@@ -56,7 +56,7 @@ def _read(document: Mapping[str, object], where: str, source: Source) -> Reading
     spec = document.get("spec")
     if not isinstance(spec, Mapping) or not isinstance(spec.get("instances"), list):
         # What was cut short must not withdraw everything.
-        if source == "api" and isinstance(spec, Mapping) and "instances" not in spec:
+        if source == "api" and spec == {}:
             message = "are not planned yet; what runs goes on until the operator has written them"
             return Reading(None, (*problems, Problem(where, "spec.instances", message, Severity.REMARK)))
         message = "is required; write `instances: []` to hold no address on this node, also where it only balances"

@@ -254,11 +254,20 @@ def test_a_lost_last_good_one_does_not_let_a_number_mean_two_things(node: Node) 
     assert outcome.runtime.generation == 3
 
 
+def test_an_empty_spec_withdraws_nothing_and_nothing_is_wrong_with_it(node: Node) -> None:
+    """So the operator creates what was lost, until it knows what this node runs."""
+    node.accept_object(stored(A, B))
+    outcome = node.accept_object(stored() | {"spec": {}})
+    assert (names(outcome), outcome.changed, outcome.errors) == (["a", "b"], False, ())
+    (remark,) = outcome.problems
+    assert "are not planned yet" in str(remark)
+
+
 @pytest.mark.parametrize(
     "half",
     [
         {},
-        {"spec": {}},
+        {"spec": {"virtualServers": []}},
         {"spec": None},
         {"spec": {"instances": None}},
         {"spec": {"instances": {}}},

@@ -326,6 +326,8 @@ def _reconfigured(router: Router, settings: Settings, now: int) -> Step:
             state = _hurried(state, former, settings)
             state = replace(state, advert_at=min(state.advert_at, now + settings.advert_every_ns))
             return replace(router, state=state), (Effect.SEND_ADVERT,)
+        case Doubting(active=active):
+            return replace(router, state=Doubting(_hurried(active, former, settings))), ()
         case Backup() if not settings.eligible:
             return replace(router, state=Observing()), ()
         case Backup() as state:

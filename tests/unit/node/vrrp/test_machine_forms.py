@@ -15,6 +15,8 @@ from mooring_node.vrrp.states import (
     HOLDING,
     Active,
     Backup,
+    Doubting,
+    Drained,
     Effect,
     Event,
     Fault,
@@ -262,6 +264,10 @@ def test_an_interval_that_grew_begins_after_as_many_adverts_as_a_backup_may_miss
     assert sent[0] == NOW + MS
     fast, slow = FAST.interval_ns, PLAIN.interval_ns
     assert [later - earlier for earlier, later in itertools.pairwise(sent)] == [fast, fast, fast, slow]
+    # Who was held up meanwhile has not spoken yet, and hurries as well.
+    router, _ = step(Router(SPEAKS, Doubting(Active(NOW, NOW))), Reconfigured(PLAIN), NOW)
+    router, effects = step(router, Drained(), NOW + S)
+    assert (effects, deadline(router)) == ((Effect.SEND_ADVERT,), NOW + S + fast)
     # Who is asked for something shorter meanwhile does not wait for the hurry to end.
     hurried = Active(NOW + MS, NOW, hurried=3, hurry_ns=fast)
     shorter = replace(PLAIN, interval_ns=20 * MS)

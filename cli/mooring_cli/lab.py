@@ -16,6 +16,7 @@ from mooring_lab.guest_again import has_ipvs
 from mooring_lab.lab import Lab, remove
 from mooring_lab.node import Node
 from mooring_lab.rights import LabError, require
+from mooring_lab.store import names
 
 NO_IPVS = (
     "this kernel has no IPVS: checks run, nothing is balanced; `make demo-balancing` uses a guest kernel"
@@ -160,6 +161,9 @@ def _apply(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace) -> int:
+    others = set(names()) - {options.name}
+    if others and options.name not in names():
+        sys.stderr.write(f"no lab is called {options.name}; still up: {', '.join(sorted(others))} (--name)\n")
     remove(options.name)
     return 0
 

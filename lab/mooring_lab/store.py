@@ -117,7 +117,8 @@ class Store:
             return Record.of_json(json.loads(self._file.read_text(encoding="utf-8")))
         except FileNotFoundError as error:
             option = name_option(self.lab)
-            raise LabError(f"there is no lab called {self.lab}; start it with: mooring lab up{option}") from error
+            message = f"there is no lab called {self.lab}; start it with: mooring lab up{option}{_or_say()}"
+            raise LabError(message) from error
         except (ValueError, KeyError, TypeError) as error:
             raise LabError(f"{self._file} is damaged ({error}); remove the lab with: {_down(self.lab)}") from error
 
@@ -149,6 +150,11 @@ def name_option(lab: str) -> str:
 def leftover(lab: str) -> str:
     """What to say when something of this name is already there."""
     return f"a lab called {lab} is up, or something is left of one; remove it with: {_down(lab)}"
+
+
+def _or_say() -> str:
+    up = [f"--name {name}" for name in names()]
+    return f", or say which one you mean: {', '.join(up)}" if up else ""
 
 
 def names() -> list[str]:

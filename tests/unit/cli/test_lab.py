@@ -1,6 +1,7 @@
 """How `mooring lab` reads what is typed."""
 
 import argparse
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from mooring_api.duration import Duration
 from mooring_cli import lab
+from mooring_lab import store
 from mooring_lab.rights import LabError
 
 
@@ -76,6 +78,25 @@ def test_missing_rights_come_before_everything_else(
         options = read(*words)
         assert options.run(options) == 1
         assert "needs CAP_NET_ADMIN" in capsys.readouterr().err
+
+
+def test_who_means_another_lab_is_told_which_are_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(lab, "require", lambda: None)
+    monkeypatch.setattr(lab, "remove", lambda _: None)
+    monkeypatch.setattr(store, "ROOT", tmp_path)
+    for words, status, said in (("status", 1, "mooring lab up\n"), ("down", 0, "")):
+        options = read(words)
+        assert options.run(options) == status
+        assert capsys.readouterr().err.endswith(said)
+    (tmp_path / "demo").mkdir()
+    for words, status in (("status", 1), ("down", 0)):
+        options = read(words)
+        assert options.run(options) == status
+        error = capsys.readouterr().err
+        assert "demo" in error
+        assert "--name" in error
 
 
 @pytest.mark.parametrize(("servers", "ipvs", "told"), [(1, False, True), (1, True, False), (0, False, False)])

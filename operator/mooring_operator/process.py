@@ -29,7 +29,7 @@ from mooring_operator.reconcile import Reconciler, Result
 from mooring_operator.settings import Settings
 
 _LOOK_AGAIN_S, _LOOK_S = 5.0, 0.05
-#: SIGTERM to the end: what is under way may finish, and if it did the lease is given back.
+#: SIGTERM to the end: what is under way may finish, and if it is known what came of it the lease is given back.
 _WRITES_END_S, _RELEASE_S = 0.8, 0.8
 #: A thread that has not come round for so long does not come any more.
 _LATE_S = 60.0
@@ -154,7 +154,7 @@ class Operator:
 
     def _end(self) -> None:
         self._ending.set()
-        quiet = self._writer.stop(_WRITES_END_S)
+        settled = self._writer.stop(_WRITES_END_S)
         self._events.stop()
         self._loop.stop()
         self._lister.stop()
@@ -163,13 +163,13 @@ class Operator:
         self._slices.stop()
         led = self._leader.role is Role.LEADER
         self._leader.stop()
-        if led and quiet:
+        if led and settled:
             releasing = threading.Thread(target=self._release, daemon=True)
             releasing.start()
             releasing.join(_RELEASE_S)
         elif led:
             # It may still be done, and must not meet what a successor has planned without it.
-            what = "a write is under way and has no reply yet, so the lease is not given back; it runs out by itself"
+            what = "it is not known what came of a write, so the lease is not given back; it runs out by itself"
             log.warning(what, extra=self._lease)
 
     def _release(self) -> None:

@@ -80,6 +80,11 @@ class Backlog:
     def specs_under_way(self) -> int:
         return sum(not _is_status(write) for write in self._under_way.values())
 
+    @property
+    def settled(self) -> bool:
+        """Whether it is known of each spec what came of it, so that none can land later."""
+        return not self.specs_under_way and not self._in_doubt
+
     def hold(self) -> None:
         """Begin no spec any more: what is to be written is worked out anew, and `want` is called next."""
         self._held = True

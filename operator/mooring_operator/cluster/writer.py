@@ -85,11 +85,15 @@ class Writer:
             return self._backlog.keys
 
     def stop(self, patience_s: float) -> bool:
-        """Begin no write any more; whether all that were under way ended within `patience_s`."""
+        """Begin no write any more; whether it is known what came of each spec when all ended, or after `patience_s`.
+
+        Of a spec without a reply it is not: the API server may still do it. A status need not end.
+        """
         with self._condition:
             self._stopping = True
             self._condition.notify_all()
-            return self._condition.wait_for(lambda: self._backlog.under_way == 0, patience_s)
+            self._condition.wait_for(lambda: self._backlog.under_way == 0, patience_s)
+            return self._backlog.settled
 
     def step(self) -> bool:
         """Do one write whose time has come; False when there is none."""

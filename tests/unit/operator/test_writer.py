@@ -223,6 +223,67 @@ def test_at_its_end_it_waits_for_what_is_under_way_and_begins_nothing() -> None:
     assert len(bench.api.log) == 1
 
 
+def test_at_its_end_a_spec_without_a_reply_is_no_end_of_it() -> None:
+    """Nothing is under way while a look at what came of it waits for its time, and the API server may do it still."""
+    bench = Bench()
+    bench.api.before = _raise(Unreachable("timed out"))
+    bench.writer.want([change(bench.api, "a")])
+    bench.run()
+    assert bench.results == ["a failed"]
+    assert not bench.writer.stop(0.0)
+
+
+def test_at_its_end_a_spec_that_was_looked_up_is_known() -> None:
+    bench = Bench()
+    bench.api.after = _raise(Unreachable("timed out"))
+    bench.writer.want([change(bench.api, "a")])
+    bench.run()
+    bench.now = 1.0
+    bench.run()
+    assert bench.writer.stop(0.0)
+
+
+def test_at_its_end_a_look_that_has_no_reply_leaves_the_spec_unknown() -> None:
+    bench = Bench(threads=1)
+    bench.api.after = _raise(Unreachable("timed out"))
+    bench.writer.want([change(bench.api, "a")])
+    bench.run()
+    begun, go_on = threading.Event(), threading.Event()
+    read = bench.api.read
+
+    def wait(kind: str, name: str) -> Document | None:
+        begun.set()
+        assert go_on.wait(30.0)
+        return read(kind, name)
+
+    bench.api.read = wait  # type: ignore[method-assign]
+    bench.now = 1.0
+    bench.writer.start()
+    assert begun.wait(30.0)
+    assert not bench.writer.stop(0.0)
+    go_on.set()
+    assert bench.writer.stop(30.0)
+
+
+def test_at_its_end_a_status_that_hangs_keeps_nobody() -> None:
+    """No node is told by it; whoever comes next works it out anew."""
+    bench = Bench(threads=1)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(write: Write) -> None:
+        assert write
+        begun.set()
+        assert go_on.wait(30.0)
+
+    bench.api.before = wait
+    bench.writer.start()
+    bench.writer.want([Write(Verb.STATUS, "VirtualIP", "web", "", {"metadata": {"name": "web"}, "status": {}}, "1")])
+    assert begun.wait(30.0)
+    assert bench.writer.stop(0.0)
+    go_on.set()
+    assert bench.writer.stop(30.0)
+
+
 def test_a_turn_waits_until_the_outcome_of_each_write_is_known() -> None:
     bench = Bench(threads=1)
     begun, go_on, held = threading.Event(), threading.Event(), threading.Event()

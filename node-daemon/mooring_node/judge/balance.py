@@ -137,12 +137,21 @@ def _server(server: NodeVirtualServer) -> ServerConfig:
 def _directors(server: NodeVirtualServer) -> tuple[str, ...] | None:
     """Those whose packets are left out; None: its services are of its addresses and port.
 
-    What a VirtualServer hands on as it is, other nodes hand on too, and any of them may become a backend: an endpoint
-    that is ready for a moment makes it one. So that connections outlive this, it is not asked which are backends now.
-    In a file nobody need balance the same, and who names other directors says that they do.
+    What a VirtualServer hands on as it is, be it to one of its servers alone, other nodes hand on too, and any of them
+    may become a backend: an endpoint that is ready for a moment makes it one. So that connections outlive this, and
+    are the same service's on every node, it is not asked which are backends now. In a file nobody need balance the
+    same, and who names other directors says that they do. The operator has the same rule (plan/servers/backends.py).
     """
-    shared = server.virtual_server is not None and server.forwarding is not Forwarding.NAT
+    shared = server.virtual_server is not None and _hands_on(server)
     return server.other_directors if shared or server.other_directors else None
+
+
+def _hands_on(server: NodeVirtualServer) -> bool:
+    """Whether any packet leaves for a server as it came: not by NAT."""
+    ways = [server.forwarding, *(backend.forwarding for backend in server.backends)]
+    if server.sorry_server is not None:
+        ways.append(server.sorry_server.forwarding)
+    return any(way not in (None, Forwarding.NAT) for way in ways)
 
 
 def _families(server: NodeVirtualServer) -> tuple[int, ...]:

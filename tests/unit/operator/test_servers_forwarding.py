@@ -6,6 +6,9 @@ from dataclasses import replace
 import pytest
 from tests.unit.operator.serving import ALL, EVERYTHING, endpoint, endpoint_slice, virtual_server
 
+from mooring_node.forwarding.marks import marks
+from mooring_node.judge.balance import compile_balance
+from mooring_node.judge.facts import NodeFacts
 from mooring_operator.plan.allocations import Allocations
 from mooring_operator.plan.planner import Planner
 from mooring_operator.plan.reading import snapshot_of
@@ -115,6 +118,39 @@ def test_with_persistence_the_port_stays_for_backends_by_nat_too(shop):
     for other in ({"forwarding": "NAT"}, {"persistence": None}):
         (server,) = shop([], **{**kept, **other}).node_configs["n-1"].spec.virtual_servers
         assert (len(server.backends), server.sorry_server is None) == (2, False)
+
+
+NAT_BUT_FOR_ONE = [
+    {"backends": {"service": {"name": "shop"}, "servers": [{"address": "10.0.1.2", "forwarding": "DirectRoute"}]}},
+    {"sorryServer": {"address": "10.0.1.2", "forwarding": "DirectRoute"}},
+]
+
+
+@pytest.mark.parametrize("beside", NAT_BUT_FOR_ONE)
+def test_with_persistence_one_server_that_is_not_reached_by_nat_keeps_the_port_of_all(shop, beside):
+    """Whichever it is: the services are of a mark then, though the spec says NAT."""
+    pods = [endpoint("10.244.0.1", node="n-1")]
+    plan = shop(pods, port=8443, forwarding="NAT", persistence={"timeout": "5m"}, **beside)
+    ((reason, message),) = told(plan)
+    assert reason == "ForwardingConflict"
+    assert "10.244.0.1: listens on 8443, and beside DirectRoute persistence leaves 443 as it is" in message
+    plan = shop(pods, port=8443, forwarding="NAT", **beside)
+    assert ("10.244.0.1", 8443) in [(b.address, b.port) for b in only(plan, "n-1").backends]
+    assert told(plan) == []
+
+
+@pytest.mark.parametrize("beside", NAT_BUT_FOR_ONE)
+def test_a_connection_finds_its_service_on_each_node_though_one_is_the_server_that_nat_does_not_lead_to(shop, beside):
+    plan = shop([endpoint("10.244.0.1", node="n-1")], forwarding="NAT", **beside)
+    assert directors(plan) == {"n-1": [()], "n-2": [("02:00:00:00:00:01",)], "n-3": []}
+    one, two = (marks(compile_balance(plan.node_configs[node].spec, NodeFacts(), node)[0]) for node in ("n-1", "n-2"))
+    assert one == two
+    assert one
+
+
+def only(plan, node):
+    (server,) = plan.node_configs[node].spec.virtual_servers
+    return server
 
 
 def test_nodes_of_backends_have_the_address_on_lo(shop):

@@ -215,25 +215,39 @@ def _endpoint(
 
 
 def _other_port(server: VirtualServer, forwarding: Forwarding, port: int | None, wanted: Wanted) -> str | None:
-    """Why packets can't come to that port. Without NAT the kernel's service is of a mark, which then has no port.
+    """Why packets can't come to that port: what is handed on as it is keeps its own.
 
-    With persistence the kernel rewrites no port for such a service, by NAT neither (ip_vs_sched_persist).
+    So does with persistence what the kernel has a service of a mark for, by NAT too (ip_vs_sched_persist).
     """
-    overall, persistent = server.spec.forwarding, server.spec.persistence is not None
-    marked = wanted.port is None or overall is not Forwarding.NAT
-    if port == wanted.port or (forwarding is Forwarding.NAT and not (marked and persistent)):
+    if port == wanted.port:
+        return None
+    beside = _handed_on(server)
+    marked = wanted.port is None or beside is not None
+    if forwarding is Forwarding.NAT and not (marked and server.spec.persistence is not None):
         return None
     if wanted.port is None:
         return f"listens on {port}, and a firewall mark leaves ports as they are: remove the port"
     if forwarding is Forwarding.NAT:
         return (
-            f"listens on {port}, and beside {overall} persistence leaves {wanted.port} as it is: let it listen on"
+            f"listens on {port}, and beside {beside} persistence leaves {wanted.port} as it is: let it listen on"
             f" {wanted.port}, or remove spec.persistence"
         )
     return (
         f"listens on {port}, and {forwarding} leaves {wanted.port} as it is: let it listen on {wanted.port}, or set"
         " forwarding: NAT"
     )
+
+
+def _handed_on(server: VirtualServer) -> Forwarding | None:
+    """How packets leave for any of its servers but by NAT: its services are then of a mark on every node.
+
+    Nodes tell it from their NodeConfigs in the same way (judge/balance.py).
+    """
+    spec = server.spec
+    ways = [spec.forwarding, *(static.forwarding for static in spec.backends.servers)]
+    if spec.sorry_server is not None:
+        ways.append(spec.sorry_server.forwarding)
+    return next((way for way in ways if way not in (None, Forwarding.NAT)), None)
 
 
 @lru_cache(maxsize=65536)

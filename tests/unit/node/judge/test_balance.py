@@ -173,8 +173,32 @@ def test_what_a_virtual_server_hands_on_as_it_is_directors_share(
     assert is_marked(found)
 
 
+ONE_DIRECT = {"backends": [{"address": "10.9.0.1"}, {"address": "10.0.0.2", "forwarding": "DirectRoute"}]}
+SORRY_BY_TUNNEL = {
+    "backends": [{"address": "10.9.0.1"}],
+    "sorryServer": {"address": "10.0.0.9", "forwarding": "Tunnel"},
+}
+
+
+@pytest.mark.parametrize("fields", [ONE_DIRECT, SORRY_BY_TUNNEL])
+@pytest.mark.parametrize("others", [[], ["02:00:00:00:00:01"]])
+def test_one_server_that_is_not_reached_by_nat_is_enough(fields: dict[str, Any], others: list[str]) -> None:
+    """Only the node that is this server has other directors; connections that it tells of must find their service."""
+    found = server(virtualServer="shop/web", forwarding="NAT", otherDirectors=others, **fields)
+    assert found.other_directors == tuple(others)
+    assert is_marked(found)
+
+
 @pytest.mark.parametrize(
-    "fields", [DIRECT, DIRECT | {"forwarding": "NAT", "virtualServer": "shop/web"}, {"virtualServer": "shop/web"}]
+    "fields",
+    [
+        DIRECT,
+        ONE_DIRECT,
+        SORRY_BY_TUNNEL,
+        DIRECT | {"forwarding": "NAT", "virtualServer": "shop/web"},
+        {"virtualServer": "shop/web"},
+        {"virtualServer": "shop/web", "sorryServer": {"address": "10.0.0.9", "forwarding": "NAT"}},
+    ],
 )
 def test_a_file_and_nat_have_no_other_directors_unless_they_are_named(fields: dict[str, Any]) -> None:
     """Release 0.1.0 of the operator writes an empty list for NAT."""

@@ -112,7 +112,8 @@ def place(
     fixed, findings = _written_priorities(virtual_ip)
     overrides = {o.node: o for o in spec.nodes.overrides}
     groups: list[Group] = []
-    watched: set[str] = set()
+    # A finding names those that are written and not chosen, so whether they are matters wherever the search ends.
+    watched = set(eligible.intersection((*preferred, *overrides)))
     contrary: dict[str, str] = {}
     for index, group in enumerate(allocation.groups):
         name = group_name(virtual_ip.metadata.name, index)

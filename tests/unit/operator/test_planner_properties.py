@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import combinations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -270,6 +271,17 @@ def test_a_planner_with_a_memory_gives_what_plan_gives(states, choices):
         result = planner.plan(snapshot, allocations)
         assert result == plan(snapshot, allocations)
         allocations = {"its own": result.allocations, "none": Allocations(), "older": allocations}[choice]
+
+
+@pytest.mark.parametrize("gone", ["n-1", "n-2", "n-3", "n-4"])
+@pytest.mark.parametrize("field", ["preferred", "overrides"])
+def test_a_written_node_that_goes_is_told_though_the_search_ended_before_it(cluster, field, gone):
+    written = [{"node": f"n-{number}"} | ({"interface": "eth0"} if field == "overrides" else {}) for number in (3, 4)]
+    web = cluster.virtual_ip("web", ["10.0.5.1/16"], nodes={"maxCandidates": 1, field: written})
+    planner, nodes = Planner(), cluster.nodes(4)
+    first = planner.plan(snapshot_of([web, *nodes]), Allocations())
+    fewer = snapshot_of([web, *(each for each in nodes if each["metadata"]["name"] != gone)])
+    assert planner.plan(fewer, first.allocations) == plan(fewer, first.allocations)
 
 
 @FEW

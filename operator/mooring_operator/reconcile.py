@@ -101,9 +101,8 @@ class Reconciler:
         if self._allocations is None:
             self._allocations = adopt(snapshot.virtual_ips, snapshot.configured, self._documents(view))
         standings = self._departed.standings(self._standings)
-        standing = {name: found.instances for name, found in standings.items()}
         before = self._allocations
-        plan = self._planner.plan(replace(snapshot, standing=standing), before)
+        plan = self._planner.plan(_with_standing(snapshot, standings), before)
         paused = frozenset(v.metadata.name for v in snapshot.virtual_ips if v.paused)
         nodes = frozenset(view.objects["Node"])
         # A VirtualIP that can't be read is still there: what its nodes run stays as it was when it could.
@@ -114,12 +113,15 @@ class Reconciler:
         ready = frozenset(node.name for node in snapshot.nodes if node.ready)
         reported = frozenset(node.name for node in snapshot.nodes if node.interfaces is not None)
         written = self._virtual_ips.stand(view, plan.statuses)
-        unplanned = unplanned_of(nodes, standings, reported, written, plan.statuses, kept)
+        # Who is given anything for the first time is given all that it may balance.
+        uncertain = kept.union(plan.servers[key].virtual_ip for key in plan.services.kept.servers)
+        unplanned = unplanned_of(nodes, standings, reported, written, plan.statuses, uncertain)
         kept |= unplanned.waiting.keys()
         self._allocations = plan.allocations.keeping(before, unplanned.waiting.keys())
+        services = plan.services.keeping(unplanned.waiting)
         leaving = self._departed.leaving(standings, now_s)
         target = _written(plan.node_configs, unplanned.nodes, leaving)
-        staged = self._stager.stage(target, standings, kept, nodes | leaving.keys(), ready, plan.services)
+        staged = self._stager.stage(target, standings, kept, nodes | leaving.keys(), ready, services)
         self._configs = staged.node_configs
         scene = Scene(plan, staged, self._reports, ready, paused, skew, unplanned.waiting)
         stands = {name: status for name, status in written.items() if name not in unheard}
@@ -127,7 +129,7 @@ class Reconciler:
         statuses = {name: each.status for name, each in told.items()}
         of_servers, servers, times = self._tell_servers(view, scene, statuses, endpoints, now)
         writes = (
-            *self._specs(view, staged, kept, plan.services.kept.servers),
+            *self._specs(view, staged, kept, services.kept.servers),
             *_anew(view, plan.node_configs.keys() & unplanned.nodes),
             *_leftovers(view, nodes | leaving.keys()),
             *self._virtual_ips.writes(view, stands, statuses),
@@ -221,6 +223,13 @@ class Reconciler:
             if stored is not None and standing is not None:
                 wire = as_they_stand(wire, stored.document.get("spec"), standing, kept, servers)
             yield _spec(config, wire, stored, standing)
+
+
+def _with_standing(snapshot: Snapshot, standings: Mapping[str, Standing]) -> Snapshot:
+    standing = {name: found.instances for name, found in standings.items()}
+    hosted = {name: found.services.backend_addresses for name, found in standings.items()}
+    hosting = {name: frozenset(each.address for each in own) for name, own in hosted.items() if own}
+    return replace(snapshot, standing=standing, hosting=hosting)
 
 
 def _services(snapshot: Snapshot) -> frozenset[str]:

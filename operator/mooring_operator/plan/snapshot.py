@@ -76,6 +76,11 @@ class Node:
         return tuple(dict.fromkeys(str(own.ip) for link in self.links.values() for own in link.addresses))
 
     @property
+    def known(self) -> bool:
+        """Whether all of its interfaces are known."""
+        return self.interfaces is not None and not self.unread
+
+    @property
     def age(self) -> tuple[bool, str, str]:
         """A sorting key, oldest first; ties by name. What has no timestamp is the youngest."""
         return (not self.created, self.created, self.name)
@@ -94,7 +99,8 @@ class Snapshot:
     VirtualIPs ask for are Ready. `unreadable_servers` names VirtualServers, as `namespace/name`, that are there and
     can't be used. `endpoints` is `namespace/service` to its slices; of a Service that is not in it nobody knows
     yet. `namespaces` is a namespace to its labels. `standing` is a node to the instances that it is told to run
-    now: where reports contradict each other, whoever has a part already keeps it.
+    now: where reports contradict each other, whoever has a part already keeps it. `hosting` is a node to the
+    virtual addresses that it is told to answer for now, beside those that it may hold.
     """
 
     virtual_ips: tuple[VirtualIP, ...] = ()
@@ -108,6 +114,7 @@ class Snapshot:
     endpoints: Mapping[str, tuple[EndpointSlice, ...]] = field(default_factory=dict)
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     standing: Mapping[str, tuple[Instance, ...]] = field(default_factory=dict)
+    hosting: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def age(virtual_ip: VirtualIP) -> tuple[bool, str, str, str]:

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterable
 
 from mooring_api.balancing import Forwarding, Protocol, SorryServer
-from mooring_api.node_server import NodeBackend, NodeVirtualServer, PortGuard
+from mooring_api.node_server import BackendAddress, NodeBackend, NodeVirtualServer, PortGuard
 from mooring_api.nodeconfig import Instance
 from mooring_api.vrrp import Family
+from mooring_operator.plan.servers.hosting import MOST_INTERFACES
 from mooring_operator.plan.servers.plans import NOTHING, NodeServices
 from mooring_operator.plan.servers.services import CandidatesOf, Services, held_by
 
@@ -28,23 +29,31 @@ def _with_kept(
     kept = [own for each in same if (own := _on(each, addresses))]
     taken = {key for each in kept for key in _keys(each)}
     planned = (each for each in found.virtual_servers if taken.isdisjoint(_keys(each)))
-    servers = (*kept, *planned)
-    there = {(each.address, each.tunnel, each.tunnel_port) for each in found.backend_addresses}
-    hosted = [
-        each
-        for each in stands.backend_addresses
-        if (each.address, each.tunnel, each.tunnel_port) not in there and services.kept.may_use(each.address)
-    ]
+    places = {each.name: place for place, each in enumerate(stands.virtual_servers)}
+    servers = tuple(sorted((*kept, *planned), key=lambda each: places.get(each.name, len(places))))
+    stay = (each for each in stands.backend_addresses if services.kept.may_use(each.address))
     unknown = {address for name in services.kept.virtual_ips for address in held.get(name, ())}
     return (
         NodeServices(
             servers,
-            (*found.backend_addresses, *hosted),
+            _together(found.backend_addresses, stay),
             (*services.guards_of(held, servers), *_guards(stands.port_guards, unknown)),
             found.connection_sync or (stands.connection_sync if kept else None),
         )
         or NOTHING
     )
+
+
+def _together(found: Iterable[BackendAddress], stay: Iterable[BackendAddress]) -> tuple[BackendAddress, ...]:
+    """What is found with what stays, in the order of a plan; where ARP must not speak of it as either says."""
+    together: dict[tuple[str, str, int], BackendAddress] = {}
+    for each in (*stay, *found):
+        key = each.address, each.tunnel or "", each.tunnel_port or 0
+        if (before := together.get(key)) is not None:
+            interfaces = tuple(sorted({*before.interfaces, *each.interfaces}))[:MOST_INTERFACES]
+            each = before.model_copy(update={"interfaces": interfaces})
+        together[key] = each
+    return tuple(together[key] for key in sorted(together))
 
 
 def _on(server: NodeVirtualServer, held: Collection[str]) -> NodeVirtualServer | None:

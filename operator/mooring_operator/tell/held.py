@@ -46,6 +46,8 @@ def held(scene: Scene, name: str, groups: Sequence[GroupStatus], verdicts: Mappi
         return Judged(Reason.NO_HOLDER, "nothing of it is planned, so no node holds it")
     several = [g for g in groups if verdicts[g.name].holding is Holding.SEVERAL]
     nobody = [g for g in groups if verdicts[g.name].holding is Holding.NOBODY]
+    if nobody and not several and (unheard := _unheard(scene, name, nobody)):
+        return Judged(Reason.ELECTING, clipped(unheard))
     if several or nobody:
         sentences = (*(_dispute(g, verdicts) for g in several), *(_lack(scene, name, g) for g in nobody))
         return Judged(Reason.TWO_HOLDERS if several else Reason.NO_HOLDER, clipped(listed(sentences, "; ")))
@@ -55,6 +57,15 @@ def held(scene: Scene, name: str, groups: Sequence[GroupStatus], verdicts: Mappi
         message = f"by the last reports {holders}; not Ready: {lost}, and no other node took over"
         return Judged(Reason.HOLDER_UNREACHABLE, clipped(f"{message}{_faults(scene, name)}"))
     return Judged(Reason.HELD, clipped(f"{holders}{_before_it(scene, groups)}{_faults(scene, name)}"))
+
+
+def _unheard(scene: Scene, name: str, groups: Sequence[GroupStatus]) -> str:
+    """Why nobody can tell who holds these, where each may be held by a member whose word was lost; else empty."""
+    waiting = scene.unplanned.get(name)
+    silent = {node for node in waiting.nodes if scene.reports.status(node) is None} if waiting else set()
+    if waiting is None or not all(any(placed.node in silent for placed in group.order) for group in groups):
+        return ""
+    return f"{listed(sorted(silent))} may hold {listed(map(called, groups))}: {waiting.why}"
 
 
 def patience_s(scene: Scene, name: str) -> float:

@@ -223,8 +223,9 @@ class Reason(ConditionReason):
         "Electing",
         _HELD,
         _UNKNOWN,
-        "the reports of the nodes do not name exactly one holder for each group, for no longer than an election takes",
-        "wait",
+        "the reports of the nodes do not name exactly one holder for each group, for no longer than an election takes,"
+        " or as long as the daemon of a member has not reported in a NodeConfig that was lost and made anew",
+        "wait; for a node that is named in the condition Programmed see its daemon",
     )
     HOLDER_UNREACHABLE = (
         "HolderUnreachable",

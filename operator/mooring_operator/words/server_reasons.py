@@ -44,6 +44,16 @@ class ServerReason(ConditionReason):
         "correct the field. What the API server itself refuses never gets here: this is for what only the operator"
         " can see, and for objects that another version wrote",
     )
+    KEPT_AS_IT_STANDS = (
+        "KeptAsItStands",
+        _ACCEPTED,
+        _FALSE,
+        "it forwards in another way than by NAT, and what a node's daemon reports of its interfaces (the message names"
+        " the node) is lost or can't be read. Nodes go on with what they run of it, and no change of it reaches them;"
+        " one that runs nowhere yet is planned in part at most",
+        "start the daemon on the node that is named, look for what it reports that can't be read (the event"
+        " `Unreadable` on its NodeConfig), or delete its Node if it is off for good",
+    )
     VIRTUAL_IP_NOT_FOUND = (
         "VirtualIPNotFound",
         _ACCEPTED,

@@ -20,6 +20,7 @@ class Daemon:
         self.name = name
         self.alive = True
         self.runs: list[Document] = []
+        self.beside: Document = {}
         self.active: frozenset[str] = frozenset()
 
     def follow(self, api: FakeApi) -> bool:
@@ -30,16 +31,18 @@ class Daemon:
         listed = (document.get("spec") or {}).get("instances")
         if listed is not None:
             self.runs = listed
+            self.beside = {key: part for key, part in document["spec"].items() if key != "instances"}
         self.active = frozenset(i["name"] for i in self.runs if i.get("eligible", True)) & self.active
         status: Document = {
             "interfaces": [
                 {
-                    "name": "eth0",
-                    "mac": "02:00:00:00:00:01",
-                    "addresses": [f"10.0.0.{self.name[1:]}/24"],
+                    "name": f"eth{number}",
+                    "mac": f"02:00:00:00:0{number}:0{self.name[1:]}",
+                    "addresses": [f"10.0.{number}.{self.name[1:]}/24"],
                     "carrier": True,
                     "mtu": 1500,
                 }
+                for number in range(2)
             ],
             "instances": [
                 {
@@ -98,6 +101,9 @@ class Fleet:
 
     def what_runs(self) -> dict[str, list[Document]]:
         return {name: daemon.runs for name, daemon in self.daemons.items()}
+
+    def what_runs_beside(self) -> dict[str, Document]:
+        return {name: daemon.beside for name, daemon in self.daemons.items()}
 
     def specs(self) -> dict[str, Document]:
         return {name: document["spec"] for name, document in self.api.all("NodeConfig").items()}

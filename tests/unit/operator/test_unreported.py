@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.operator.running import Running
 from tests.unit.operator.test_contested import V4, V6, Cluster, node
+from tests.unit.operator.test_lost_configs import Fleet
 from tests.unit.operator.test_reconcile import virtual_ip
 
 Document = dict[str, Any]
@@ -24,7 +25,15 @@ ENTRIES: dict[str, tuple[str, Any]] = {
 }
 
 
-def spoil(cluster: Cluster, name: str, how: str) -> None:
+#: The same of the first interface that it has.
+OWN: dict[str, Document] = {
+    "its own carrier": {"carrier": "Dormant"},
+    "its own MAC": {"mac": None},
+    "its own interface": {"name": {"is": "eth0"}},
+}
+
+
+def spoil(cluster: Cluster | Fleet, name: str, how: str) -> None:
     """The NodeConfig as somebody else left it; nothing reports until it is mended."""
     document = cluster.api.get("NodeConfig", name)
     status = document.get("status") or {}
@@ -45,10 +54,8 @@ def spoil(cluster: Cluster, name: str, how: str) -> None:
         status["interfaces"] = {"eth0": ["10.0.0.1/24"]}
     elif own is not None and how == "its own addresses":
         own["addresses"] = [f"{each} dev eth0" for each in own.get("addresses", ())]
-    elif own is not None and how == "its own carrier":
-        own["carrier"] = "Dormant"
-    elif own is not None and how == "its own interface":
-        own["name"] = {"is": "eth0"}
+    elif own is not None and how in OWN:
+        own.update(OWN[how])
     cluster.api.objects["NodeConfig", name] = document
     cluster.api.add(document)
 
@@ -67,8 +74,7 @@ HOW = [
     "no interfaces",
     "interfaces that are none",
     "its own addresses",
-    "its own carrier",
-    "its own interface",
+    *OWN,
 ]
 
 

@@ -11,7 +11,7 @@ from mooring_operator.plan.servers.backends import family_of
 from mooring_operator.plan.servers.entries import Entry
 from mooring_operator.plan.snapshot import Node
 
-_MOST_INTERFACES = 16
+MOST_INTERFACES = 16
 #: An address with what packets for it come wrapped in.
 Hosted = tuple[str, TunnelType | None, int | None]
 #: Node to what it answers for, with the interfaces where ARP must not speak of it.
@@ -80,7 +80,7 @@ def _made(hosted: Mapping[Hosted, frozenset[str]]) -> tuple[BackendAddress, ...]
     return tuple(
         BackendAddress(
             address=address,
-            interfaces=tuple(sorted(interfaces))[:_MOST_INTERFACES],
+            interfaces=tuple(sorted(interfaces))[:MOST_INTERFACES],
             tunnel=kind,
             tunnel_port=port,
         )

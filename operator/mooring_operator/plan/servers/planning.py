@@ -19,6 +19,7 @@ from mooring_operator.plan.servers.claims import Claimed, claims
 from mooring_operator.plan.servers.entries import Entry
 from mooring_operator.plan.servers.hosting import Homes, addresses_of, homes_of
 from mooring_operator.plan.servers.hosts import hosts_of
+from mooring_operator.plan.servers.keeping import Direct, unknown_at, with_kept
 from mooring_operator.plan.servers.plans import ServerFinding, ServerPlan, ServerReason
 from mooring_operator.plan.servers.ports import entries_of
 from mooring_operator.plan.servers.reach import Reach
@@ -73,6 +74,7 @@ class ServerPlanner:
         self._homes: tuple[Homes, ...] = ()
         self._kept_bearers = Bearers()
         self._bearers: Mapping[str, Bearer] = {}
+        self._unread: dict[str, frozenset[str]] = {}
         self.services = Services()
 
     def bearers(
@@ -129,7 +131,7 @@ class ServerPlanner:
         for key in snapshot.unreadable_servers:
             plans[key] = _unreadable(key, snapshot.problems)
         dirty = self._serve(snapshot, bearers, nodes, changed)
-        return dict(sorted(plans.items())), dirty
+        return with_kept(dict(sorted(plans.items())), self._unread), dirty
 
     def _sorted(self, servers: tuple[VirtualServer, ...]) -> tuple[_Named, ...]:
         """The oldest first."""
@@ -195,20 +197,31 @@ class ServerPlanner:
         }
         modes = ((name, bearer.virtual_ip.spec.port_guard) for name, bearer in bearers.items())
         guards = {name: mode for name, mode in modes if mode is not PortGuardMode.OFF}
-        services = Services(entries, self._hosted(last), guards, nodes, self._kept(snapshot, bearers))
+        direct = self._direct()
+        self._unread = unknown_at(direct, bearers, nodes, snapshot.hosting)
+        services = Services(entries, self._hosted(last), guards, nodes, self._kept(snapshot, bearers), direct)
         dirty = set(changed)
+        stay = services.kept.servers ^ last.kept.servers
         for name, bearer in bearers.items():
             near = services.directs(name) and not changed.isdisjoint(bearer.candidates)
             same = entries.get(name) is last.entries.get(name) and guards.get(name) == last.guards.get(name)
-            if near or not same:
+            if near or not same or not stay.isdisjoint(direct.get(name, ())):
                 dirty.update(bearer.held)
         hosted = services.hosted
         dirty.update(n for n in {*hosted, *last.hosted} if hosted.get(n) is not last.hosted.get(n))
         self.services = last if _unchanged(last, services, bool(changed)) else services
         return dirty
 
+    def _direct(self) -> Direct:
+        found: dict[str, dict[str, tuple[str, ...]]] = {}
+        for key, memory in self._memories.items():
+            if memory.direct and memory.grant.addresses:
+                found.setdefault(memory.server.spec.virtual_ip_ref.name, {})[key] = tuple(memory.grant.addresses)
+        return found
+
     def _kept(self, snapshot: Snapshot, bearers: Mapping[str, Bearer]) -> Kept:
-        kept = [memory for memory in self._memories.values() if memory.plan is not None and memory.plan.kept]
+        known = self._memories.items()
+        kept = [m for key, m in known if key in self._unread or (m.plan is not None and m.plan.kept)]
         others: frozenset[str] | None = frozenset()
         if snapshot.unreadable_servers:
             others = None
@@ -297,5 +310,5 @@ def _unchanged(last: Services, now: Services, nodes_changed: bool) -> bool:
         and last.entries.keys() == now.entries.keys()
         and all(now.entries[name] is own for name, own in last.entries.items())
         and last.hosted is now.hosted
-        and (last.guards, last.kept) == (now.guards, now.kept)
+        and (last.guards, last.kept, last.direct) == (now.guards, now.kept, now.direct)
     )

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mooring_api.access import PortGuardMode
 from mooring_api.node_server import (
@@ -38,11 +38,12 @@ class Kept:
     """Of what nothing can be said at present, so that nodes keep what they run of it."""
 
     servers: frozenset[str] = frozenset()
-    """VirtualServers that can't be read, or whose VirtualIP can't, or whose endpoints are being listed."""
+    """VirtualServers that can't be read, or whose VirtualIP can't, or whose endpoints are being listed; those with
+    other forwarding than NAT, too, where a node's interfaces or its part are not known."""
     virtual_ips: frozenset[str] = frozenset()
     """Those that can't be read."""
     addresses: frozenset[str] = frozenset()
-    """Those that VirtualServers use whose endpoints are being listed."""
+    """Those that VirtualServers use which can be read."""
     others: frozenset[str] | None = frozenset()
     """All addresses of VirtualIPs that can be read; None: a VirtualServer that can't be read may use any of them."""
 
@@ -69,6 +70,17 @@ class Services:
     guards: Mapping[str, PortGuardMode] = field(default_factory=dict)
     nodes: Mapping[str, Node] = field(default_factory=dict)
     kept: Kept = Kept()
+    direct: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    """VirtualIP to its VirtualServers with other forwarding than NAT, each with the addresses that it may use."""
+
+    def keeping(self, virtual_ips: Iterable[str]) -> "Services":
+        """The same while not all nodes of these VirtualIPs have their parts: who they are others are told by MAC."""
+        own = [each for name in virtual_ips if (each := self.direct.get(name))]
+        if not own:
+            return self
+        servers = self.kept.servers.union(*own)
+        addresses = self.kept.addresses.union(*(used for each in own for used in each.values()))
+        return replace(self, kept=replace(self.kept, servers=servers, addresses=addresses))
 
     def directs(self, virtual_ip: str) -> bool:
         """Whether candidates of the VirtualIP must know each other, because one of them is a backend."""
@@ -90,7 +102,8 @@ class Services:
         for entry, addresses in mine:
             directors = self._directors(node, entry, candidates) if node in entry.homes else ()
             if isinstance(directors, str):
-                refused.append((entry, directors))
+                if entry.server.key not in self.kept.servers:
+                    refused.append((entry, directors))
                 continue
             made, size, why = entry.on(addresses, zone, directors)
             if made is None:
@@ -123,8 +136,9 @@ class Services:
             if other == node or reporter is None:
                 # Who is no Node any more is about to end.
                 continue
-            if reporter.interfaces is None:
-                return f"{other} has not reported its interfaces, so its packets can't be told from clients'"
+            if not reporter.known or reporter.interfaces is None:
+                why = "has interfaces that can't be read" if reporter.unread else "has not reported its interfaces"
+                return f"{other} {why}, so its packets can't be told from clients'"
             found |= {report.mac.lower() for report in reporter.interfaces}
         told = tuple(sorted(mac for mac in found if _MAC.fullmatch(mac) and mac != _NO_MAC))
         if len(told) > MAX_DIRECTORS:

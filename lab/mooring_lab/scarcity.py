@@ -4,6 +4,7 @@ import contextlib
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ MEMORY_LEFT = 350 << 20
 _HELD = 24 << 20
 #: Of each second, in a cgroup of version 1.
 _REAL_TIME_US = 500_000
+#: For what is in a group to leave it.
+_PATIENCE_S = 10.0
 _BURN = "import time\nends = time.monotonic() + {seconds}\nwhile time.monotonic() < ends: pass"
 _HOLD = """
 import os, sys
@@ -104,11 +107,18 @@ class CpuGroup:
 
 
 def _empty(folder: Path) -> None:
-    """Remove a cgroup; what is in it goes to where it came from."""
-    for pid in (folder / "cgroup.procs").read_text().split():
-        with contextlib.suppress(OSError):
-            (folder.parent / "cgroup.procs").write_text(pid)
-    folder.rmdir()
+    """Remove a cgroup; what is in it goes to where it came from, also what is only born meanwhile."""
+    ends = time.monotonic() + _PATIENCE_S
+    while True:
+        for pid in (folder / "cgroup.procs").read_text().split():
+            with contextlib.suppress(OSError):
+                (folder.parent / "cgroup.procs").write_text(pid)
+        try:
+            return folder.rmdir()
+        except OSError:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(0.01)
 
 
 @contextlib.contextmanager

@@ -288,7 +288,7 @@ def _not_chosen(virtual_ip: VirtualIP, eligible: frozenset[str]) -> list[Finding
     for field, written in (("preferred", nodes.preferred), ("overrides", nodes.overrides)):
         if eligible and (names := [each.node for each in written if each.node not in eligible]):
             message = (
-                f"{listed(names)}: not among the nodes that the selector chooses; correct the name, or the selector"
+                f"{listed(names)}: no such node is there, or the selector does not choose it; correct one of the two"
             )
             path = f"spec.nodes.{field}"
             problem = Problem(virtual_ip_name(virtual_ip.metadata.name), path, message, Severity.WARNING)

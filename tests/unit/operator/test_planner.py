@@ -131,8 +131,8 @@ def test_a_written_node_that_the_selector_does_not_choose_is_told_and_the_rest_i
     result = cluster.plan([vip, *cluster.nodes(2)])
     accepted = condition(result, "v", "Accepted")
     assert (accepted.status, accepted.reason) == ("True", "NodesNotChosen")
-    assert "spec.nodes.preferred: n1: not among the nodes that the selector chooses" in accepted.message
-    assert "spec.nodes.overrides: m-1: not among" in accepted.message
+    assert "spec.nodes.preferred: n1: no such node is there, or the selector does not choose it" in accepted.message
+    assert "spec.nodes.overrides: m-1: no such node" in accepted.message
     assert [problem.severity for problem in result.problems] == [Severity.WARNING] * 2
     assert {len(result.node_configs[node].spec.instances) for node in ("n-1", "n-2")} == {1}
 

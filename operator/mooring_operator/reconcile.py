@@ -96,12 +96,8 @@ class Reconciler:
         """
         touched = self._hear(view)
         self._departed.hear(view, now_s)
-        known = {selection: nodes for selection, nodes in pods.items() if nodes is not None}
-        snapshot = self._reading.snapshot(self._documents(view), known, endpoints.slices)
-        if self._allocations is None:
-            self._allocations = adopt(snapshot.virtual_ips, snapshot.configured, self._documents(view))
+        snapshot, before = self._seen(view, pods, endpoints)
         standings = self._departed.standings(self._standings)
-        before = self._allocations
         plan = self._planner.plan(_with_standing(snapshot, standings), before)
         paused = frozenset(v.metadata.name for v in snapshot.virtual_ips if v.paused)
         nodes = frozenset(view.objects["Node"])
@@ -147,6 +143,14 @@ class Reconciler:
             statuses,
             servers,
         )
+
+    def _seen(self, view: View, pods: KnownPods, endpoints: Endpoints) -> tuple[Snapshot, Allocations]:
+        """What there is to plan from, and what was decided before; the first time that is adopted from the view."""
+        known = {selection: nodes for selection, nodes in pods.items() if nodes is not None}
+        snapshot = self._reading.snapshot(self._documents(view), known, endpoints.slices)
+        if self._allocations is None:
+            self._allocations = adopt(snapshot.virtual_ips, snapshot.configured, self._documents(view))
+        return snapshot, self._allocations
 
     def _tell_servers(
         self, view: View, scene: Scene, statuses: Mapping[str, VirtualIPStatus], endpoints: Endpoints, now: datetime

@@ -45,13 +45,15 @@ def test_a_fight_over_an_address_is_a_fault_with_a_reason_and_an_end(make_bench)
     bench = make_bench(daemon_command=(sys.executable, "-c", SHORT_HOLD))
     bench.pair()
 
+    group = {}
+
     def fight():
         if ADDRESS in bench.a.held():
             remove(bench.a, f"{ADDRESS}/24")
-        return bench.state(bench.a) == "Fault"
+        group.update(bench.group(bench.a))
+        return group["state"] == "Fault"
 
     bench.wait(fight, "the daemon to give up")
-    group = bench.group(bench.a)
     assert group["faults"] == ["AddressLost"]
     assert "NetworkManager" in group["remedies"][0]
     bench.wait_log(bench.a, "Active -> Fault: AddressLost")

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import threading
 from enum import IntEnum
 
@@ -21,6 +20,7 @@ from mooring_operator.cluster.store import Replaced, Store
 from mooring_operator.cluster.watches import Watches
 from mooring_operator.cluster.writer import Writer
 from mooring_operator.cluster.writes import Write
+from mooring_operator.ending import ends_by_signal
 from mooring_operator.health import HealthServer
 from mooring_operator.logs import object_fields
 from mooring_operator.loop import Loop
@@ -91,8 +91,7 @@ class Operator:
 
     def run(self) -> Exit:
         """Until SIGTERM, SIGINT or the loss of the lease; the exit code."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._ending.set())
+        ends_by_signal(self._ending)
         health = self._serve()
         log.info("%s asks %s as %s", self._agent, self._client.server, self._leader.identity)
         threading.Thread(target=self._look_for_rights, name="rights", daemon=True).start()

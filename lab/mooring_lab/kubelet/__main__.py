@@ -7,7 +7,6 @@ import argparse
 import fcntl
 import json
 import os
-import signal
 import sys
 import threading
 import time
@@ -28,6 +27,7 @@ from mooring_lab.kubelet.services import Services
 from mooring_lab.layout import Layout
 from mooring_lab.rights import LabError
 from mooring_lab.store import Store
+from mooring_operator.ending import ends_by_signal
 
 UNUSABLE, ALREADY_RUNNING = 3, 5
 
@@ -58,8 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     syscalls.name_process("kubelet")
     stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    ends_by_signal(stopping)
     try:
         services = _services(options)
     except (LabError, NoConnection, OSError, ValueError) as error:
